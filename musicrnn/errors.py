@@ -1,0 +1,47 @@
+"""The errors that a request can end with; the command line turns each into one line and an exit code."""
+
+from __future__ import annotations
+
+
+class MusicRNNError(Exception):
+    """A request that could not be met. Its text names the file, what was expected and what was found.
+
+    Attributes:
+        exit_code: What the command line exits with.
+    """
+
+    exit_code = 1
+
+
+class UsageError(MusicRNNError):
+    """Flags that contradict each other or have no meaning for the given input."""
+
+    exit_code = 2
+
+
+class MidiError(MusicRNNError):
+    """Bytes that are not readable as a Standard MIDI File.
+
+    Attributes:
+        reason: A short code for reports, such as ``not-midi`` or ``truncated``.
+    """
+
+    def __init__(self, message: str, reason: str = "unreadable") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class RollError(MusicRNNError):
+    """An array that is no piano roll, or two rolls or settings that don't fit together."""
+
+
+class CorpusError(MusicRNNError):
+    """A corpus or a source of pieces that is missing, damaged, empty or of another version."""
+
+
+class ModelError(MusicRNNError):
+    """A model or run that is missing, damaged, of another version, or made for other data."""
+
+
+class FileError(MusicRNNError):
+    """A file or folder that can't be read or written."""
