@@ -10,10 +10,10 @@ References:
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ NOTE = np.dtype([("start", np.int64), ("end", np.int64), ("pitch", np.uint8), ("
 """One note: first tick, tick after the last, MIDI pitch 0-127, velocity 1-127."""
 
 MAX_FILE_BYTES = 64 * 2**20
+_Value = TypeVar("_Value")
 DRUM_CHANNEL = 9
 END_MARKER = "end"
 """Text of the marker that says where the music ends when it ends in silence."""
@@ -109,6 +110,24 @@ class Score:
         """Length in quarter notes."""
         return self.end / self.ticks_per_quarter
 
+    def main_tempo(self) -> float | None:
+        """Return the quarter notes per minute that hold longest, or None where the file says nothing."""
+        held = self._held([(tempo.tick, tempo.quarters) for tempo in self.tempos])
+        return round(float(max(held, key=lambda tempo: held[tempo])), 3) if held else None
+
+    def main_metre(self) -> tuple[int, int] | None:
+        """Return the time signature that holds longest, or None where the file says nothing."""
+        held = self._held([(metre.tick, (metre.numerator, metre.denominator)) for metre in self.metres])
+        return max(held, key=lambda metre: held[metre]) if held else None
+
+    def _held(self, changes: Sequence[tuple[int, _Value]]) -> dict[_Value, int]:
+        """Return for how many ticks each value holds."""
+        held: dict[_Value, int] = {}
+        ticks = [tick for tick, _ in changes[1:]] + [max(self.end, changes[-1][0])] if changes else []
+        for (tick, value), until in zip(changes, ticks, strict=True):
+            held[value] = held.get(value, 0) + until - tick
+        return held
+
     def pitched(self) -> NDArray[Any]:
         """Return the notes of all tracks but drums as one array of dtype ``NOTE``."""
         parts = [track.notes for track in self.tracks if not track.is_drum]
@@ -135,14 +154,16 @@ def read_midi(source: Path | str | bytes, name: str | None = None) -> Score:
     name = name or ("the given bytes" if isinstance(source, bytes) else str(source))
     _check_bytes(data, name)
     try:
-        parsed = symusic.Score.from_midi(data)
+        parsed: Any = symusic.Score.from_midi(data)
     except (RuntimeError, ValueError, IndexError) as error:
         raise MidiError(f"{name}: expected a readable MIDI file, found damage: {error}", "damaged") from error
     return Score(
         ticks_per_quarter=parsed.ticks_per_quarter,
         tracks=tuple(_read_track(track) for track in parsed.tracks if len(track.notes)),
         tempos=tuple(Tempo(t.time, 6e7 / t.mspq) for t in parsed.tempos if t.mspq > 0),
-        metres=tuple(Metre(m.time, m.numerator, m.denominator) for m in parsed.time_signatures if m.numerator > 0),
+        metres=tuple(
+            Metre(m.time, m.numerator, m.denominator) for m in parsed.time_signatures if m.numerator > 0
+        ),
         keys=tuple(Key(k.time, k.key, bool(k.tonality)) for k in parsed.key_signatures if -7 <= k.key <= 7),
         end=max((marker.time for marker in parsed.markers if _text(marker, "text") == END_MARKER), default=0),
     )
@@ -186,7 +207,9 @@ def _check_bytes(data: bytes, name: str) -> None:
     if len(data) > MAX_FILE_BYTES:
         raise MidiError(f"{name}: expected at most {MAX_FILE_BYTES} bytes, found {len(data)}", "too-large")
     if not data.startswith(b"MThd"):
-        raise MidiError(f"{name}: expected a MIDI file (MThd), found a file that starts {data[:4]!r}", "not-midi")
+        raise MidiError(
+            f"{name}: expected a MIDI file (MThd), found a file that starts {data[:4]!r}", "not-midi"
+        )
     if len(data) < 14:
         raise MidiError(f"{name}: expected a MIDI header of 14 bytes, found {len(data)}", "truncated")
     kind, tracks, division = (int.from_bytes(data[i : i + 2], "big") for i in (8, 10, 12))
@@ -204,7 +227,9 @@ def _check_chunks(data: bytes, tracks: int, name: str) -> None:
     offset, found = 8 + int.from_bytes(data[4:8], "big"), 0
     while found < tracks:
         if offset + 8 > len(data):
-            raise MidiError(f"{name}: expected {tracks} tracks, found {found} before the file ends", "truncated")
+            raise MidiError(
+                f"{name}: expected {tracks} tracks, found {found} before the file ends", "truncated"
+            )
         length = int.from_bytes(data[offset + 4 : offset + 8], "big")
         present = len(data) - offset - 8
         if length > present:
@@ -274,7 +299,26 @@ def _deltas(events: Iterator[tuple[int, int, Any]], end: int) -> Any:
     return track
 
 
-_FIFTHS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
+_FIFTHS = (
+    "Cb",
+    "Gb",
+    "Db",
+    "Ab",
+    "Eb",
+    "Bb",
+    "F",
+    "C",
+    "G",
+    "D",
+    "A",
+    "E",
+    "B",
+    "F#",
+    "C#",
+    "G#",
+    "D#",
+    "A#",
+)
 
 
 def key_name(sharps: int, minor: bool) -> str:

@@ -75,12 +75,14 @@ class Layout:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Layout:
-        """Read what ``to_dict`` wrote. A missing or senseless value raises KeyError, TypeError or RollError."""
+        """Read what ``to_dict`` wrote; a senseless value raises KeyError, TypeError or RollError."""
         low, high = document["pitches"]
         return cls(int(document["resolution"]), int(low), int(high), str(document["channels"]))
 
     def __str__(self) -> str:
-        return f"D={self.width} ({self.channels}, pitches {self.low}:{self.high}, {self.resolution} per quarter)"
+        return (
+            f"D={self.width} ({self.channels}, pitches {self.low}:{self.high}, {self.resolution} per quarter)"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +137,8 @@ class PianoRoll:
         """Where notes start, shape (T, P); without onset channels, where a pitch begins to sound."""
         if self.layout.has_onsets:
             return self.frames[:, self.layout.pitches :]
-        onsets = self.frames.copy()
-        onsets[1:] &= 1 - self.frames[:-1]
-        return onsets
+        before = np.vstack([np.zeros_like(self.frames[:1]), self.frames[:-1]])
+        return self.frames & (1 - before)
 
     @property
     def quarters(self) -> float:
@@ -145,7 +146,7 @@ class PianoRoll:
         return len(self) / self.layout.resolution
 
     def notes(self) -> NDArray[Any]:
-        """Return the notes as an array of dtype ``NOTE`` whose ticks are frames, sorted by start and pitch."""
+        """Return the notes, dtype ``NOTE``, sorted by start and pitch; their ticks are frames."""
         starts, ends = _runs(self.sounding, self.onsets)
         notes = np.empty(len(starts), NOTE)
         notes["start"], notes["end"] = starts[:, 1], ends
@@ -178,7 +179,9 @@ def to_pianoroll(
     notes = score.pitched()
     start, end = (quantize(notes[edge], score.ticks_per_quarter, resolution) for edge in ("start", "end"))
     end = np.maximum(end, start + 1)
-    length = max(int(quantize(np.int64(score.end), score.ticks_per_quarter, resolution)), int(end.max(initial=0)))
+    length = max(
+        int(quantize(np.int64(score.end), score.ticks_per_quarter, resolution)), int(end.max(initial=0))
+    )
     if length == 0:
         raise RollError("expected at least one note or a length, found an empty score")
     if length > MAX_FRAMES:

@@ -1,0 +1,139 @@
+"""A model as a directory: ``config.json``, ``model.safetensors``, the model card.
+
+``config.json`` says everything that rebuilding the network takes, and the facts about its corpus that
+``sample`` and ``evaluate`` need. No pickle is written or read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from musicrnn.bundled import resolve
+from musicrnn.errors import FileError, ModelError, MusicRNNError
+from musicrnn.files import read_bytes, write_bytes, write_json
+from musicrnn.nn import ModelConfig, MusicRNN, build
+
+FORMAT = "musicrnn-model"
+VERSION = 1
+
+
+def save_config(
+    directory: Path, config: ModelConfig, data: Mapping[str, Any], training: Mapping[str, Any]
+) -> None:
+    """Write ``config.json``.
+
+    Args:
+        directory: The model's folder.
+        config: The network's shape.
+        data: What the frames mean, as ``Corpus.facts`` gives it.
+        training: How it was trained: the recipe, as JSON values.
+
+    Raises:
+        FileError: The file can't be written.
+    """
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "network": asdict(config),
+        "data": dict(data),
+        "training": dict(training),
+    }
+    write_json(directory / "config.json", document)
+
+
+def save_weights(directory: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write ``model.safetensors``, whole or not at all.
+
+    Raises:
+        FileError: The file can't be written.
+    """
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    write_bytes(directory / "model.safetensors", save(content))
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Return the content of ``config.json``.
+
+    Raises:
+        ModelError: The folder holds no model, or one of another version, or a damaged one.
+    """
+    path = directory / "config.json"
+    if not path.is_file():
+        found = "a corpus" if (directory / "corpus.json").exists() else "another kind of folder"
+        found = found if directory.is_dir() else "a file" if directory.exists() else "nothing"
+        raise ModelError(
+            f"{directory}: expected a model (a folder that `musicrnn train` wrote), found {found}"
+        )
+    try:
+        document = json.loads(read_bytes(path))
+    except ValueError as error:
+        raise ModelError(f"{path}: expected JSON, found damage: {error}") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ModelError(f"{path}: expected the description of a model ({FORMAT}), found other JSON")
+    if document.get("version") != VERSION:
+        raise ModelError(f"{path}: expected model version {VERSION}, found {document.get('version')}")
+    return document
+
+
+def load_model(directory: Path | str) -> MusicRNN:
+    """Load a model, ready to evaluate.
+
+    Args:
+        directory: The model's folder; the name of a shipped model, such as ``models/chorales-gru``, works
+            from anywhere.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        ModelError: The folder holds no model, or one of another version, or a damaged one.
+    """
+    directory = resolve(Path(directory))
+    document = read_config(directory)
+    path = directory / "config.json"
+    try:
+        model = build(ModelConfig(**document["network"]), document["data"])
+    except (KeyError, TypeError, ValueError, MusicRNNError) as error:
+        raise ModelError(f"{path}: expected the description of a network, found damage: {error}") from error
+    model.load_state_dict(load_weights(directory, model.state_dict()))
+    return model.eval()
+
+
+def load_weights(directory: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Read ``model.safetensors`` and check that it has exactly the expected tensors.
+
+    Raises:
+        ModelError: It is missing or damaged, or fits another network.
+    """
+    path = directory / "model.safetensors"
+    weights = read_tensors(path)
+    shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    for name, tensor in expected.items():
+        if shapes.pop(name, None) != tuple(tensor.shape):
+            found = tuple(weights[name].shape) if name in weights else "nothing"
+            raise ModelError(f"{path}: expected {name} of shape {tuple(tensor.shape)}, found {found}")
+    if shapes:
+        raise ModelError(f"{path}: expected no tensor {next(iter(shapes))}, found one")
+    return weights
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return all tensors of a safetensors file.
+
+    Raises:
+        ModelError: It is missing or damaged.
+    """
+    try:
+        return load(read_bytes(path))
+    except FileError as error:
+        raise ModelError(str(error)) from error
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ModelError(f"{path}: expected tensors (safetensors), found damage: {error}") from error

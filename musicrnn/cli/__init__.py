@@ -1,0 +1,1 @@
+"""The command line: one file per command. A command parses, calls and prints; heavy imports are inside it."""

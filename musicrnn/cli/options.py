@@ -1,0 +1,85 @@
+"""Options that several commands share, and the defaults that make every command run without arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from musicrnn.cli import console
+from musicrnn.errors import ModelError, UsageError
+
+CORPUS = Path("data/prepared/chorales")
+RUNS = Path("models/runs")
+SHIPPED_MODEL = Path("models/chorales-gru")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")]
+Device = Annotated[str, typer.Option(help="auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:1 …")]
+Model = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model's folder. [default: the newest run under models/runs, else the shipped model]",
+        show_default=False,
+    ),
+]
+
+
+def chosen_model(model: Path | None) -> Path:
+    """Return the model to use: the one named, the newest run, or the shipped one; say which on stderr.
+
+    Raises:
+        ModelError: There is neither.
+    """
+    from musicrnn.bundled import resolve
+
+    if model is not None:
+        return resolve(model)
+    runs = finished_runs()
+    chosen = runs[-1] if runs else resolve(SHIPPED_MODEL)
+    if not (chosen / "config.json").exists():
+        raise ModelError(f"{RUNS}: expected a trained model, found none; `musicrnn train` makes one")
+    console.note(f"model: {chosen if runs else SHIPPED_MODEL}{'' if runs else ' (shipped with musicrnn)'}")
+    return chosen
+
+
+def finished_runs(pattern: str = "*") -> list[Path]:
+    """Return the runs under ``models/runs`` that have weights, oldest first."""
+    weights = [
+        path for path in RUNS.glob(f"{pattern}/model.safetensors") if (path.parent / "config.json").exists()
+    ]
+    return [path.parent for path in sorted(weights, key=lambda path: path.stat().st_mtime)]
+
+
+def chosen_device(name: str) -> str:
+    """Return the torch device for ``--device``; Apple's MPS runs these networks slower than the CPU.
+
+    Raises:
+        UsageError: There is no such device here.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {name}: expected a device of this machine: {reason}") from error
+    return name
+
+
+def parse_pitches(text: str) -> tuple[int, int]:
+    """Read ``LOW:HIGH``.
+
+    Raises:
+        UsageError: It isn't two whole numbers with a colon between.
+    """
+    low, _, high = text.partition(":")
+    try:
+        return int(low), int(high)
+    except ValueError as error:
+        raise UsageError(f"--pitches: expected LOW:HIGH, such as 21:108, found {text!r}") from error

@@ -1,0 +1,45 @@
+"""``musicrnn render``: MIDI -> audio."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from musicrnn.cli import console
+from musicrnn.cli.options import Json, Quiet, Verbose
+from musicrnn.errors import UsageError
+
+
+def render(
+    file: Annotated[Path, typer.Argument(help="A MIDI file; - for stdin.")] = Path("sample.mid"),
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The .wav file. [default: FILE with .wav]", show_default=False),
+    ] = None,
+    sample_rate: Annotated[int, typer.Option(help="Samples per second.")] = 44100,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Play a MIDI file into a .wav file with a simple synthesiser."""
+    console.set_level(quiet, verbose)
+    from musicrnn.music import read_midi
+    from musicrnn.music.render import render, write_wav
+
+    piped = str(file) == "-"
+    if not 8000 <= sample_rate <= 192000:
+        raise UsageError(f"--sample-rate: expected 8000 to 192000, found {sample_rate}")
+    if output is None and piped:
+        raise UsageError("render -: expected -o FILE.wav, found none")
+    score = read_midi(sys.stdin.buffer.read() if piped else file, "stdin" if piped else None)
+    target = output or file.with_suffix(".wav")
+    samples = render(score, sample_rate)
+    write_wav(samples, sample_rate, target)
+    seconds = len(samples) / sample_rate
+    if json:
+        console.result_json({"file": str(target), "seconds": round(seconds, 3), "sample_rate": sample_rate})
+        return
+    console.result(f"{target}: {seconds:.1f} s")

@@ -1,0 +1,17 @@
+"""Prepared corpora: where pieces come from, how they are stored, and the published data sets. No torch."""
+
+from musicrnn.corpus.build import Prepared, build_corpus
+from musicrnn.corpus.sources import Collection, Source, collect
+from musicrnn.corpus.store import Corpus, Piece, Split, open_corpus
+
+__all__ = [
+    "Collection",
+    "Corpus",
+    "Piece",
+    "Prepared",
+    "Source",
+    "Split",
+    "build_corpus",
+    "collect",
+    "open_corpus",
+]

@@ -1,0 +1,1 @@
+"""Studies that run many trainings: the paper's tables, the hyper-parameter sweep."""

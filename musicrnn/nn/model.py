@@ -1,0 +1,125 @@
+"""The model: recurrent layers, a head, and the likelihood of music under both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from musicrnn.errors import UsageError
+from musicrnn.nn.heads import make_head
+from musicrnn.nn.recurrent import Recurrent
+from musicrnn.ops import State
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that determines a network's shape.
+
+    Attributes:
+        input_size: Width of a frame, D.
+        cell: Recurrent unit.
+        hidden: Hidden units of each layer, H.
+        layers: Number of layers.
+        peepholes: Peephole connections; LSTM only.
+        dropout: Dropout on every layer's output in training.
+        head: Output distribution.
+    """
+
+    input_size: int
+    cell: str = "gru"
+    hidden: int = 128
+    layers: int = 1
+    peepholes: bool = False
+    dropout: float = 0.0
+    head: str = "bernoulli"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout must be at least 0 and below 1, got {self.dropout}")
+
+
+class Step(NamedTuple):
+    """One frame ahead: parameters of the head, shape (B, ...), and the states of the layers."""
+
+    parameters: Tensor
+    state: list[State]
+
+
+class MusicRNN(nn.Module):
+    """A recurrent network that gives every next frame a probability.
+
+    Args:
+        config: The network's shape.
+        data: What the frames mean (layout, tempo, metre, name of the corpus), as JSON values. The network
+            never reads it; it travels with the weights for those who evaluate and sample.
+    """
+
+    def __init__(self, config: ModelConfig, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.data = dict(data or {})
+        self.recurrent = Recurrent(
+            config.cell, config.input_size, config.hidden, config.layers, config.dropout, config.peepholes
+        )
+        self.head = make_head(config.head, config.hidden, config.input_size)
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of trained values."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def forward(
+        self, frames: Tensor, state: list[State] | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, list[State]]:
+        """Predict, after every frame heard, the one that follows.
+
+        Args:
+            frames: Frames heard, shape (B, T, D).
+            state: States before the first of them; None is zero.
+            mask: True on real frames, shape (B, T). None: all are real.
+
+        Returns:
+            Parameters of the head for the frame after each, shape (B, T, ...), and the states.
+        """
+        hidden, state = self.recurrent(frames, state, mask)
+        return self.head(hidden), state
+
+    def step(self, frame: Tensor, state: list[State] | None = None) -> Step:
+        """Hear one frame, shape (B, D), and predict the next."""
+        parameters, state = self(frame[:, None], state)
+        return Step(parameters[:, 0], state)
+
+    def nll(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Negative log-likelihood of every frame given the ones before it.
+
+        The first frame is predicted from a zero input. Frames are causal, so padding after the end of a
+        piece doesn't touch its real frames.
+
+        Args:
+            frames: Binary frames, shape (B, T, D).
+            mask: True on real frames, shape (B, T). None: all are real.
+
+        Returns:
+            Nats, shape (B, T); zero on padding.
+        """
+        return self.score(frames, mask)[0]
+
+    def score(self, frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return ``nll`` together with the head's parameters for every frame, shape (B, T, ...)."""
+        heard = torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
+        parameters, _ = self(heard)
+        nats = -self.head.log_likelihood(parameters, frames)
+        return (nats if mask is None else nats * mask), parameters
+
+
+def build(config: ModelConfig, data: Mapping[str, Any] | None = None) -> MusicRNN:
+    """Return a freshly drawn network for ``config``.
+
+    Raises:
+        UsageError: An unknown cell or head, or a size or rate out of its range.
+    """
+    return MusicRNN(config, data)

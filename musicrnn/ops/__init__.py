@@ -1,0 +1,6 @@
+"""One recurrence over a whole sequence: readable references, fast kernels, and the choice between them."""
+
+from musicrnn.ops.cell import Cell, State, Weights
+from musicrnn.ops.dispatch import CELLS, cell_named, recurrence
+
+__all__ = ["CELLS", "Cell", "State", "Weights", "cell_named", "recurrence"]

@@ -1,0 +1,38 @@
+"""The gated recurrent unit with its reset gate before the product.
+
+    r = sigmoid(W_r x + U_r h + b_r)
+    z = sigmoid(W_z x + U_z h + b_z)
+    n = tanh(W_n x + U_n (r * h) + b_n)
+    h' = (1 - z) * h + z * n
+
+The gates are packed r, z, n, the order of ``torch.nn.GRU``. That layer computes another function: it
+applies r after the product U_n h, and its z has the opposite sense.
+
+References:
+    Cho et al. 2014, arXiv:1406.1078v1; Chung et al. 2014, arXiv:1412.3555, section 3.2.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from musicrnn.ops.cell import State, Weights
+
+
+def step(projected: Tensor, state: State, weights: Weights) -> State:
+    """One time step.
+
+    Args:
+        projected: W x + b, shape (B, 3H).
+        state: ``(h,)``, shape (B, H).
+        weights: Only ``hidden`` is read.
+
+    Returns:
+        ``(h',)``.
+    """
+    (h,) = state
+    gates = 2 * h.shape[1]
+    r, z = torch.sigmoid(torch.addmm(projected[:, :gates], h, weights.hidden[:gates].T)).chunk(2, dim=1)
+    n = torch.tanh(torch.addmm(projected[:, gates:], r * h, weights.hidden[gates:].T))
+    return (torch.lerp(h, n, z),)

@@ -1,0 +1,34 @@
+"""Primers: music that the model hears before it goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from musicrnn.errors import MidiError, RollError
+from musicrnn.music import Layout, PianoRoll, Score, read_midi, to_pianoroll
+
+
+def read_primer(source: Path | bytes, layout: Layout, name: str) -> tuple[PianoRoll, Score]:
+    """Read a MIDI file as a primer for models of a layout.
+
+    Args:
+        source: The file, or its bytes.
+        layout: The layout of the model's frames.
+        name: What to call the file in errors.
+
+    Returns:
+        The primer on the model's grid, and the score it was read from.
+
+    Raises:
+        FileError: The file can't be read.
+        MidiError: It is no MIDI file, or has no notes in the model's pitch range.
+        RollError: It is too long.
+    """
+    score = read_midi(source, name)
+    try:
+        roll = to_pianoroll(score, layout.resolution, (layout.low, layout.high), layout.channels)
+    except RollError as error:
+        raise RollError(f"{name}: {error}") from error
+    if not roll.sounding.any():
+        raise MidiError(f"{name}: expected notes in {layout.low}:{layout.high}, found none", "no-notes")
+    return roll, score

@@ -1,0 +1,77 @@
+"""The model card: a README beside the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from musicrnn.corpus import Corpus
+from musicrnn.files import write_bytes
+from musicrnn.nn import MusicRNN
+from musicrnn.training.recipe import Recipe
+
+
+def model_card(
+    directory: Path, model: MusicRNN, corpus: Corpus, recipe: Recipe, figures: Mapping[str, float]
+) -> None:
+    """Write ``README.md``: what the model is, what it was trained on, how good it is, how to use it.
+
+    Args:
+        directory: The run's folder.
+        model: The trained network.
+        corpus: What it was trained on.
+        recipe: How it was trained.
+        figures: ``best_epoch`` and the NLL of every split.
+
+    Raises:
+        FileError: The file can't be written.
+    """
+    layout, nlls = corpus.layout, [key for key in figures if key.endswith("_nll")]
+    pieces = ", ".join(f"{len(split)} {name}" for name, split in corpus.items())
+    rows = "\n".join(f"| {key.removesuffix('_nll')} | {figures[key]:.3f} |" for key in nlls)
+    settings = "\n".join(f"| {name} | {value} |" for name, value in _settings(recipe).items())
+    judges = "validation" if "valid" in corpus else "training"
+    text = f"""# {directory.name}
+
+A recurrent network with a {recipe.head} output, trained by musicrnn on the corpus `{corpus.name}`:
+{recipe.cell}, {recipe.layers} x {recipe.hidden} units, {model.parameter_count:,} parameters.
+
+It hears a piano roll frame by frame and gives every next frame a probability.
+Frames: {layout}.
+
+## Likelihood
+
+Nats per frame, summed over the {layout.width} cells and averaged over all frames, the first included;
+lower is better.
+
+| split | NLL per frame |
+|---|---|
+{rows}
+
+![Learning curves](curves.png)
+
+## Use
+
+```
+musicrnn sample {directory.as_posix()} -o out.mid
+musicrnn evaluate {directory.as_posix()} {corpus.directory.as_posix()}
+```
+
+## Training
+
+{corpus.frames:,} frames in {len(corpus.pieces)} pieces ({pieces}).
+The weights are those of epoch {figures["best_epoch"]}, the best on {judges} pieces.
+
+| setting | value |
+|---|---|
+{settings}
+
+## Limits
+
+It has heard nothing but `{corpus.name}`, and knows nothing of loudness, instruments or tempo.
+"""
+    write_bytes(directory / "README.md", text.encode())
+
+
+def _settings(recipe: Recipe) -> dict[str, object]:
+    return {**recipe.to_dict(), "learning_rate": recipe.initial_rate}

@@ -1,0 +1,247 @@
+"""The training loop: epochs with early stopping, the best weights kept, every epoch resumable."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from musicrnn.checkpoint import load_weights, save_config, save_weights
+from musicrnn.corpus import Corpus, Split
+from musicrnn.corpus.batches import evaluation_batches, training_batches
+from musicrnn.errors import ModelError
+from musicrnn.music.draw import draw_curves
+from musicrnn.nn import MusicRNN, build
+from musicrnn.training.card import model_card
+from musicrnn.training.recipe import Recipe
+from musicrnn.training.run import STATE, Epoch, load_state, save_state, write_metrics
+from musicrnn.training.schedules import best_epoch, is_over, learning_rate
+from musicrnn.training.weight_noise import weight_noise
+
+
+class Watcher(Protocol):
+    """Is told how a training goes on."""
+
+    def begin(self, model: MusicRNN, frames: int, done: list[Epoch]) -> None:
+        """Training starts, or resumes after ``done``; every epoch has so many training frames."""
+
+    def advance(self, frames: int) -> None:
+        """So many more frames of the epoch have been trained on."""
+
+    def epoch(self, metrics: Epoch, best: bool) -> None:
+        """An epoch ended; ``best`` says that its validation NLL is the lowest so far."""
+
+
+class Silent:
+    """A watcher that says nothing."""
+
+    def begin(self, model: MusicRNN, frames: int, done: list[Epoch]) -> None:
+        """Say nothing."""
+
+    def advance(self, frames: int) -> None:
+        """Say nothing."""
+
+    def epoch(self, metrics: Epoch, best: bool) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training.
+
+    Attributes:
+        model: The network with its best weights, in evaluation mode, on the CPU.
+        directory: The run's folder.
+        history: The metrics of every epoch.
+        best_epoch: Number of the epoch whose weights were kept, from 1.
+        train_nll: Nats per frame of the best weights on the training pieces, without noise and dropout.
+        valid_nll: The same on the validation pieces; None where the corpus has none.
+        test_nll: The same on the test pieces; None where the corpus has none.
+        seconds: Time of this call.
+        frames_per_second: Training frames per second, averaged over the epochs.
+    """
+
+    model: MusicRNN
+    directory: Path
+    history: list[Epoch]
+    best_epoch: int
+    train_nll: float
+    valid_nll: float | None
+    test_nll: float | None
+    seconds: float
+    frames_per_second: float
+
+
+def train(
+    corpus: Corpus,
+    recipe: Recipe,
+    directory: Path,
+    *,
+    device: str = "cpu",
+    init_from: MusicRNN | None = None,
+    watcher: Watcher | None = None,
+) -> Trained:
+    """Train a network on a corpus and write the run.
+
+    Every epoch draws its order, dropout and noise from a seed of its own, so a run that finds its state in
+    ``directory`` goes on as if it had never stopped. Without validation pieces the training NLL decides.
+
+    Args:
+        corpus: Needs a ``train`` split.
+        recipe: The network and how it is trained.
+        directory: Where the run goes.
+        device: A torch device.
+        init_from: A network of the same shape whose weights to start from.
+        watcher: Is told of every batch and epoch.
+
+    Returns:
+        The best network and its figures.
+
+    Raises:
+        CorpusError: The corpus has no training pieces, or its frames are damaged.
+        FileError: ``directory`` can't be written.
+        ModelError: The loss became infinite or NaN, or the state found isn't this training's.
+    """
+    started, watcher = time.monotonic(), watcher or Silent()
+    split = corpus["train"]
+    model, optimizer = _make(corpus, recipe, device, init_from)
+    history: list[Epoch] = []
+    if (directory / STATE).exists():
+        history = load_state(directory, model, optimizer)
+    save_config(directory, model.config, corpus.facts(), recipe.to_dict())
+    write_metrics(directory, history)
+    earlier = history[-1].seconds if history else 0.0
+    nlls = [epoch.valid_nll for epoch in history]
+    watcher.begin(model, split.frames, history)
+    while not is_over(recipe, nlls):
+        rate = learning_rate(recipe, nlls)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        epoch_started = time.monotonic()
+        nll, norm = _epoch(model, optimizer, split, recipe, len(history), watcher)
+        speed = split.frames / (time.monotonic() - epoch_started)
+        valid = mean_nll(model, corpus["valid"]) if "valid" in corpus else nll
+        elapsed = earlier + time.monotonic() - started
+        history.append(Epoch(len(history) + 1, nll, valid, rate, norm, speed, elapsed))
+        nlls.append(valid)
+        best = best_epoch(nlls) == len(nlls) - 1
+        if best:
+            save_weights(directory, model.state_dict())
+        save_state(directory, model, optimizer, history)
+        write_metrics(directory, history)
+        watcher.epoch(history[-1], best)
+    return _finish(corpus, recipe, model, directory, history, time.monotonic() - started)
+
+
+def mean_nll(model: MusicRNN, split: Split) -> float:
+    """Return the negative log-likelihood of a split, nats per frame."""
+    device = next(model.parameters()).device
+    model.eval()
+    total = 0.0
+    with torch.no_grad():
+        for batch in evaluation_batches(split):
+            frames, mask = (torch.from_numpy(array).to(device) for array in (batch.frames, batch.mask))
+            total += model.nll(frames, mask).double().sum().item()
+    return total / split.frames
+
+
+def frame_rates(split: Split) -> torch.Tensor:
+    """Return how often each cell is one over all frames of a split, float32, shape (D,)."""
+    ones = sum(roll.frames.sum(axis=0, dtype=np.int64) for roll in split)
+    return torch.as_tensor(ones / split.frames, dtype=torch.float32)
+
+
+def _make(
+    corpus: Corpus, recipe: Recipe, device: str, init_from: MusicRNN | None
+) -> tuple[MusicRNN, torch.optim.Optimizer]:
+    torch.manual_seed(recipe.seed)
+    model = build(recipe.network(corpus.layout.width), corpus.facts())
+    model.head.start_at(frame_rates(corpus["train"]))
+    if init_from is not None:
+        if init_from.config != model.config:
+            raise ModelError(
+                f"expected a network like {model.config} to start from, found {init_from.config}"
+            )
+        model.load_state_dict(init_from.state_dict())
+    model.to(device)
+    if recipe.optimizer == "rmsprop":
+        return model, torch.optim.RMSprop(model.parameters(), recipe.initial_rate, alpha=0.95, momentum=0.9)
+    return model, torch.optim.Adam(model.parameters(), recipe.initial_rate)
+
+
+def _epoch(
+    model: MusicRNN,
+    optimizer: torch.optim.Optimizer,
+    split: Split,
+    recipe: Recipe,
+    number: int,
+    watcher: Watcher,
+) -> tuple[float, float]:
+    """Pass once over the training pieces; return nats per frame and the mean norm of the gradient."""
+    device = next(model.parameters()).device
+    torch.manual_seed(recipe.seed * 1_000_003 + number + 1)
+    model.train()
+    total, norms = 0.0, []
+    for batch in training_batches(split, recipe.batch_size, f"{recipe.seed}:{number}"):
+        frames, mask = (torch.from_numpy(array).to(device) for array in (batch.frames, batch.mask))
+        real = int(batch.mask.sum())
+        optimizer.zero_grad()
+        with weight_noise(model.recurrent, recipe.weight_noise):
+            loss = model.nll(frames, mask).sum() / real
+            loss.backward()  # type: ignore[no-untyped-call]
+        limit = recipe.clip_norm or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit).item()
+        if not (math.isfinite(loss.item()) and math.isfinite(norm)):
+            piece = split.pieces[batch.pieces[0]].name
+            raise ModelError(
+                f"the loss became {loss.item()} in epoch {number + 1}, in the batch of {piece}; the best "
+                "weights so far are kept; a lower --learning-rate or --clip-norm may help"
+            )
+        optimizer.step()
+        total += loss.item() * real
+        norms.append(norm)
+        watcher.advance(real)
+    return total / split.frames, sum(norms) / len(norms)
+
+
+def _finish(
+    corpus: Corpus, recipe: Recipe, model: MusicRNN, directory: Path, history: list[Epoch], seconds: float
+) -> Trained:
+    """Load the best weights, measure them, and write what is written once."""
+    model.load_state_dict(load_weights(directory, model.state_dict()))
+    model.to("cpu").eval()
+    nlls = {split: mean_nll(model, corpus[split]) for split in corpus}
+    done = Trained(
+        model=model,
+        directory=directory,
+        history=history,
+        best_epoch=best_epoch([epoch.valid_nll for epoch in history]) + 1,
+        train_nll=nlls["train"],
+        valid_nll=nlls.get("valid"),
+        test_nll=nlls.get("test"),
+        seconds=seconds,
+        frames_per_second=len(history) / sum(1 / epoch.frames_per_second for epoch in history),
+    )
+    curves = {
+        "train": [epoch.train_nll for epoch in history],
+        "validation": [epoch.valid_nll for epoch in history],
+    }
+    draw_curves(
+        curves,
+        directory / "curves.png",
+        x_label="epoch",
+        y_label="NLL per frame (nats)",
+        marks={f"best: epoch {done.best_epoch}": done.best_epoch - 1},
+        title=f"{recipe.cell} {recipe.hidden} on {corpus.name}",
+    )
+    figures = {
+        "best_epoch": done.best_epoch,
+        **{f"{split}_nll": round(nll, 4) for split, nll in nlls.items()},
+    }
+    model_card(directory, model, corpus, recipe, figures)
+    return done
