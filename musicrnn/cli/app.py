@@ -40,6 +40,15 @@ class _Group(TyperGroup):
             raise typer.Exit(1) from error
 
 
+_TOUR = """Recurrent networks for polyphonic music.
+
+MIDI files become piano rolls, a network learns to give every next frame a probability, and new MIDI
+files are drawn from it. Every command runs without arguments; this is the whole tour:
+
+\b
+musicrnn prepare && musicrnn train && musicrnn evaluate && musicrnn sample -o out.mid
+"""
+
 app = typer.Typer(
     cls=_Group,
     name="musicrnn",
@@ -56,7 +65,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_TOUR)
 def _main(
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -64,14 +73,6 @@ def _main(
         False, "--version", callback=_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
-    r"""Recurrent networks for polyphonic music.
-
-    MIDI files become piano rolls, a network learns to give every next frame a probability, and new MIDI
-    files are drawn from it. Every command runs without arguments; this is the whole tour:
-
-    \b
-    musicrnn prepare && musicrnn train && musicrnn evaluate && musicrnn sample -o out.mid
-    """
     console.set_level(quiet, verbose)
 
 

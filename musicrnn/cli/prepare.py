@@ -61,7 +61,8 @@ def prepare(
     layout = collection.layout
     given = {"--resolution": resolution, "--pitches": pitches, "--channels": channels}
     if layout is None:
-        layout = Layout(resolution or 4, *parse_pitches(pitches or "21:108"), channels or "frame+onset")
+        per_quarter = Layout.resolution if resolution is None else resolution
+        layout = Layout(per_quarter, *parse_pitches(pitches or "21:108"), channels or Layout.channels)
     elif any(value not in (None, *_published(layout, flag)) for flag, value in given.items()):
         raise UsageError(
             f"{(sources or [''])[0]}: published rolls have a fixed layout, {layout}; found {given}"
@@ -82,9 +83,8 @@ def prepare(
         console.detail(line)
     if prepared.skipped:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(prepared.reasons.items()))
-        console.note(
-            f"skipped {prepared.skipped} of {len(collection.pieces)} pieces ({reasons}): {output}/report.jsonl"
-        )
+        total = len(collection.pieces)
+        console.note(f"skipped {prepared.skipped} of {total} pieces ({reasons}): {output}/report.jsonl")
     if json:
         console.result_json(
             {

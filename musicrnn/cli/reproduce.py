@@ -25,7 +25,7 @@ def reproduce(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train the networks of Chung et al. 2014 and set the paper's figures beside ours."""
+    """Set the tables of Chung et al (2014) beside ours."""
     console.set_level(quiet, verbose)
     if paper != "chung2014":
         raise UsageError(f"reproduce: expected chung2014, found {paper}")

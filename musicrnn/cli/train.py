@@ -174,7 +174,7 @@ def _check_directory(
         longer = {name: settings[name] for name in ("epochs", "patience") if name in settings}
         return replace(own, **longer)
     if not (overwrite or resume):
-        raise ModelError(f"{directory}: found a run there already; give --resume, --overwrite or another -o")
+        raise ModelError(f"{directory}: expected a new folder, found a run: --resume, --overwrite or another -o")
     shutil.rmtree(directory / STATE.parent, ignore_errors=True)
     return recipe
 
@@ -199,10 +199,9 @@ class Progress:
     def begin(self, model: MusicRNN, frames: int, done: list[Epoch]) -> None:
         """Say what is trained."""
         recipe = self._recipe
-        console.note(
-            f"training {recipe.cell} {recipe.hidden} ({model.parameter_count:,} parameters) on {frames:,} frames"
-            f" -> {self._directory}" + (f", resumed after epoch {len(done)}" if done else "")
-        )
+        network = f"{recipe.cell} {recipe.hidden} ({model.parameter_count:,} parameters)"
+        resumed = f", resumed after epoch {len(done)}" if done else ""
+        console.note(f"training {network} on {frames:,} frames -> {self._directory}{resumed}")
         self._best = min((epoch.valid_nll for epoch in done), default=self._best)
         if console.shows_progress():
             columns = ("epoch {task.fields[epoch]}", "{task.fields[nll]}", "{task.fields[speed]}")

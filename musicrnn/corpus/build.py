@@ -98,8 +98,7 @@ def build_corpus(
     pieces: list[Piece] = []
     reasons: dict[str, int] = {}
     first_detail = ""
-    with whole_directory(directory) as folder:
-        writer = CorpusWriter(folder, layout)
+    with whole_directory(directory) as folder, CorpusWriter(folder, layout) as writer:
         with (folder / "report.jsonl").open("w", encoding="utf-8") as report:
             for piece in progress(_convert_all(collection.pieces, layout, workers), len(collection.pieces)):
                 report.write(json.dumps(_report_line(piece, layout), ensure_ascii=False) + "\n")

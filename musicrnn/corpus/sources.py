@@ -133,7 +133,8 @@ def _published(path: Path, resolution: int | None) -> Collection:
 
     content = read_bytes(path)
     dataset = identify(content)
-    layout = Layout(dataset.resolution if dataset else resolution or Layout.resolution, channels="frame")
+    per_quarter = Layout.resolution if resolution is None else resolution
+    layout = Layout(dataset.resolution if dataset else per_quarter, channels="frame")
     try:
         variables = scipy.io.loadmat(io.BytesIO(content))
     except Exception as error:  # a damaged file makes scipy raise almost anything

@@ -146,7 +146,7 @@ class Corpus(Mapping[str, Split]):
 
 
 class CorpusWriter:
-    """Writes pieces to ``frames.bin`` as they come, then ``corpus.json``.
+    """Writes pieces to ``frames.bin`` as they come, then ``corpus.json``. A context that closes its file.
 
     Args:
         directory: An empty folder.
@@ -158,6 +158,12 @@ class CorpusWriter:
         self.frames = 0
         self._directory = directory
         self._file: IO[bytes] = (directory / "frames.bin").open("wb")
+
+    def __enter__(self) -> CorpusWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
 
     def add(self, packed: bytes) -> tuple[int, int]:
         """Append packed frames; return the row at which they start, and their checksum."""

@@ -1,0 +1,170 @@
+"""What each command does with its flags, run inside this process."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from typer.testing import Result
+
+from musicrnn import open_corpus, read_midi
+from musicrnn.corpus import Corpus
+from musicrnn.training import Recipe
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def ran(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_prepare_takes_layout_and_split_flags(invoke: Invoke, midi_folder: Path) -> None:
+    flags = (
+        "--resolution",
+        2,
+        "--pitches",
+        "55:80",
+        "--channels",
+        "frame",
+        "--valid",
+        0.5,
+        "--test",
+        0,
+        "-o",
+        "c",
+    )
+    document = json.loads(ran(invoke("prepare", midi_folder, *flags, "--json")))
+    assert document["splits"] == {"train": 6, "valid": 6} and document["pieces"] == 12
+    assert str(open_corpus("c").layout) == "D=26 (frame, pitches 55:80, 2 per quarter)"
+    assert invoke("prepare", midi_folder, "-o", "c", "--seed", 1).exit_code == 0, "a corpus may be replaced"
+    assert open_corpus("c").layout.width == 176
+
+
+def test_train_repeats_a_run_from_its_config_to_the_byte(invoke: Invoke, corpus: Corpus) -> None:
+    flags = ("--cell", "lstm", "--peepholes", "--hidden", 6, "--epochs", 2, "--dropout", 0.1, "--seed", 5)
+    first = json.loads(ran(invoke("train", corpus.directory, "-o", "a", *flags, "--json")))
+    second = json.loads(
+        ran(invoke("train", corpus.directory, "-o", "b", "--config", "a/config.json", "--json"))
+    )
+    assert Path("a/model.safetensors").read_bytes() == Path("b/model.safetensors").read_bytes()
+    assert (first["cell"], first["hidden"], first["test_nll"]) == ("lstm", 6, second["test_nll"])
+    third = json.loads(ran(invoke("train", corpus.directory, "-o", "c", "--config", "a/config.json",
+                                  "--hidden", 7, "--json")))  # fmt: skip
+    assert (third["cell"], third["hidden"]) == ("lstm", 7), "flags win"
+
+
+def test_the_help_of_train_tells_the_defaults_of_the_recipe(invoke: Invoke) -> None:
+    text = re.sub(r"\s+", " ", ran(invoke("train", "--help")))
+    for name, value in Recipe().to_dict().items():
+        flag = "--" + name.replace("_", "-")
+        assert flag in text
+        if name not in ("peepholes", "learning_rate"):
+            (shown,) = re.findall(rf"{flag} <[a-z]+> .*?\[default: (.*?)\]", text)[:1]
+            assert shown == str(value), name
+
+
+def test_a_new_run_never_replaces_an_old_one(invoke: Invoke, corpus: Corpus) -> None:
+    runs = [
+        json.loads(ran(invoke("train", corpus.directory, "--hidden", 4, "--epochs", 1, "--json")))
+        for _ in "ab"
+    ]
+    assert [run["model"] for run in runs] == [
+        f"models/runs/{corpus.name}-gru",
+        f"models/runs/{corpus.name}-gru-2",
+    ]
+    evaluated = json.loads(ran(invoke("evaluate", "--json")))
+    assert (evaluated["model"], evaluated["corpus"]) == (runs[1]["model"], str(corpus.directory))
+    resumed = json.loads(ran(invoke("train", corpus.directory, "--resume", "--epochs", 2, "--json")))
+    assert (resumed["model"], resumed["epochs"]) == (runs[1]["model"], 2)
+
+
+def test_evaluate_gives_every_piece(invoke: Invoke, corpus: Corpus, trained: Path) -> None:
+    document = json.loads(ran(invoke("evaluate", trained, corpus.directory, "--per-piece", "--json")))
+    pieces = document["per_piece"]
+    total = sum(piece["nll_per_frame"] * piece["frames"] for piece in pieces)
+    assert total / document["frames"] == pytest.approx(document["nll_per_frame"])
+    text = ran(
+        invoke("evaluate", trained, corpus.directory, "--split", "valid", "--skip-first-frame", "--per-piece")
+    )
+    assert "valid: 2 pieces" in text and "first frame left out" in text and text.count(".mid") == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "frames"),
+    [
+        (("--frames", 10), 10),
+        (("--beats", 3), 12),
+        (("--bars", 2), 24),
+        (("--seconds", 4, "--tempo", 60), 16),
+        ((), 192),
+    ],
+)
+def test_lengths_follow_metre_and_tempo(
+    invoke: Invoke, trained: Path, flags: tuple[object, ...], frames: int
+) -> None:
+    document = json.loads(ran(invoke("sample", trained, "--seed", 1, *flags, "--json")))
+    assert (document["files"], document["frames"], document["seed"]) == (["sample.mid"], frames, 1)
+    score = read_midi("sample.mid")
+    assert score.quarters == frames / 4 and score.main_metre() == (3, 4)
+
+
+def test_many_samples_are_numbered_and_reproducible_one_by_one(invoke: Invoke, trained: Path) -> None:
+    text = ran(invoke("sample", trained, "-o", "x/out.mid", "--seed", 4, "--count", 3, "--frames", 20))
+    assert text.split() == ["x/out-1.mid", "x/out-2.mid", "x/out-3.mid"]
+    ran(invoke("sample", trained, "-o", "alone.mid", "--seed", 6, "--frames", 20))
+    assert (
+        Path("alone.mid").read_bytes() == Path("x/out-3.mid").read_bytes() != Path("x/out-1.mid").read_bytes()
+    )
+
+
+def test_show_describes_and_draws_everything(
+    invoke: Invoke, midi_folder: Path, corpus: Corpus, trained: Path
+) -> None:
+    piece = midi_folder / "piece-00.mid"
+    midi = json.loads(ran(invoke("show", piece, "--json")))
+    assert (midi["kind"], midi["tempo"], midi["metre"], midi["polyphony"]) == ("midi", 90, [3, 4], 2)
+    described = json.loads(ran(invoke("show", corpus.directory, "--json")))
+    assert (described["pieces"], described["frames"]) == (12, corpus.frames)
+    model = json.loads(ran(invoke("show", trained, "--json")))
+    assert (model["hidden"], model["epochs"], model["corpus"]) == (8, 3, corpus.name)
+    assert "C4" in ran(invoke("show", piece)) and "polyphony" in ran(invoke("show", piece, corpus.directory))
+    assert ran(invoke("show", piece, corpus.directory, "-o", "rolls.png")) == "rolls.png\n"
+    assert Path("rolls.png").read_bytes().startswith(b"\x89PNG")
+    ran(invoke("show", trained, "-o", "curves.svg"))
+    assert ElementTree.parse("curves.svg").getroot().tag.endswith("svg")
+
+
+def test_render_makes_audio_of_the_right_length(invoke: Invoke, midi_folder: Path) -> None:
+    import wave
+
+    piece = midi_folder / "piece-00.mid"
+    document = json.loads(ran(invoke("render", piece, "-o", "x.wav", "--sample-rate", 8000, "--json")))
+    with wave.open("x.wav") as file:
+        assert file.getframerate() == 8000
+        assert file.getnframes() / 8000 == pytest.approx(document["seconds"], abs=0.01)
+    assert document["seconds"] == pytest.approx(read_midi(piece).quarters * 60 / 90, abs=1.5)
+
+
+def test_datasets_are_listed(invoke: Invoke) -> None:
+    names = [entry["name"] for entry in json.loads(ran(invoke("datasets", "--json")))]
+    assert names == ["jsb", "nottingham", "musedata", "piano-midi"]
+    assert "JSB Chorales" in ran(invoke("datasets"))
+
+
+def test_every_command_takes_json_quiet_and_verbose() -> None:
+    from musicrnn.cli.app import app
+
+    for command in app.registered_commands:
+        assert command.callback is not None
+        assert {"json", "quiet", "verbose"} <= set(inspect.signature(command.callback).parameters)

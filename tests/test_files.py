@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from musicrnn.errors import FileError
+from musicrnn.files import read_bytes, whole_directory, whole_file, write_bytes, write_json
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    write_bytes(path, b"old")
+    with pytest.raises(RuntimeError, match="half way"), whole_file(path) as file:
+        file.write(b"new")
+        raise RuntimeError("half way")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_directory_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    with whole_directory(path) as folder:
+        (folder / "a").write_text("old")
+    with pytest.raises(KeyboardInterrupt), whole_directory(path) as folder:
+        (folder / "a").write_text("new")
+        raise KeyboardInterrupt
+    assert (path / "a").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    for name in ("a", "b"):
+        with whole_directory(path) as folder:
+            (folder / name).write_text(name)
+    assert [entry.name for entry in path.iterdir()] == ["b"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_missing_parents_are_made(tmp_path: Path) -> None:
+    write_json(tmp_path / "a" / "b" / "c.json", {"ü": 1})
+    assert (tmp_path / "a" / "b" / "c.json").read_text(encoding="utf-8") == '{\n "ü": 1\n}\n'
+
+
+def test_new_files_have_usual_permissions(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a", b"")
+    (tmp_path / "b").touch()
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_refusals_name_the_path(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match=r"folder.*expected a file to write, found a folder"):
+        write_bytes(tmp_path.joinpath("folder").mkdir() or tmp_path / "folder", b"")
+    with pytest.raises(FileError, match=r"file.*can't write: "):
+        write_bytes(tmp_path / "file" / "below", b"")
+    with pytest.raises(FileError, match=r"nothing: can't read: No such file"):
+        read_bytes(tmp_path / "nothing")
