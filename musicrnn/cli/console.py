@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Iterable, Iterator
@@ -39,6 +38,8 @@ def result(text: str) -> None:
 
 def result_json(document: Any) -> None:
     """Print one JSON document to stdout; what JSON can't say (NaN, infinity) becomes null."""
+    import json
+
     result(json.dumps(_finite(document), indent=1, ensure_ascii=False))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 import time
 from pathlib import Path
@@ -51,6 +50,8 @@ def sample(
 ) -> None:
     """Draw new music from a model."""
     console.set_level(quiet, verbose)
+    import secrets
+
     lengths = {"bars": bars, "beats": beats, "frames": frames, "seconds": seconds}
     asked = {name: value for name, value in lengths.items() if value is not None}
     _check(asked, count, tempo, seed, output, json, include_primer and primer is None)

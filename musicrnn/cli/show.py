@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -160,15 +158,19 @@ def _kind(path: Path) -> str:
 
 
 def _history(path: Path) -> list[dict[str, Any]]:
+    import json
+
     from musicrnn.files import read_bytes
 
     try:
-        return [json_module.loads(line) for line in read_bytes(path / "metrics.jsonl").splitlines()]
+        return [json.loads(line) for line in read_bytes(path / "metrics.jsonl").splitlines()]
     except ValueError as error:
         raise FileError(f"{path / 'metrics.jsonl'}: expected a line of JSON per epoch: {error}") from error
 
 
 def _terminal(roll: PianoRoll) -> str:
+    import shutil
+
     from musicrnn.music.draw import terminal_roll
 
     return terminal_roll(roll, min(100, shutil.get_terminal_size().columns))

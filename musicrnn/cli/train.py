@@ -174,7 +174,7 @@ def _check_directory(
         longer = {name: settings[name] for name in ("epochs", "patience") if name in settings}
         return replace(own, **longer)
     if not (overwrite or resume):
-        raise ModelError(f"{directory}: expected a new folder, found a run: --resume, --overwrite or another -o")
+        raise ModelError(f"{directory}: found a run, expected a new folder, --resume or --overwrite")
     shutil.rmtree(directory / STATE.parent, ignore_errors=True)
     return recipe
 

@@ -2,18 +2,26 @@
 
 from musicrnn.music.midi import Key, Metre, Score, Tempo, Track, midi_bytes, read_midi, write_midi
 from musicrnn.music.pianoroll import Layout, PianoRoll, to_pianoroll, to_score
+from musicrnn.music.statistics import RollStatistics, pooled_statistics, roll_statistics
+from musicrnn.music.tonality import TonalKey, find_key, transpose
 
 __all__ = [
     "Key",
     "Layout",
     "Metre",
     "PianoRoll",
+    "RollStatistics",
     "Score",
     "Tempo",
+    "TonalKey",
     "Track",
+    "find_key",
     "midi_bytes",
+    "pooled_statistics",
     "read_midi",
+    "roll_statistics",
     "to_pianoroll",
     "to_score",
+    "transpose",
     "write_midi",
 ]

@@ -1,0 +1,324 @@
+"""Piano rolls and curves as pictures (PNG, SVG, PDF) and in the terminal.
+
+Time runs to the right in quarter notes, pitch upwards with C4 = MIDI 60. In a picture a note is a bar
+that ends a little early, so a repeated note looks different from a held one. The same input gives the
+same bytes: no dates, no random identifiers. matplotlib is imported where it is used, and pyplot never.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from musicrnn.errors import FileError, RollError
+from musicrnn.files import whole_file
+from musicrnn.music.pianoroll import PianoRoll
+from musicrnn.music.tonality import PITCH_CLASSES, pitch_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_PANELS = 16
+DOTS_PER_INCH = 160
+_METADATA = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None, "Creator": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+"""File types, and the metadata to leave out of them."""
+
+_INK, _FAINT, _BLACK_KEY = "#2b3440", "#cfd6de", "#f4f6f8"
+_COLOURS = ("#1f6f8b", "#d1495b", "#3f8f4f", "#8d5fa8", "#c98a1b", "#5b6472")
+_STYLE = {
+    "svg.hashsalt": "musicrnn",
+    "svg.fonttype": "path",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _FAINT,
+    "axes.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+}
+
+
+def draw_rolls(rolls: Sequence[tuple[str, PianoRoll]], path: Path | str) -> None:
+    """Draw piano rolls, one panel under another, on common axes.
+
+    Args:
+        rolls: Title and roll of each panel, 1 to ``MAX_PANELS`` of them.
+        path: The picture; its suffix is .png, .svg or .pdf.
+
+    Raises:
+        RollError: There are no rolls, or too many.
+        FileError: The suffix is another, or the file can't be written.
+    """
+    if not 1 <= len(rolls) <= MAX_PANELS:
+        raise RollError(f"expected 1 to {MAX_PANELS} piano rolls in a picture, found {len(rolls)}")
+    low, high = _pitch_span([roll for _, roll in rolls])
+    low, high = low - 1, high + 1
+    quarters = max(roll.quarters for _, roll in rolls)
+    with _picture(Path(path), 10, 2.5 * max(len(rolls), 1.2)) as figure:
+        panels = figure.subplots(len(rolls), sharex=True, squeeze=False)[:, 0]
+        for index, (axes, (title, roll)) in enumerate(zip(panels, rolls, strict=True)):
+            _draw_panel(axes, roll, low, high, quarters, _COLOURS[index % 2])
+            _title(axes, title)
+        panels[-1].set_xlim(0, quarters)
+        panels[-1].xaxis.set_major_locator(_beat_locator(quarters))
+        panels[-1].set_xlabel("quarter notes")
+
+
+def draw_curves(
+    curves: Mapping[str, Sequence[float]],
+    path: Path | str,
+    x_label: str = "epoch",
+    y_label: str = "NLL per frame (nats)",
+    marks: Mapping[str, int] | None = None,
+    title: str = "",
+) -> None:
+    """Draw curves over epochs, or over anything else that is counted from 1.
+
+    Args:
+        curves: Values by name; the one of index i belongs to epoch i + 1. What isn't finite is left out.
+        path: The picture; its suffix is .png, .svg or .pdf.
+        x_label: What is counted.
+        y_label: What the values are, with their unit.
+        marks: Indices of values to mark, by label: ``{"best: epoch 12": 11}``.
+        title: Title of the picture.
+
+    Raises:
+        RollError: There is no curve with a finite value.
+        FileError: The suffix is another, or the file can't be written.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    points = {name: _finite_points(values) for name, values in curves.items()}
+    points = {name: (x, y) for name, (x, y) in points.items() if len(x)}
+    if not points:
+        raise RollError("expected at least one curve with a finite value to draw, found none")
+    marks = {label: index + 1 for label, index in (marks or {}).items()}
+    with _picture(Path(path), 7.5, 4.2) as figure:
+        axes = figure.subplots()
+        for colour, (name, (x, y)) in zip(_COLOURS * len(points), points.items(), strict=False):
+            axes.plot(x, y, color=colour, linewidth=1.8, label=name, marker="o" if len(x) == 1 else None)
+            at = np.isin(x, list(marks.values()))
+            axes.plot(x[at], y[at], "o", color=colour, markersize=6, markeredgecolor="white")
+        for label, epoch in marks.items():
+            _draw_mark(axes, label, epoch)
+        axes.set_xlabel(x_label, parse_math=False)
+        axes.set_ylabel(y_label, parse_math=False)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+        axes.grid(axis="y", color=_FAINT, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        legend = figure.legend(loc="outside upper right", ncols=min(4, len(points)), frameon=False)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+        _title(axes, title)
+
+
+@contextlib.contextmanager
+def _picture(path: Path, width: float, height: float) -> Iterator[Figure]:
+    """Yield an empty figure of so many inches; what was drawn on it is written to ``path`` at the end."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    suffix = path.suffix.lower()
+    if suffix not in _METADATA:
+        raise FileError(
+            f"{path}: expected a picture named {', '.join(_METADATA)}, found {suffix or 'no suffix'!r}"
+        )
+    with rc_context(_STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # titles are file names in any script
+        figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
+        yield figure
+        with whole_file(path) as file:
+            figure.savefig(file, format=suffix[1:], metadata=_METADATA[suffix])
+
+
+def _draw_panel(axes: Axes, roll: PianoRoll, low: int, high: int, quarters: float, colour: str) -> None:
+    from matplotlib.collections import PolyCollection
+
+    for pitch in range(low, high + 1):
+        if pitch % 12 == 0:
+            axes.axhline(pitch - 0.5, color=_FAINT, linewidth=0.8, zorder=0.2)
+        elif "#" in pitch_name(pitch):
+            axes.axhspan(pitch - 0.5, pitch + 0.5, color=_BLACK_KEY, linewidth=0, zorder=0.1)
+    axes.grid(axis="x", color=_FAINT, linewidth=0.5)
+    if roll.quarters < quarters:  # no staff beyond the end of the roll
+        axes.axvspan(roll.quarters, quarters, color="white", linewidth=0, zorder=0.9)
+    bars: Any = _bars(roll, gap=quarters / 700)
+    axes.add_collection(PolyCollection(bars, facecolor=colour, linewidth=0, gid="notes"), autolim=False)
+    axes.set_ylim(low - 0.5, high + 0.5)
+    named = (0,) if high - low > 20 else (0, 4, 7)
+    ticks = [pitch for pitch in range(low, high + 1) if pitch % 12 in named]
+    axes.set_yticks(ticks, [pitch_name(pitch) for pitch in ticks])
+
+
+def _bars(roll: PianoRoll, gap: float) -> NDArray[np.float64]:
+    """Return the corners of each note's bar in quarter notes and MIDI pitch, shape (N, 4, 2).
+
+    Args:
+        roll: The roll.
+        gap: Space between a note and the next, in quarter notes: at most a quarter of the note is left
+            blank, and a bar is at least half a gap wide, to be seen in long pieces.
+    """
+    notes = roll.notes()
+    left, right = (notes[edge] / roll.layout.resolution for edge in ("start", "end"))
+    right = np.maximum(right - np.minimum(gap, (right - left) / 4), left + gap / 2)
+    bottom, top = notes["pitch"] - 0.45, notes["pitch"] + 0.45
+    corners = [(left, bottom), (left, top), (right, top), (right, bottom)]
+    return np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
+
+
+def _draw_mark(axes: Axes, label: str, epoch: int) -> None:
+    left, right = axes.get_xlim()
+    late = epoch > (left + right) / 2
+    axes.axvline(epoch, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+    axes.annotate(
+        label,
+        (epoch, 1),
+        xycoords=axes.get_xaxis_transform(),
+        xytext=(-4 if late else 4, -2),
+        textcoords="offset points",
+        horizontalalignment="right" if late else "left",
+        verticalalignment="top",
+        parse_math=False,
+    )
+
+
+def _title(axes: Axes, title: str) -> None:
+    shown = title if len(title) <= 100 else title[:99] + "…"
+    axes.set_title(shown, loc="left", fontsize=10, fontweight="bold", parse_math=False)
+
+
+def _beat_locator(quarters: float) -> Any:
+    """Return a locator of ticks at multiples of the power of two that gives at most 17 of them."""
+    from matplotlib.ticker import MultipleLocator
+
+    step = 1
+    while quarters / step > 16:
+        step *= 2
+    return MultipleLocator(step)
+
+
+def _finite_points(values: Sequence[float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the epochs, counted from 1, that have a finite value, and these values."""
+    array = np.asarray(values, np.float64)
+    (finite,) = np.nonzero(np.isfinite(array))
+    return finite + 1, array[finite]
+
+
+def _pitch_span(rolls: Sequence[PianoRoll]) -> tuple[int, int]:
+    """Return the lowest and highest pitch to show: those that sound, and at least an octave."""
+    used = [roll.layout.low + np.flatnonzero(roll.sounding.any(axis=0)) for roll in rolls]
+    pitches = np.concatenate(used)
+    low, high = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 71)
+    while high - low < 11:
+        low, high = max(0, low - 1), min(127, high + 1)
+    return low, high
+
+
+# In the terminal a character holds two moments, and two pitches (quadrants) or four (braille). The bits
+# of its code are the cells from the upper left to the lower right.
+_BRAILLE_BITS = (1, 8, 2, 16, 4, 32, 64, 128)
+_GLYPHS = {
+    2: " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█",
+    4: " "
+    + "".join(chr(0x2800 + sum(_BRAILLE_BITS[i] for i in range(8) if n >> i & 1)) for n in range(1, 256)),
+}
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_MARGIN = 6
+
+
+def terminal_roll(roll: PianoRoll, width: int = 80, height: int = 24) -> str:
+    """Draw which pitches sound with characters. Long or tall rolls are thinned so that no note is lost.
+
+    Args:
+        roll: The roll.
+        width: Columns to fit into; fewer than 24 are taken as 24.
+        height: Lines to fit into; fewer than 4 are taken as 4.
+
+    Returns:
+        Lines without trailing spaces: pitches from high to low with each C named, then quarter notes.
+    """
+    lines, columns = max(4, height) - 1, 2 * (max(24, width) - _MARGIN)
+    low, high = _pitch_span([roll])
+    tall = 2 if high - low < 2 * lines else 4
+    per_line = tall * -(-(high - low + 1) // (tall * lines))
+    rows = -(-(high - low + 1) // per_line)
+    cells = _cells(roll, high, (columns, rows * tall, per_line // tall))
+    drawn = []
+    for row, text in enumerate(_characters(cells, tall)):
+        top = high - row * per_line
+        label = pitch_name(top - top % 12) if top % 12 < per_line else ""
+        drawn.append(f"{label:>4} {'┤' if label else '│'}{text}".rstrip())
+    return "\n".join([*drawn, " " * _MARGIN + _time_axis(roll.quarters, -(-cells.shape[1] // 2))])
+
+
+def histogram_line(histogram: ArrayLike) -> str:
+    """Draw how much each of the 12 pitch classes, from C to B, has of the largest: ``C █ C#   D ▅ …``."""
+    values = np.asarray(histogram, np.float64)
+    if values.shape != (12,) or not (values >= 0).all():
+        raise RollError(f"a pitch-class histogram must hold 12 numbers of at least 0, got {values.tolist()}")
+    levels = np.ceil(8 * values / (values.max() or 1)).astype(int)
+    return "  ".join(f"{name} {_EIGHTHS[level]}" for name, level in zip(PITCH_CLASSES, levels, strict=True))
+
+
+def _cells(roll: PianoRoll, high: int, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Return what sounds in each cell, shape (pitch cells, time cells), high pitches first.
+
+    Args:
+        roll: The roll.
+        high: The pitch at the top.
+        shape: Time cells at most, pitch cells, and pitches in a pitch cell.
+    """
+    most, rows, per_cell = shape
+    frames = _widened(roll, min(4, most // len(roll)))
+    columns = min(most, len(frames))
+    pooled = np.maximum.reduceat(frames, np.arange(columns) * len(frames) // columns, axis=0)
+    cells = np.zeros((columns, rows * per_cell), np.uint8)
+    below = high - np.arange(roll.layout.low, roll.layout.high + 1)
+    shown = (below >= 0) & (below < rows * per_cell)
+    cells[:, below[shown]] = pooled[:, shown]
+    return np.asarray(cells.reshape(columns, rows, per_cell).max(axis=2).T)
+
+
+def _widened(roll: PianoRoll, times: int) -> NDArray[np.uint8]:
+    """Return what sounds with each frame repeated; that leaves room for a gap before a repeated note."""
+    if times < 2:
+        return roll.sounding
+    frames = np.repeat(roll.sounding, times, axis=0)
+    frames[times - 1 : -1 : times] &= 1 - roll.onsets[1:]
+    return frames
+
+
+def _characters(cells: NDArray[np.uint8], tall: int) -> list[str]:
+    """Return cells, shape (pitch cells, time cells), as lines of characters that hold ``tall`` x 2 each."""
+    even = np.pad(cells, ((0, 0), (0, cells.shape[1] % 2)))
+    blocks = (
+        even.reshape(len(cells) // tall, tall, -1, 2).swapaxes(1, 2).reshape(len(cells) // tall, -1, 2 * tall)
+    )
+    codes = blocks @ (1 << np.arange(2 * tall))
+    return ["".join(_GLYPHS[tall][code] for code in line) for line in codes]
+
+
+def _time_axis(quarters: float, columns: int) -> str:
+    """Return a line of at most ``columns`` characters with numbers of quarter notes where they begin."""
+    step, spacing = 1, len(str(int(quarters))) + 3
+    while step * columns < spacing * quarters:
+        step *= 2
+    line = ""
+    for quarter in range(0, int(np.ceil(quarters)), step):
+        line = line.ljust(int(quarter / quarters * columns)) + str(quarter)
+    return line[:columns].rstrip()
