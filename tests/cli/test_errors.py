@@ -158,9 +158,7 @@ def test_runs_are_protected(invoke: Invoke, corpus: Corpus, trained: Path, tmp_p
     shutil.copytree(trained, "run")
     before = Path("run/model.safetensors").read_bytes()
     train = ("train", corpus.directory, "--hidden", 8, "--epochs", 1, "--quiet", "-o")
-    refused(
-        invoke(*train, "run"), "run: expected a new folder, found a run: --resume, --overwrite or another -o"
-    )
+    refused(invoke(*train, "run"), "run: found a run, expected a new folder, --resume or --overwrite")
     refused(
         invoke(*train, "run", "--resume", "--cell", "tanh"),
         "can't resume with .*: the run was started with",

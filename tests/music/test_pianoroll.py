@@ -1,0 +1,230 @@
+"""Notes fall on the grid by stated rules, and a roll that went through MIDI is the same roll."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from musicrnn.errors import RollError
+from musicrnn.music import pianoroll
+from musicrnn.music.midi import NOTE, Score, Tempo, Track, midi_bytes, read_midi, write_midi
+from musicrnn.music.pianoroll import Layout, PianoRoll, quantize, to_pianoroll, to_score
+
+PIANO = Layout(resolution=4, low=60, high=62)
+
+
+@st.composite
+def rolls(draw: st.DrawFn, channels: st.SearchStrategy[str]) -> PianoRoll:
+    low, high = sorted(draw(st.tuples(st.integers(0, 127), st.integers(0, 127))))
+    layout = Layout(draw(st.integers(1, 24)), low, high, draw(channels))
+    shape = (draw(st.integers(1, 24)), layout.width)
+    return PianoRoll(draw(arrays(np.uint8, shape, elements=st.integers(0, 1), fill=st.just(0))), layout)
+
+
+def again(roll: PianoRoll, score: Score) -> PianoRoll:
+    """The roll of a score on the grid of another roll."""
+    layout = roll.layout
+    return to_pianoroll(score, layout.resolution, (layout.low, layout.high), layout.channels)
+
+
+def score_of(*notes: tuple[int, int, int], **facts: object) -> Score:
+    """A score of (start, end, pitch) at 480 ticks per quarter note: 120 ticks are a frame at resolution 4."""
+    rows = np.array([(start, end, pitch, 80) for start, end, pitch in notes], NOTE)
+    return Score(480, (Track(rows),), **facts)
+
+
+def spans(roll: PianoRoll) -> list[tuple[int, int, int]]:
+    """(first frame, frame after the last, pitch) of each note."""
+    return [(start, end, pitch) for start, end, pitch, _ in roll.notes().tolist()]
+
+
+@settings(deadline=None)
+@given(rolls(st.just("frame+onset")))
+def test_roll_to_midi_bytes_to_roll_is_exact(roll: PianoRoll) -> None:
+    assert again(roll, read_midi(midi_bytes(to_score(roll)))) == roll
+
+
+@settings(deadline=None)
+@given(rolls(st.just("frame")))
+def test_roll_without_onsets_to_midi_bytes_to_roll_is_exact(roll: PianoRoll) -> None:
+    assert again(roll, read_midi(midi_bytes(to_score(roll)))) == roll
+
+
+@settings(max_examples=15, deadline=None)
+@given(roll=rolls(st.sampled_from(pianoroll.CHANNELS)))
+def test_roll_to_midi_file_to_roll_is_exact(
+    tmp_path_factory: pytest.TempPathFactory, roll: PianoRoll
+) -> None:
+    path = tmp_path_factory.mktemp("rolls") / "roll.mid"
+    write_midi(to_score(roll, tempo=97.3, metre=(6, 8), program=19), path)
+    assert again(roll, read_midi(path)) == roll
+
+
+@settings(max_examples=50, deadline=None)
+@given(rolls(st.sampled_from(pianoroll.CHANNELS)))
+def test_notes_are_those_a_plain_loop_finds(roll: PianoRoll) -> None:
+    found = []
+    for column, first in itertools.product(range(roll.layout.pitches), range(len(roll))):
+        if roll.onsets[first, column]:
+            end = first + 1
+            while end < len(roll) and roll.sounding[end, column] and not roll.onsets[end, column]:
+                end += 1
+            found.append((first, end, column + roll.layout.low))
+    assert spans(roll) == sorted(found, key=lambda note: (note[0], note[2]))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "frames"),
+    [
+        (0, 120, (0, 1)),
+        (59, 179, (0, 1)),  # nearest frame, below halfway
+        (60, 180, (1, 2)),  # halfway goes to the later frame
+        (110, 370, (1, 3)),
+        (0, 1, (0, 1)),  # at least one frame
+        (170, 179, (1, 2)),
+        (110, 125, (1, 2)),
+    ],
+)
+def test_a_note_starts_and_ends_at_the_nearest_frame(start: int, end: int, frames: tuple[int, int]) -> None:
+    roll = to_pianoroll(score_of((start, end, 60)), resolution=4, pitches=(60, 62))
+    assert spans(roll) == [(*frames, 60)]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 32767), st.integers(1, 96))
+def test_quantize_is_rounding_half_up_in_exact_arithmetic(
+    tick: int, per_quarter: int, resolution: int
+) -> None:
+    frame = quantize(tick, per_quarter, resolution)
+    assert -per_quarter < 2 * (frame * per_quarter - tick * resolution) <= per_quarter
+
+
+def test_repeated_notes_stay_apart_only_with_onsets() -> None:
+    score = score_of((0, 240, 60), (240, 480, 60))
+    assert spans(to_pianoroll(score, channels="frame+onset")) == [(0, 2, 60), (2, 4, 60)]
+    assert spans(to_pianoroll(score, channels="frame")) == [(0, 4, 60)]
+
+
+def test_overlapping_notes_of_one_pitch_sound_until_the_last_ends() -> None:
+    roll = to_pianoroll(score_of((0, 480, 60), (120, 240, 60)))
+    assert spans(roll) == [(0, 1, 60), (1, 4, 60)]
+
+
+def test_drums_are_left_out() -> None:
+    drums = Track(np.array([(0, 960, 60, 80)], NOTE), is_drum=True)
+    piano = Track(np.array([(0, 120, 62, 80)], NOTE))
+    roll = to_pianoroll(Score(480, (drums, piano)))
+    assert spans(roll) == [(0, 1, 62)]
+    assert len(roll) == 8
+
+
+def test_tempo_changes_do_not_matter() -> None:
+    notes = [(0, 240, 60), (240, 480, 61), (480, 960, 62)]
+    steady = to_pianoroll(score_of(*notes))
+    rubato = to_pianoroll(score_of(*notes, tempos=(Tempo(0, 30.0), Tempo(300, 290.0))))
+    assert rubato == steady
+
+
+def test_pitches_out_of_range_are_dropped_and_the_length_is_kept() -> None:
+    roll = to_pianoroll(score_of((0, 120, 59), (120, 240, 60), (240, 360, 62), (360, 480, 63)), 4, (60, 62))
+    assert spans(roll) == [(1, 2, 60), (2, 3, 62)]
+    assert roll.frames.shape == (4, 6)
+
+
+def test_columns_are_pitches_low_to_high_then_their_onsets() -> None:
+    roll = to_pianoroll(score_of((0, 240, 60), (120, 240, 62)), 4, (60, 62))
+    assert roll.frames.tolist() == [[1, 0, 0, 1, 0, 0], [1, 0, 1, 0, 0, 1]]
+
+
+def test_a_roll_is_made_canonical() -> None:
+    lone_onset, unannounced = [0, 0, 0, 1, 0, 0], [1, 0, 1, 0, 0, 0]
+    roll = PianoRoll(np.array([lone_onset, unannounced], np.uint8), PIANO)
+    assert roll.frames.tolist() == [[1, 0, 0, 1, 0, 0], [1, 0, 1, 0, 0, 1]]
+
+
+def test_the_callers_array_is_not_changed() -> None:
+    frames = np.array([[0, 0, 0, 1, 0, 0]], np.uint8)
+    PianoRoll(frames, PIANO)
+    assert frames.tolist() == [[0, 0, 0, 1, 0, 0]]
+
+
+def test_onsets_without_an_onset_channel_are_where_pitches_begin() -> None:
+    roll = PianoRoll(np.array([[1, 0], [1, 1], [0, 1], [1, 1]], np.uint8), Layout(4, 60, 61, "frame"))
+    assert roll.onsets.tolist() == [[1, 0], [0, 1], [0, 0], [1, 0]]
+
+
+def test_lengths_are_told_in_quarter_notes() -> None:
+    roll = PianoRoll(np.zeros((6, 6), np.uint8), PIANO)
+    assert (len(roll), roll.quarters) == (6, 1.5)
+
+
+def test_rolls_are_equal_by_value() -> None:
+    zeros = np.zeros((2, 6), np.uint8)
+    assert PianoRoll(zeros, PIANO) == PianoRoll(zeros, PIANO)
+    assert PianoRoll(zeros, PIANO) != PianoRoll(zeros, Layout(8, 60, 62))
+    assert PianoRoll(zeros, PIANO) != PianoRoll(zeros[:1], PIANO)
+    assert PianoRoll(zeros, PIANO) != zeros.tolist()
+
+
+@pytest.mark.parametrize(
+    ("frames", "text"),
+    [
+        (np.zeros((0, 6)), r"T >= 1, got \(0, 6\)"),
+        (np.zeros((2, 5)), r"shape \(T, 6\) .* got \(2, 5\)"),
+        (np.zeros(6), r"got \(6,\)"),
+        (np.full((1, 6), 2), "zeros and ones, got values 2 to 2"),
+        (np.full((1, 6), -1), "got values -1 to -1"),
+    ],
+)
+def test_refuses_arrays_that_are_no_roll(frames: np.ndarray, text: str) -> None:
+    with pytest.raises(RollError, match=text):
+        PianoRoll(frames, PIANO)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((0,), "resolution must be 1 to 96 frames per quarter note, got 0"),
+        ((97,), "got 97"),
+        ((4, 60, 59), "within 0:127, got 60:59"),
+        ((4, 0, 128), "got 0:128"),
+        ((4, 0, 127, "onset"), "one of frame, frame.onset, got 'onset'"),
+    ],
+)
+def test_refuses_senseless_layouts(values: tuple, text: str) -> None:
+    with pytest.raises(RollError, match=text):
+        Layout(*values)
+
+
+def test_layout_through_json_values() -> None:
+    layout = Layout(12, 30, 90, "frame")
+    assert layout.to_dict() == {"width": 61, "channels": "frame", "pitches": [30, 90], "resolution": 12}
+    assert Layout.from_dict(layout.to_dict()) == layout
+
+
+def test_default_layout_has_the_published_88_pitches() -> None:
+    assert (Layout().pitches, Layout().width, Layout(channels="frame").width) == (88, 176, 88)
+
+
+def test_refuses_an_empty_score() -> None:
+    with pytest.raises(RollError, match="found an empty score"):
+        to_pianoroll(Score(480, ()))
+
+
+def test_refuses_a_score_too_long_before_it_takes_memory() -> None:
+    with pytest.raises(RollError, match=f"at most {pianoroll.MAX_FRAMES} frames, found a score of 4000000"):
+        to_pianoroll(score_of((0, 480 * 10**6, 60)))
+
+
+def test_to_score_says_tempo_metre_and_program() -> None:
+    roll = PianoRoll(np.zeros((6, 6), np.uint8), PIANO)
+    score = to_score(roll, tempo=90.0, metre=(3, 4), program=19)
+    assert [(tempo.tick, tempo.quarters) for tempo in score.tempos] == [(0, 90.0)]
+    assert [(metre.numerator, metre.denominator) for metre in score.metres] == [(3, 4)]
+    assert score.tracks[0].program == 19
+    assert score.quarters == 1.5
