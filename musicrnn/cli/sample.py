@@ -54,7 +54,7 @@ def sample(
 
     lengths = {"bars": bars, "beats": beats, "frames": frames, "seconds": seconds}
     asked = {name: value for name, value in lengths.items() if value is not None}
-    _check(asked, count, tempo, seed, output, json, include_primer and primer is None)
+    _check(asked, count, seed, output, json, include_primer and primer is None)
 
     from musicrnn.checkpoint import load_model
     from musicrnn.music import midi_bytes, to_score
@@ -100,7 +100,6 @@ def sample(
 def _check(
     asked: dict[str, Any],
     count: int,
-    tempo: float | None,
     seed: int | None,
     output: Path,
     json: bool,
@@ -116,8 +115,6 @@ def _check(
             raise UsageError(f"--{name}: expected a length above 0, found {value}")
     if count < 1:
         raise UsageError(f"--count: expected at least 1, found {count}")
-    if tempo is not None and not 4 <= tempo <= 1000:
-        raise UsageError(f"--tempo: expected 4 to 1000 quarter notes per minute, found {tempo}")
     if seed is not None and seed < 0:
         raise UsageError(f"--seed: expected 0 or more, found {seed}")
     if str(output) == "-" and (count > 1 or json):

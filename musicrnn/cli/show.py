@@ -12,7 +12,7 @@ from musicrnn.cli.options import CORPUS, Json, Quiet, Verbose
 from musicrnn.errors import FileError, UsageError
 
 if TYPE_CHECKING:
-    from musicrnn.music import PianoRoll
+    from musicrnn.music import PianoRoll, Score
 
 
 def show(
@@ -57,7 +57,6 @@ def show(
 def _describe(path: Path, resolution: int) -> dict[str, Any]:
     """Return facts and statistics about a file, as JSON values."""
     from musicrnn.music.statistics import pooled_statistics, roll_statistics
-    from musicrnn.music.tonality import find_key
 
     kind = _kind(path)
     if kind == "model":
@@ -78,10 +77,21 @@ def _describe(path: Path, resolution: int) -> dict[str, Any]:
         "tracks": len(score.tracks),
         "tempo": score.main_tempo(),
         "metre": list(score.main_metre() or ()) or None,
-        "key": find_key(score).name if len(score.pitched()) else None,
+        "key": _key(score),
         "resolution": resolution,
     }
     return {**head, **roll_statistics(roll).as_dict()}
+
+
+def _key(score: Score) -> str | None:
+    """Return the name of the key, or None where nothing sounds or no key is likelier than another."""
+    from musicrnn.errors import RollError
+    from musicrnn.music.tonality import find_key
+
+    try:
+        return find_key(score).name
+    except RollError:
+        return None
 
 
 def _describe_model(path: Path) -> dict[str, Any]:

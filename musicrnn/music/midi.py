@@ -25,10 +25,11 @@ NOTE = np.dtype([("start", np.int64), ("end", np.int64), ("pitch", np.uint8), ("
 """One note: first tick, tick after the last, MIDI pitch 0-127, velocity 1-127."""
 
 MAX_FILE_BYTES = 64 * 2**20
-_Value = TypeVar("_Value")
 DRUM_CHANNEL = 9
 END_MARKER = "end"
 """Text of the marker that says where the music ends when it ends in silence."""
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -157,15 +158,21 @@ def read_midi(source: Path | str | bytes, name: str | None = None) -> Score:
         parsed: Any = symusic.Score.from_midi(data)
     except (RuntimeError, ValueError, IndexError) as error:
         raise MidiError(f"{name}: expected a readable MIDI file, found damage: {error}", "damaged") from error
+    tracks = tuple(_read_track(track) for track in parsed.tracks if len(track.notes))
+    if any(
+        (track.notes["start"] < 0).any() or (track.notes["end"] < track.notes["start"]).any()
+        for track in tracks
+    ):
+        raise MidiError(f"{name}: expected at most {2**31 - 1} ticks, found more", "damaged")
     return Score(
         ticks_per_quarter=parsed.ticks_per_quarter,
-        tracks=tuple(_read_track(track) for track in parsed.tracks if len(track.notes)),
+        tracks=tracks,
         tempos=tuple(Tempo(t.time, 6e7 / t.mspq) for t in parsed.tempos if t.mspq > 0),
         metres=tuple(
             Metre(m.time, m.numerator, m.denominator) for m in parsed.time_signatures if m.numerator > 0
         ),
         keys=tuple(Key(k.time, k.key, bool(k.tonality)) for k in parsed.key_signatures if -7 <= k.key <= 7),
-        end=max((marker.time for marker in parsed.markers if _text(marker, "text") == END_MARKER), default=0),
+        end=max((marker.time for marker in parsed.markers if marker.text == END_MARKER), default=0),
     )
 
 
@@ -248,16 +255,8 @@ def _read_track(track: Any) -> Track:
     notes["end"] = notes["start"] + columns["duration"]
     notes["pitch"] = columns["pitch"]
     notes["velocity"] = columns["velocity"]
-    notes.sort(order=("start", "pitch"), kind="stable")
-    return Track(notes, int(track.program), bool(track.is_drum), _text(track, "name"))
-
-
-def _text(event: Any, attribute: str) -> str:
-    """Return a text of the file; what isn't UTF-8 (symusic decodes on access) is left out."""
-    try:
-        return str(getattr(event, attribute))
-    except UnicodeDecodeError:
-        return ""
+    notes = notes[np.lexsort((notes["pitch"], notes["start"]))]
+    return Track(notes, int(track.program), bool(track.is_drum), str(track.name))
 
 
 def _conductor_events(score: Score) -> Iterator[tuple[int, int, Any]]:
@@ -299,7 +298,7 @@ def _deltas(events: Iterator[tuple[int, int, Any]], end: int) -> Any:
     return track
 
 
-_FIFTHS = (
+_FIFTHS = [
     "Cb",
     "Gb",
     "Db",
@@ -318,7 +317,7 @@ _FIFTHS = (
     "G#",
     "D#",
     "A#",
-)
+]
 
 
 def key_name(sharps: int, minor: bool) -> str:

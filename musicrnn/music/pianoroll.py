@@ -151,8 +151,7 @@ class PianoRoll:
         notes = np.empty(len(starts), NOTE)
         notes["start"], notes["end"] = starts[:, 1], ends
         notes["pitch"], notes["velocity"] = starts[:, 0] + self.layout.low, 80
-        notes.sort(order=("start", "pitch"))
-        return notes
+        return notes[np.lexsort((notes["pitch"], notes["start"]))]
 
 
 def to_pianoroll(
@@ -215,7 +214,19 @@ def to_score(
 
     Returns:
         The score; its ticks are a whole number per frame.
+
+    Raises:
+        RollError: Tempo, metre or program can't be written to a MIDI file.
     """
+    if not 4 <= tempo <= 1000:
+        raise RollError(f"tempo must be 4 to 1000 quarter notes per minute, got {tempo}")
+    numerator, denominator = metre
+    if not 1 <= numerator <= 255 or denominator not in (1, 2, 4, 8, 16, 32, 64, 128):
+        raise RollError(
+            f"metre must be 1 to 255 over a power of two up to 128, got {numerator}/{denominator}"
+        )
+    if not 0 <= program <= 127:
+        raise RollError(f"program must be 0 to 127, got {program}")
     ticks_per_frame = -(-480 // roll.layout.resolution)
     notes = roll.notes()
     notes["start"] *= ticks_per_frame

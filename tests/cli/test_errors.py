@@ -183,7 +183,7 @@ def test_runs_are_protected(invoke: Invoke, corpus: Corpus, trained: Path, tmp_p
         (("--frames", 10**9), "frames must be 1 to 262144", 2),
         (("--temperature", 0), "temperature must be above 0, got 0", 2),
         (("--count", 0), "--count: expected at least 1, found 0", 2),
-        (("--tempo", 0.5), "--tempo: expected 4 to 1000", 2),
+        (("--tempo", 0.5), "tempo must be 4 to 1000 quarter notes per minute, got 0.5", 1),
         (("--seed", -1), "--seed: expected 0 or more, found -1", 2),
         (("-o", "-", "--json"), "-o -: stdout holds one MIDI file, found --json", 2),
         (("-o", "-", "--count", 2), "-o -: stdout holds one MIDI file, found --count 2", 2),

@@ -225,3 +225,11 @@ def test_a_failing_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest
 )
 def test_key_names(sharps: int, minor: bool, name: str) -> None:
     assert key_name(sharps, minor) == name
+
+
+def test_ticks_beyond_32_bits_are_refused():
+    note = b"\x00\x90\x3c\x40\x10\x80\x3c\x00"
+    track = note + 9 * b"\xff\xff\xff\x7f\xff\x01\x00" + note + b"\x00\xff\x2f\x00"
+    header = b"MThd" + (6).to_bytes(4, "big") + b"\0\0\0\1\1\xe0"
+    with pytest.raises(MidiError, match="expected at most 2147483647 ticks, found more"):
+        read_midi(header + b"MTrk" + len(track).to_bytes(4, "big") + track, "long.mid")

@@ -228,3 +228,18 @@ def test_to_score_says_tempo_metre_and_program() -> None:
     assert [(metre.numerator, metre.denominator) for metre in score.metres] == [(3, 4)]
     assert score.tracks[0].program == 19
     assert score.quarters == 1.5
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"tempo": 0}, "tempo must be 4 to 1000"),
+        ({"tempo": float("nan")}, "tempo must be 4 to 1000"),
+        ({"metre": (4, 3)}, "metre must be 1 to 255 over a power of two up to 128, got 4/3"),
+        ({"metre": (0, 4)}, "got 0/4"),
+        ({"program": 128}, "program must be 0 to 127, got 128"),
+    ],
+)
+def test_what_midi_cannot_say_is_refused(facts, message):
+    with pytest.raises(RollError, match=message):
+        to_score(PianoRoll(np.ones((1, 88), np.uint8), Layout(channels="frame")), **facts)
