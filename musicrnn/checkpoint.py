@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from musicrnn.bundled import resolve
 from musicrnn.errors import FileError, ModelError, MusicRNNError
-from musicrnn.files import read_bytes, write_bytes, write_json
+from musicrnn.files import read_bytes, read_document, write_bytes, write_json
 from musicrnn.nn import ModelConfig, MusicRNN, build
 
 FORMAT = "musicrnn-model"
@@ -72,15 +71,7 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise ModelError(
             f"{directory}: expected a model (a folder that `musicrnn train` wrote), found {found}"
         )
-    try:
-        document = json.loads(read_bytes(path))
-    except ValueError as error:
-        raise ModelError(f"{path}: expected JSON, found damage: {error}") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ModelError(f"{path}: expected the description of a model ({FORMAT}), found other JSON")
-    if document.get("version") != VERSION:
-        raise ModelError(f"{path}: expected model version {VERSION}, found {document.get('version')}")
-    return document
+    return read_document(path, FORMAT, VERSION, ModelError)
 
 
 def load_model(directory: Path | str) -> MusicRNN:

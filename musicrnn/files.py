@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from musicrnn.errors import FileError
+from musicrnn.errors import FileError, MusicRNNError
 
 
 @contextlib.contextmanager
@@ -97,6 +97,30 @@ def write_json(path: Path, document: Any) -> None:
         FileError: The file can't be written.
     """
     write_bytes(path, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_document(path: Path, format: str, version: int, error: type[MusicRNNError]) -> dict[str, Any]:
+    """Read a JSON document that says its format and version.
+
+    Args:
+        path: The file.
+        format: The value that its ``format`` must have.
+        version: The value that its ``version`` must have.
+        error: What to raise.
+
+    Raises:
+        FileError: The file can't be read.
+        MusicRNNError: Of class ``error``: it is damaged, of another format or of another version.
+    """
+    try:
+        document = json.loads(read_bytes(path))
+    except ValueError as damage:
+        raise error(f"{path}: expected JSON, found damage: {damage}") from damage
+    if not isinstance(document, dict) or document.get("format") != format:
+        raise error(f"{path}: expected a document of format {format}, found other JSON")
+    if document.get("version") != version:
+        raise error(f"{path}: expected {format} version {version}, found {document.get('version')}")
+    return document
 
 
 def read_bytes(path: Path) -> bytes:

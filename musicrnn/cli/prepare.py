@@ -58,14 +58,15 @@ def prepare(
             f"--valid, --test: expected shares that leave some to train on, found {valid}, {test}"
         )
     collection = collect(sources or [], sys.stdin if "-" in (sources or []) else (), resolution)
-    layout = collection.layout
-    given = {"--resolution": resolution, "--pitches": pitches, "--channels": channels}
-    if layout is None:
-        per_quarter = Layout.resolution if resolution is None else resolution
-        layout = Layout(per_quarter, *parse_pitches(pitches or "21:108"), channels or Layout.channels)
-    elif any(value not in (None, *_published(layout, flag)) for flag, value in given.items()):
+    fixed = collection.layout or Layout()
+    layout = Layout(
+        fixed.resolution if resolution is None else resolution,
+        *(parse_pitches(pitches) if pitches else (fixed.low, fixed.high)),
+        channels or fixed.channels,
+    )
+    if collection.layout not in (None, layout):
         raise UsageError(
-            f"{(sources or [''])[0]}: published rolls have a fixed layout, {layout}; found {given}"
+            f"{collection.name}: published rolls have the layout {collection.layout}; asked: {layout}"
         )
     output = output or Path("data/prepared") / collection.name
     prepared = build_corpus(
@@ -100,15 +101,3 @@ def prepare(
     console.result(f"{output}: {len(corpus.pieces):,} pieces, {corpus.frames:,} frames, {layout}")
     parts = [f"{split} {len(pieces):,} pieces {pieces.frames:,} frames" for split, pieces in corpus.items()]
     console.result(" | ".join([*parts, f"{prepared.seconds:.1f} s"]))
-
-
-def _published(layout: object, flag: str) -> tuple[object, ...]:
-    """Return the values of a flag that say what the published layout says anyway."""
-    from musicrnn.music import Layout
-
-    assert isinstance(layout, Layout)
-    return {
-        "--resolution": (layout.resolution,),
-        "--pitches": (f"{layout.low}:{layout.high}",),
-        "--channels": (layout.channels,),
-    }[flag]

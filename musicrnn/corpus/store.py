@@ -7,7 +7,6 @@ reads only ``corpus.json``. Every piece carries a CRC-32 of its bytes, checked w
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrnn.errors import CorpusError, RollError
-from musicrnn.files import read_bytes, write_json
+from musicrnn.files import read_document, write_json
 from musicrnn.music import Layout, PianoRoll
 
 FORMAT = "musicrnn-corpus"
@@ -208,7 +207,7 @@ def open_corpus(directory: Path | str) -> Corpus:
         raise CorpusError(
             f"{directory}: expected a corpus (a folder that `musicrnn prepare` wrote), found {found}"
         )
-    document = _read_document(path)
+    document = read_document(path, FORMAT, VERSION, CorpusError)
     try:
         layout = Layout.from_dict(document)
         pieces = [_piece(entry) for entry in document["pieces"]]
@@ -230,19 +229,6 @@ def pack(roll: PianoRoll) -> bytes:
 def row_bytes(layout: Layout) -> int:
     """Return the bytes of one packed frame."""
     return -(-layout.width // 8)
-
-
-def _read_document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(read_bytes(path))
-    except ValueError as error:
-        raise CorpusError(f"{path}: expected JSON, found damage: {error}") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise CorpusError(f"{path}: expected the description of a corpus ({FORMAT}), found other JSON")
-    if document.get("version") != VERSION:
-        found = document.get("version")
-        raise CorpusError(f"{path}: expected corpus version {VERSION}, found {found}; prepare it again")
-    return document
 
 
 def _piece(entry: dict[str, Any]) -> Piece:

@@ -80,7 +80,7 @@ def edit(change: Callable[[dict], None]) -> Callable[[Path], None]:
         ),
         (lambda folder: (folder / "corpus.json").write_text('{"format":'), "expected JSON, found damage"),
         (lambda folder: (folder / "corpus.json").write_text("[]"), "found other JSON"),
-        (edit(lambda d: d.update(version=2)), "expected corpus version 1, found 2"),
+        (edit(lambda d: d.update(version=2)), "expected musicrnn-corpus version 1, found 2"),
         (edit(lambda d: d["pieces"][0].pop("crc32")), "found damage"),
         (edit(lambda d: d["pieces"][0].update(split="dev")), "found damage"),
         (edit(lambda d: d.update(channels="onset")), "found damage"),
