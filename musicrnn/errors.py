@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class MusicRNNError(Exception):
     """A request that could not be met. Its text names the file, what was expected and what was found.
@@ -45,3 +48,12 @@ class ModelError(MusicRNNError):
 
 class FileError(MusicRNNError):
     """A file or folder that can't be read or written."""
+
+
+@contextmanager
+def about(name: object) -> Iterator[None]:
+    """Begin the text of a RollError with the name of the file that the roll comes from."""
+    try:
+        yield
+    except RollError as error:
+        raise RollError(f"{name}: {error}") from error

@@ -10,7 +10,7 @@ import typer
 
 from musicrnn.cli import console
 from musicrnn.cli.options import Json, Quiet, Verbose
-from musicrnn.errors import UsageError
+from musicrnn.errors import UsageError, about
 
 
 def render(
@@ -30,13 +30,13 @@ def render(
     from musicrnn.music.render import render, write_wav
 
     piped = str(file) == "-"
-    if not 8000 <= sample_rate <= 192000:
-        raise UsageError(f"--sample-rate: expected 8000 to 192000, found {sample_rate}")
     if output is None and piped:
         raise UsageError("render -: expected -o FILE.wav, found none")
-    score = read_midi(sys.stdin.buffer.read() if piped else file, "stdin" if piped else None)
+    name = "stdin" if piped else str(file)
+    score = read_midi(sys.stdin.buffer.read() if piped else file, name)
     target = output or file.with_suffix(".wav")
-    samples = render(score, sample_rate)
+    with about(name):
+        samples = render(score, sample_rate)
     write_wav(samples, sample_rate, target)
     seconds = len(samples) / sample_rate
     if json:

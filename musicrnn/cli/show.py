@@ -146,15 +146,13 @@ def _first_roll(path: Path, resolution: int, quarters: float | None) -> PianoRol
 def _read(path: Path, resolution: int) -> tuple[Any, PianoRoll]:
     import sys
 
-    from musicrnn.errors import RollError
+    from musicrnn.errors import about
     from musicrnn.music import read_midi, to_pianoroll
 
     name = "stdin" if str(path) == "-" else str(path)
     score = read_midi(sys.stdin.buffer.read() if name == "stdin" else path, name)
-    try:
+    with about(name):
         return score, to_pianoroll(score, resolution, (0, 127))
-    except RollError as error:
-        raise RollError(f"{name}: {error}") from error
 
 
 def _kind(path: Path) -> str:

@@ -37,7 +37,7 @@ def train(
     head: Annotated[str | None, _flag("Output distribution. [default: bernoulli]")] = None,
     optimizer: Annotated[str | None, _flag("adam or rmsprop. [default: adam]")] = None,
     learning_rate: Annotated[
-        float | None, _flag("Step size. [default: 0.003 for adam, 0.0003 for rmsprop]")
+        float | None, _flag("Step size. [default: 0.005 for adam, 0.0005 for rmsprop]")
     ] = None,
     schedule: Annotated[
         str | None, _flag("plateau (halve where validation stops improving) or constant. [default: plateau]")
@@ -45,11 +45,11 @@ def train(
     batch_size: Annotated[int | None, _flag("Pieces in a batch. [default: 16]")] = None,
     epochs: Annotated[int | None, _flag("Epochs at most. [default: 200]")] = None,
     patience: Annotated[
-        int | None, _flag("Stop after so many epochs without improvement. [default: 24]")
+        int | None, _flag("Stop after so many epochs without improvement. [default: 10]")
     ] = None,
     dropout: Annotated[float | None, _flag("Dropout on every layer's output. [default: 0.0]")] = None,
     weight_noise: Annotated[
-        float | None, _flag("Standard deviation of noise on the recurrent weights. [default: 0.0]")
+        float | None, _flag("Standard deviation of noise on the recurrent weights. [default: 0.03]")
     ] = None,
     clip_norm: Annotated[float | None, _flag("Largest gradient norm; 0 means any. [default: 1.0]")] = None,
     seed: Annotated[int | None, _flag("Seeds weights, order, dropout and noise. [default: 0]")] = None,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from musicrnn.corpus.sources import Collection, Source
 from musicrnn.corpus.store import Corpus, CorpusWriter, Piece, open_corpus, pack, row_bytes
-from musicrnn.errors import CorpusError, MidiError, MusicRNNError
+from musicrnn.errors import CorpusError, MidiError, MusicRNNError, about
 from musicrnn.files import read_bytes, whole_directory
 from musicrnn.music import Layout, read_midi, to_pianoroll
 
@@ -153,11 +153,12 @@ def convert(source: Source, layout: Layout) -> Converted:
     try:
         content = read_bytes(source.path)
         score = read_midi(content, str(source.path))
-        if not len(score.pitched()):
+        pitch = score.pitched()["pitch"]
+        if not len(pitch):
             found = "only drums" if score.note_count else "none"
             raise MidiError(f"{source.path}: expected notes, found {found}", "no-notes")
-        roll = to_pianoroll(score, layout.resolution, (layout.low, layout.high), layout.channels)
-        pitch = score.pitched()["pitch"]
+        with about(source.path):
+            roll = to_pianoroll(score, layout.resolution, (layout.low, layout.high), layout.channels)
         outside = int(((pitch < layout.low) | (pitch > layout.high)).sum())
         if outside == len(pitch):
             raise MidiError(
@@ -166,7 +167,7 @@ def convert(source: Source, layout: Layout) -> Converted:
     except MidiError as error:
         return Converted(source, reason=error.reason, detail=str(error))
     except MusicRNNError as error:
-        return Converted(source, reason="unusable", detail=_named(source.path, str(error)))
+        return Converted(source, reason="unusable", detail=str(error))
     digest = hashlib.sha256(content).hexdigest()
     return Converted(
         source, pack(roll), sha256=digest, tempo=score.main_tempo(), metre=score.main_metre(), outside=outside
@@ -188,10 +189,6 @@ def _report_line(piece: Converted, layout: Layout) -> dict[str, object]:
         return {"name": piece.source.name, "reason": piece.reason, "detail": piece.detail}
     line: dict[str, object] = {"name": piece.source.name, "frames": len(piece.packed) // row_bytes(layout)}
     return {**line, "notes_out_of_range": piece.outside} if piece.outside else line
-
-
-def _named(path: Path, message: str) -> str:
-    return message if str(path) in message else f"{path}: {message}"
 
 
 def _entries(directory: Path) -> Iterator[Path]:

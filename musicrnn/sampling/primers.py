@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from musicrnn.errors import MidiError, RollError
+from musicrnn.errors import MidiError, about
 from musicrnn.music import Layout, PianoRoll, Score, read_midi, to_pianoroll
 
 
@@ -25,10 +25,8 @@ def read_primer(source: Path | bytes, layout: Layout, name: str) -> tuple[PianoR
         RollError: It is too long.
     """
     score = read_midi(source, name)
-    try:
+    with about(name):
         roll = to_pianoroll(score, layout.resolution, (layout.low, layout.high), layout.channels)
-    except RollError as error:
-        raise RollError(f"{name}: {error}") from error
     if not roll.sounding.any():
         raise MidiError(f"{name}: expected notes in {layout.low}:{layout.high}, found none", "no-notes")
     return roll, score

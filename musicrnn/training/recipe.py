@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-LEARNING_RATES = {"adam": 3e-3, "rmsprop": 3e-4}
+LEARNING_RATES = {"adam": 5e-3, "rmsprop": 5e-4}
 """The optimizers, and the learning rate each takes unless one is given."""
 
 SCHEDULES = ("plateau", "constant")
@@ -58,9 +58,9 @@ class Recipe:
     schedule: str = "plateau"
     batch_size: int = 16
     epochs: int = 200
-    patience: int = 24
+    patience: int = 10
     dropout: float = 0.0
-    weight_noise: float = 0.0
+    weight_noise: float = 0.03
     clip_norm: float = 1.0
     seed: int = 0
 

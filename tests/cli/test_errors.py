@@ -13,6 +13,7 @@ import pytest
 from typer.testing import Result
 
 from musicrnn.corpus import Corpus
+from musicrnn.music import Score, write_midi
 from tests.conftest import make_midi
 
 Invoke = Callable[..., Result]
@@ -111,6 +112,14 @@ def test_missing_and_foreign_folders(invoke: Invoke, corpus: Corpus, trained: Pa
     refused(invoke("evaluate", corpus.directory), "tiny: expected a model .* found a corpus")
     refused(invoke("evaluate", trained, "nowhere"), "nowhere: expected a corpus .* found nothing")
     refused(invoke("show", "nowhere.mid"), "nowhere.mid: can't read: No such file")
+    silent = Score(480, (), end=0)
+    write_midi(silent, tmp_path / "silent.mid")
+    refused(
+        invoke("show", "silent.mid"),
+        "silent.mid: expected at least one note or a length, found an empty score",
+    )
+    refused(invoke("render", "silent.mid"), "silent.mid: expected at least one note to render")
+    refused(invoke("prepare", "silent.mid"), "silent.mid: expected notes, found none")
     (tmp_path / "dir").mkdir()
     refused(
         invoke("show", "dir"), "dir: expected a MIDI file, a corpus or a model, found another kind of folder"
