@@ -26,7 +26,7 @@ def sweep(
     weight_noise: Annotated[
         float, typer.Option(help="Standard deviation of noise on the recurrent weights.")
     ] = 0.075,
-    epochs: Annotated[int, typer.Option(help="Epochs at most.")] = 200,
+    epochs: Annotated[int, typer.Option(help="Epochs at most.")] = 50,
     learning_rates: Annotated[
         str, typer.Option(help="LOW:HIGH, drawn log-uniformly; the default suits adam.")
     ] = "0.0003:0.03",
@@ -46,7 +46,7 @@ def sweep(
     opened = open_corpus(corpus)
     base = Recipe(cell=cell, hidden=hidden, weight_noise=weight_noise, epochs=epochs, seed=seed)
     directory = output or Path("models/sweeps") / f"{opened.name}-{cell}"
-    found = search.sweep(opened, base, trials, directory, Progress, {"learning_rate": (low, high)})
+    found = search.sweep(opened, base, trials, directory, {"learning_rate": (low, high)}, Progress)
     if json:
         rows = [{"run": str(t.run), "valid_nll": t.valid_nll, **t.settings} for t in found]
         console.result_json({"study": str(directory), "trials": rows})

@@ -37,17 +37,21 @@ def train(
     head: Annotated[str | None, _flag("Output distribution. [default: bernoulli]")] = None,
     optimizer: Annotated[str | None, _flag("adam or rmsprop. [default: adam]")] = None,
     learning_rate: Annotated[
-        float | None, _flag("Step size. [default: 0.005 for adam, 0.0005 for rmsprop]")
+        float | None, _flag("Step size. [default: 0.01 for adam, 0.001 for rmsprop]")
     ] = None,
     schedule: Annotated[
         str | None, _flag("plateau (halve where validation stops improving) or constant. [default: plateau]")
     ] = None,
-    batch_size: Annotated[int | None, _flag("Pieces in a batch. [default: 16]")] = None,
-    epochs: Annotated[int | None, _flag("Epochs at most. [default: 200]")] = None,
+    batch_size: Annotated[int | None, _flag("Pieces in a batch. [default: 32]")] = None,
+    epochs: Annotated[int | None, _flag("Epochs at most. [default: 50]")] = None,
     patience: Annotated[
         int | None, _flag("Stop after so many epochs without improvement. [default: 10]")
     ] = None,
     dropout: Annotated[float | None, _flag("Dropout on every layer's output. [default: 0.0]")] = None,
+    input_noise: Annotated[
+        float | None,
+        _flag("Probability that a cell heard in training is flipped; steadies samples. [default: 0.01]"),
+    ] = None,
     weight_noise: Annotated[
         float | None, _flag("Standard deviation of noise on the recurrent weights. [default: 0.03]")
     ] = None,
@@ -80,6 +84,7 @@ def train(
             "epochs": epochs,
             "patience": patience,
             "dropout": dropout,
+            "input_noise": input_noise,
             "weight_noise": weight_noise,
             "clip_norm": clip_norm,
             "seed": seed,

@@ -1,8 +1,8 @@
 """Chung, Gulcehre, Cho and Bengio 2014: their tables beside ours.
 
 Table 1 is computed from the layers that this program builds. Table 2 is trained with the paper's sizes,
-weight noise and gradient clipping; the learning rate is one known to work, where the paper took the best
-of ten draws. Finished runs are kept and used again.
+weight noise and gradient clipping, but with Adam at one rate that is known to work, where the paper took
+RMSProp at the best of ten rates. Finished runs are kept and used again.
 
 The paper's MuseData and Piano-midi figures follow no averaging that can be recovered: compare those two
 rows with care.

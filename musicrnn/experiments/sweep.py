@@ -17,9 +17,6 @@ from musicrnn.corpus import Corpus
 from musicrnn.errors import MusicRNNError, UsageError
 from musicrnn.training import Recipe, Watcher, train
 
-SPACE: dict[str, tuple[float, float]] = {"learning_rate": (6.1e-6, 2.5e-3)}
-"""What is searched unless said otherwise: the learning rates exp(U(-12, -6)) of Chung et al. 2014."""
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -36,8 +33,8 @@ def sweep(
     base: Recipe,
     trials: int,
     directory: Path,
+    space: Mapping[str, tuple[float, float]],
     watcher: Callable[[Recipe, Path], Watcher],
-    space: Mapping[str, tuple[float, float]] = SPACE,
 ) -> list[Trial]:
     """Search for the recipe with the lowest validation NLL by random draws.
 
@@ -46,8 +43,8 @@ def sweep(
         base: The settings that aren't searched; its seed seeds the draws.
         trials: How many trials the study is to have in all, earlier ones counted.
         directory: Where the study and the runs go.
+        space: Bounds of each setting of the recipe that is searched, drawn log-uniformly.
         watcher: Makes the watcher of a trial.
-        space: Bounds of each setting, drawn log-uniformly.
 
     Returns:
         All finished trials, best first.

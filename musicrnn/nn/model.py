@@ -26,6 +26,7 @@ class ModelConfig:
         layers: Number of layers.
         peepholes: Peephole connections; LSTM only.
         dropout: Dropout on every layer's output in training.
+        input_noise: Probability that a cell of the frames heard is flipped in training.
         head: Output distribution.
     """
 
@@ -35,11 +36,14 @@ class ModelConfig:
     layers: int = 1
     peepholes: bool = False
     dropout: float = 0.0
+    input_noise: float = 0.0
     head: str = "bernoulli"
 
     def __post_init__(self) -> None:
         if not 0 <= self.dropout < 1:
             raise UsageError(f"dropout must be at least 0 and below 1, got {self.dropout}")
+        if not 0 <= self.input_noise <= 0.5:
+            raise UsageError(f"input_noise must be 0 to 0.5, got {self.input_noise}")
 
 
 class Step(NamedTuple):
@@ -111,6 +115,8 @@ class MusicRNN(nn.Module):
     def score(self, frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return ``nll`` together with the head's parameters for every frame, shape (B, T, ...)."""
         heard = torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
+        if self.training and self.config.input_noise:
+            heard = (heard - (torch.rand_like(heard) < self.config.input_noise).to(heard.dtype)).abs()
         parameters, _ = self(heard)
         nats = -self.head.log_likelihood(parameters, frames)
         return (nats if mask is None else nats * mask), parameters

@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-LEARNING_RATES = {"adam": 5e-3, "rmsprop": 5e-4}
+LEARNING_RATES = {"adam": 1e-2, "rmsprop": 1e-3}
 """The optimizers, and the learning rate each takes unless one is given."""
 
 SCHEDULES = ("plateau", "constant")
@@ -43,9 +43,11 @@ class Recipe:
         epochs: Passes over the training pieces at most.
         patience: Epochs without a better validation NLL after which training stops.
         dropout: Dropout on every layer's output (Zaremba et al. 2014).
+        input_noise: Probability that a cell of the frames heard is flipped, so that the network learns to
+            recover from its own slips when it generates (denoising; Vincent et al. 2008).
         weight_noise: Standard deviation of the noise on the recurrent layers' matrices.
         clip_norm: Gradients of a larger norm are scaled down to it; zero leaves them alone.
-        seed: Seeds the weights, the order of batches, dropout and noise.
+        seed: Seeds the weights, the order of batches, dropout and noises.
     """
 
     cell: str = "gru"
@@ -56,10 +58,11 @@ class Recipe:
     optimizer: str = "adam"
     learning_rate: float | None = None
     schedule: str = "plateau"
-    batch_size: int = 16
-    epochs: int = 200
+    batch_size: int = 32
+    epochs: int = 50
     patience: int = 10
     dropout: float = 0.0
+    input_noise: float = 0.01
     weight_noise: float = 0.03
     clip_norm: float = 1.0
     seed: int = 0

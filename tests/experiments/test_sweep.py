@@ -20,7 +20,7 @@ def test_a_sweep_goes_on_where_it_stopped_and_draws_what_it_would_have_drawn(
     corpus: Corpus, tmp_path: Path
 ) -> None:
     def run(directory: Path, trials: int) -> dict[int, tuple[float, float]]:
-        found = sweep(corpus, BASE, trials, directory, lambda *_: Silent(), SPACE)
+        found = sweep(corpus, BASE, trials, directory, SPACE, lambda *_: Silent())
         assert [trial.valid_nll for trial in found] == sorted(trial.valid_nll for trial in found)
         return {trial.number: (trial.settings["learning_rate"], trial.valid_nll) for trial in found}
 
@@ -37,4 +37,4 @@ def test_trials_that_explode_are_left_out(corpus: Corpus, tmp_path: Path) -> Non
 
     base = Recipe(cell="tanh", hidden=4, epochs=9, batch_size=1, clip_norm=0)
     with pytest.raises(MusicRNNError, match="expected 1 finished trials, found 0; the others failed"):
-        sweep(corpus, base, 1, tmp_path, lambda *_: Silent(), {"learning_rate": (1e36, 1e37)})
+        sweep(corpus, base, 1, tmp_path, {"learning_rate": (1e36, 1e37)}, lambda *_: Silent())

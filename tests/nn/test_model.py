@@ -68,3 +68,28 @@ def test_unknown_heads_and_impossible_rates_are_refused() -> None:
         make_head("softmax", 3, 2)
     with pytest.raises(UsageError, match="dropout must be at least 0 and below 1, got 1"):
         ModelConfig(input_size=5, dropout=1.0)
+
+
+def test_input_noise_disturbs_what_is_heard_in_training_and_never_what_is_predicted() -> None:
+    torch.manual_seed(0)
+    model = build(ModelConfig(input_size=5, hidden=4, input_noise=0.3))
+    frames = (torch.rand(1, 50, 5) < 0.5).float()
+    assert not torch.allclose(model.nll(frames), model.nll(frames))
+    torch.testing.assert_close(model.eval().nll(frames), model.nll(frames), rtol=0, atol=0)
+    torch.nn.init.zeros_(model.head.linear.weight)
+    torch.testing.assert_close(model.train().nll(frames), model.eval().nll(frames))
+
+
+def test_input_noise_flips_cells_with_its_probability(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = build(ModelConfig(input_size=50, hidden=4, input_noise=0.1))
+    heard: list[torch.Tensor] = []
+    forward = type(model.recurrent).forward
+    monkeypatch.setattr(
+        type(model.recurrent), "forward", lambda self, x, *rest: heard.append(x) or forward(self, x, *rest)
+    )
+    frames = (torch.rand(4, 100, 50) < 0.2).float()
+    model.score(frames)
+    clean = torch.cat([torch.zeros(4, 1, 50), frames[:, :-1]], 1)
+    assert set(heard[0].unique().tolist()) == {0.0, 1.0}
+    assert (heard[0] != clean).float().mean().item() == pytest.approx(0.1, abs=0.01)
