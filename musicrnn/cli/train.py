@@ -50,7 +50,7 @@ def train(
     dropout: Annotated[float | None, _flag("Dropout on every layer's output. [default: 0.0]")] = None,
     input_noise: Annotated[
         float | None,
-        _flag("Probability that a cell heard in training is flipped; steadies samples. [default: 0.01]"),
+        _flag("Probability that a cell heard in training is flipped; steadies samples. [default: 0.02]"),
     ] = None,
     weight_noise: Annotated[
         float | None, _flag("Standard deviation of noise on the recurrent weights. [default: 0.03]")

@@ -62,7 +62,7 @@ class Recipe:
     epochs: int = 50
     patience: int = 10
     dropout: float = 0.0
-    input_noise: float = 0.01
+    input_noise: float = 0.02
     weight_noise: float = 0.03
     clip_norm: float = 1.0
     seed: int = 0
