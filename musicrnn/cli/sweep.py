@@ -26,7 +26,7 @@ def sweep(
     weight_noise: Annotated[
         float, typer.Option(help="Standard deviation of noise on the recurrent weights.")
     ] = 0.075,
-    epochs: Annotated[int, typer.Option(help="Epochs at most.")] = 50,
+    epochs: Annotated[int, typer.Option(help="Epochs at most.")] = 40,
     learning_rates: Annotated[
         str, typer.Option(help="LOW:HIGH, drawn log-uniformly; the default suits adam.")
     ] = "0.0003:0.03",

@@ -42,8 +42,8 @@ def train(
     schedule: Annotated[
         str | None, _flag("plateau (halve where validation stops improving) or constant. [default: plateau]")
     ] = None,
-    batch_size: Annotated[int | None, _flag("Pieces in a batch. [default: 32]")] = None,
-    epochs: Annotated[int | None, _flag("Epochs at most. [default: 50]")] = None,
+    batch_size: Annotated[int | None, _flag("Pieces in a batch. [default: 16]")] = None,
+    epochs: Annotated[int | None, _flag("Epochs at most. [default: 40]")] = None,
     patience: Annotated[
         int | None, _flag("Stop after so many epochs without improvement. [default: 10]")
     ] = None,

@@ -24,6 +24,9 @@ from musicrnn.evaluation.metrics import FrameMetrics, frame_metrics
 from musicrnn.music import Layout
 from musicrnn.nn import MusicRNN
 
+BATCH = 32
+"""Pieces scored side by side."""
+
 
 @dataclass(frozen=True)
 class PieceLikelihood:
@@ -86,8 +89,8 @@ def evaluate(
     pieces, skip, pitches = corpus[split], int(skip_first_frame), corpus.layout.pitches
     model = model.to(device).eval()
     nats, metrics, notes = np.zeros(len(pieces)), FrameMetrics(), 0
-    with torch.no_grad():
-        for batch in evaluation_batches(pieces):
+    with torch.no_grad(), model.fitting_threads(BATCH):
+        for batch in evaluation_batches(pieces, BATCH):
             frames, mask = (torch.from_numpy(array).to(device) for array in (batch.frames, batch.mask))
             nll, parameters = model.score(frames, mask)
             nats[batch.pieces] = nll[:, skip:].double().sum(dim=1).cpu().numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from musicrnn.errors import UsageError
 from musicrnn.nn.heads import make_head
 from musicrnn.nn.recurrent import Recurrent
-from musicrnn.ops import State
+from musicrnn.ops import State, cell_named, fitting_threads
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ class MusicRNN(nn.Module):
     def parameter_count(self) -> int:
         """Number of trained values."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+    def fitting_threads(self, batch: int) -> AbstractContextManager[None]:
+        """Return a context in which torch uses as many threads as a batch of B pieces pays for."""
+        config = self.config
+        return fitting_threads(cell_named(config.cell), batch, config.hidden, config.peepholes)
 
     def forward(
         self, frames: Tensor, state: list[State] | None = None, mask: Tensor | None = None

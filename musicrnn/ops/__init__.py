@@ -2,5 +2,6 @@
 
 from musicrnn.ops.cell import Cell, State, Weights
 from musicrnn.ops.dispatch import CELLS, cell_named, recurrence
+from musicrnn.ops.threads import fitting_threads
 
-__all__ = ["CELLS", "Cell", "State", "Weights", "cell_named", "recurrence"]
+__all__ = ["CELLS", "Cell", "State", "Weights", "cell_named", "fitting_threads", "recurrence"]

@@ -118,24 +118,24 @@ def train(
     earlier = history[-1].seconds if history else 0.0
     nlls = [epoch.valid_nll for epoch in history]
     watcher.begin(model, split.frames, history)
-    while not is_over(recipe, nlls):
-        rate = learning_rate(recipe, nlls)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        epoch_started = time.monotonic()
-        nll, norm = _epoch(model, optimizer, split, recipe, len(history), watcher)
-        speed = split.frames / (time.monotonic() - epoch_started)
-        valid = mean_nll(model, corpus["valid"]) if "valid" in corpus else nll
-        elapsed = earlier + time.monotonic() - started
-        history.append(Epoch(len(history) + 1, nll, valid, rate, norm, speed, elapsed))
-        nlls.append(valid)
-        best = best_epoch(nlls) == len(nlls) - 1
-        if best:
-            save_weights(directory, model.state_dict())
-        save_state(directory, model, optimizer, history)
-        write_metrics(directory, history)
-        watcher.epoch(history[-1], best)
-    return _finish(corpus, recipe, model, directory, history, time.monotonic() - started)
+    with model.fitting_threads(recipe.batch_size):
+        while not is_over(recipe, nlls):
+            rate = learning_rate(recipe, nlls)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            epoch_started = time.monotonic()
+            nll, norm = _epoch(model, optimizer, split, recipe, len(history), watcher)
+            speed = split.frames / (time.monotonic() - epoch_started)
+            nlls.append(mean_nll(model, corpus["valid"]) if "valid" in corpus else nll)
+            elapsed = earlier + time.monotonic() - started
+            history.append(Epoch(len(history) + 1, nll, nlls[-1], rate, norm, speed, elapsed))
+            best = best_epoch(nlls) == len(nlls) - 1
+            if best:
+                save_weights(directory, model.state_dict())
+            save_state(directory, model, optimizer, history)
+            write_metrics(directory, history)
+            watcher.epoch(history[-1], best)
+        return _finish(corpus, recipe, model, directory, history, time.monotonic() - started)
 
 
 def mean_nll(model: MusicRNN, split: Split) -> float:

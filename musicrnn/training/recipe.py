@@ -58,8 +58,8 @@ class Recipe:
     optimizer: str = "adam"
     learning_rate: float | None = None
     schedule: str = "plateau"
-    batch_size: int = 32
-    epochs: int = 50
+    batch_size: int = 16
+    epochs: int = 40
     patience: int = 10
     dropout: float = 0.0
     input_noise: float = 0.02

@@ -104,7 +104,7 @@ def test_an_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(corpus: Co
 
 
 def test_the_noise_is_gone_when_weights_are_saved_and_measured(corpus: Corpus, tmp_path: Path) -> None:
-    recipe = Recipe(hidden=8, epochs=1, batch_size=4, learning_rate=1e-12, weight_noise=1.0)
+    recipe = Recipe(hidden=8, epochs=1, batch_size=4, learning_rate=1e-12, input_noise=0)
     noisy, clean = (
         train(corpus, replace(recipe, weight_noise=noise), tmp_path / str(noise)) for noise in (1.0, 0.0)
     )
