@@ -28,8 +28,8 @@ class Weights(NamedTuple):
     peepholes: Tensor | None = None
 
 
-Step = Callable[[Tensor, State, Weights], State]
-"""One time step: projected input ``W x + b`` (B, G*H), state before, weights -> state after."""
+Step = Callable[[Tensor, State], State]
+"""One time step: projected input ``W x + b`` (B, G*H), state before -> state after."""
 
 Kernel = Callable[[Tensor, State, Weights], tuple[Tensor, State]]
 """A whole sequence at once: inputs (B, T, D), first state, weights -> outputs (B, T, H), last state."""
@@ -43,7 +43,7 @@ class Cell:
         name: What ``--cell`` calls it.
         gates: Blocks of H rows in its weights, G.
         states: Tensors in its state.
-        step: The reference: its equations, one time step at a time.
+        naive: The reference: binds the weights and returns its equations, one time step at a time.
         fused: A fast kernel for the same function, if there is one.
         peepholes: Whether it may have peephole connections.
     """
@@ -51,6 +51,6 @@ class Cell:
     name: str
     gates: int
     states: int
-    step: Step
+    naive: Callable[[Weights], Step]
     fused: Kernel | None = None
     peepholes: bool = False

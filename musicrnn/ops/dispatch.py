@@ -16,9 +16,9 @@ from musicrnn.ops.tanh import naive as _tanh
 CELLS = {
     cell.name: cell
     for cell in (
-        Cell("tanh", gates=1, states=1, step=_tanh.step, fused=_tanh_fused.sequence),
-        Cell("lstm", gates=4, states=2, step=_lstm.step, fused=_lstm_fused.sequence, peepholes=True),
-        Cell("gru", gates=3, states=1, step=_gru.step),
+        Cell("tanh", gates=1, states=1, naive=_tanh.bind, fused=_tanh_fused.sequence),
+        Cell("lstm", gates=4, states=2, naive=_lstm.bind, fused=_lstm_fused.sequence, peepholes=True),
+        Cell("gru", gates=3, states=1, naive=_gru.bind),
     )
 }
 """The cells by the names that ``--cell`` takes."""
@@ -55,4 +55,4 @@ def recurrence(
     """
     if cell.fused is not None and mask is None and weights.peepholes is None:
         return cell.fused(inputs, state, weights)
-    return scan(cell.step, inputs, state, weights, mask)
+    return scan(cell, inputs, state, weights, mask)

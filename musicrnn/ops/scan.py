@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from musicrnn.ops.cell import State, Step, Weights
+from musicrnn.ops.cell import Cell, State, Weights
 
 
 def scan(
-    step: Step, inputs: Tensor, state: State, weights: Weights, mask: Tensor | None
+    cell: Cell, inputs: Tensor, state: State, weights: Weights, mask: Tensor | None = None
 ) -> tuple[Tensor, State]:
-    """Apply ``step`` frame by frame; autograd differentiates it.
+    """Apply the equations of a cell frame by frame; autograd differentiates them.
 
     Args:
-        step: One time step of a cell.
+        cell: The recurrent unit.
         inputs: Shape (B, T, D).
         state: State before the first frame, tensors of shape (B, H).
         weights: The layer's parameters.
@@ -24,9 +24,9 @@ def scan(
         Outputs, shape (B, T, H), and the state after the last real frame of each row.
     """
     projected = torch.nn.functional.linear(inputs, weights.input, weights.bias)
-    outputs = []
+    step, outputs = cell.naive(weights), []
     for t, frame in enumerate(projected.unbind(1)):
-        following = step(frame, state, weights)
+        following = step(frame, state)
         if mask is not None:
             real = mask[:, t, None]
             following = tuple(torch.where(real, new, old) for new, old in zip(following, state, strict=True))

@@ -67,7 +67,7 @@ def by_hand(name: str, x: Tensor, state: State, weights: Weights) -> np.ndarray:
 def test_every_cell_follows_its_equations(name: str, peepholes: bool) -> None:
     cell = CELLS[name]
     x, state, weights = make(cell, 3, 9, 5, 4, peepholes)
-    outputs, _ = scan(cell.step, x, state, weights, None)
+    outputs, _ = scan(cell, x, state, weights, None)
     np.testing.assert_allclose(
         outputs.detach().numpy(), by_hand(name, x, state, weights), rtol=1e-12, atol=1e-14
     )
@@ -87,7 +87,7 @@ def test_cells_that_torch_has_agree_with_torch(name: str) -> None:
         }
     )
     expected, _ = layer(x, state[0][None] if name == "tanh" else tuple(tensor[None] for tensor in state))
-    torch.testing.assert_close(scan(cell.step, x, state, weights, None)[0], expected)
+    torch.testing.assert_close(scan(cell, x, state, weights, None)[0], expected)
 
 
 @pytest.mark.parametrize("cell", FUSED, ids=lambda cell: cell.name)
@@ -105,7 +105,7 @@ def test_fused_agrees_with_naive_in_outputs_state_and_every_gradient(cell: Cell,
         return [*parts, *torch.autograd.grad(loss, leaves)]
 
     assert cell.fused is not None
-    naive = run(*scan(cell.step, x, state, weights, None))
+    naive = run(*scan(cell, x, state, weights, None))
     fused = run(*cell.fused(x, state, weights))
     for expected, found in zip(naive, fused, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
@@ -119,7 +119,7 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
 
     def run(*tensors: Tensor) -> Tensor:
         states, rest = tensors[1 : 1 + cell.states], tensors[1 + cell.states :]
-        return scan(cell.step, tensors[0], states, Weights(*rest), None)[0]
+        return scan(cell, tensors[0], states, Weights(*rest), None)[0]
 
     assert torch.autograd.gradcheck(run, leaves)
 

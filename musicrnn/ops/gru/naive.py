@@ -17,22 +17,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from musicrnn.ops.cell import State, Weights
+from musicrnn.ops.cell import State, Step, Weights
 
 
-def step(projected: Tensor, state: State, weights: Weights) -> State:
-    """One time step.
+def bind(weights: Weights) -> Step:
+    """Bind the weights of a layer and return its time step: W x + b, shape (B, 3H), and (h,) -> (h',)."""
+    size = weights.hidden.shape[1]
+    u_gates, u_n = torch.split(weights.hidden.T, [2 * size, size], dim=1)
 
-    Args:
-        projected: W x + b, shape (B, 3H).
-        state: ``(h,)``, shape (B, H).
-        weights: Only ``hidden`` is read.
+    def step(projected: Tensor, state: State) -> State:
+        (h,) = state
+        gates, candidate = torch.split(projected, [2 * size, size], dim=1)
+        r, z = torch.sigmoid(torch.addmm(gates, h, u_gates)).chunk(2, dim=1)
+        n = torch.tanh(torch.addmm(candidate, r * h, u_n))
+        return (torch.lerp(h, n, z),)
 
-    Returns:
-        ``(h',)``.
-    """
-    (h,) = state
-    gates = 2 * h.shape[1]
-    r, z = torch.sigmoid(torch.addmm(projected[:, :gates], h, weights.hidden[:gates].T)).chunk(2, dim=1)
-    n = torch.tanh(torch.addmm(projected[:, gates:], r * h, weights.hidden[gates:].T))
-    return (torch.lerp(h, n, z),)
+    return step

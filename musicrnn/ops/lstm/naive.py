@@ -19,25 +19,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from musicrnn.ops.cell import State, Weights
+from musicrnn.ops.cell import State, Step, Weights
 
 
-def step(projected: Tensor, state: State, weights: Weights) -> State:
-    """One time step.
+def bind(weights: Weights) -> Step:
+    """Bind the weights of a layer and return its step: W x + b, shape (B, 4H), and (h, c) -> (h', c')."""
+    u, peepholes = weights.hidden.T, weights.peepholes
 
-    Args:
-        projected: W x + b, shape (B, 4H).
-        state: ``(h, c)``, each of shape (B, H).
-        weights: ``hidden`` and, if not None, ``peepholes`` are read.
+    def step(projected: Tensor, state: State) -> State:
+        h, c = state
+        i, f, g, o = torch.addmm(projected, h, u).chunk(4, dim=1)
+        if peepholes is not None:
+            i, f = i + peepholes[0] * c, f + peepholes[1] * c
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        if peepholes is not None:
+            o = o + peepholes[2] * c
+        return torch.sigmoid(o) * torch.tanh(c), c
 
-    Returns:
-        ``(h', c')``.
-    """
-    h, c = state
-    i, f, g, o = torch.addmm(projected, h, weights.hidden.T).chunk(4, dim=1)
-    if weights.peepholes is not None:
-        i, f = i + weights.peepholes[0] * c, f + weights.peepholes[1] * c
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-    if weights.peepholes is not None:
-        o = o + weights.peepholes[2] * c
-    return torch.sigmoid(o) * torch.tanh(c), c
+    return step

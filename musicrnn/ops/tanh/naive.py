@@ -5,19 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from musicrnn.ops.cell import State, Weights
+from musicrnn.ops.cell import State, Step, Weights
 
 
-def step(projected: Tensor, state: State, weights: Weights) -> State:
-    """One time step.
+def bind(weights: Weights) -> Step:
+    """Bind the weights of a layer and return its time step: W x + b, shape (B, H), and (h,) -> (h',)."""
+    u = weights.hidden.T
 
-    Args:
-        projected: W x + b, shape (B, H).
-        state: ``(h,)``, shape (B, H).
-        weights: Only ``hidden`` is read.
+    def step(projected: Tensor, state: State) -> State:
+        (h,) = state
+        return (torch.tanh(torch.addmm(projected, h, u)),)
 
-    Returns:
-        ``(h',)``.
-    """
-    (h,) = state
-    return (torch.tanh(torch.addmm(projected, h, weights.hidden.T)),)
+    return step
