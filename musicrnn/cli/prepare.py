@@ -57,6 +57,8 @@ def prepare(
         raise UsageError(
             f"--valid, --test: expected shares that leave some to train on, found {valid}, {test}"
         )
+    if workers < 0:
+        raise UsageError(f"--workers: expected 0 or more, found {workers}")
     collection = collect(sources or [], sys.stdin if "-" in (sources or []) else (), resolution)
     fixed = collection.layout or Layout()
     layout = Layout(

@@ -15,6 +15,7 @@ from musicrnn.errors import UsageError
 
 BARS = 16
 TEMPO = 120.0
+SLOWEST, FASTEST = 4, 1000
 
 
 def sample(
@@ -54,7 +55,7 @@ def sample(
 
     lengths = {"bars": bars, "beats": beats, "frames": frames, "seconds": seconds}
     asked = {name: value for name, value in lengths.items() if value is not None}
-    _check(asked, count, seed, output, json, include_primer and primer is None)
+    _check(asked, count, tempo, seed, output, json, include_primer and primer is None)
 
     from musicrnn.checkpoint import load_model
     from musicrnn.music import midi_bytes, to_score
@@ -69,6 +70,7 @@ def sample(
         source = sys.stdin.buffer.read() if str(primer) == "-" else primer
         heard, score = read_primer(source, layout, "stdin" if str(primer) == "-" else str(primer))
     tempo = tempo or (score.main_tempo() if score else None) or network.data.get("tempo") or TEMPO
+    tempo = min(max(tempo, SLOWEST), FASTEST)
     metre = (score.main_metre() if score else None) or tuple(network.data.get("metre") or (4, 4))
     length = _frames(asked or {"bars": BARS}, layout.resolution, tempo, metre)
     seed = secrets.randbelow(2**31) if seed is None else seed
@@ -100,6 +102,7 @@ def sample(
 def _check(
     asked: dict[str, Any],
     count: int,
+    tempo: float | None,
     seed: int | None,
     output: Path,
     json: bool,
@@ -111,8 +114,10 @@ def _check(
             f"expected one of --bars, --beats, --frames, --seconds; found --{', --'.join(asked)}"
         )
     for name, value in asked.items():
-        if not value > 0:
-            raise UsageError(f"--{name}: expected a length above 0, found {value}")
+        if not 0 < value < 1e9:
+            raise UsageError(f"--{name}: expected a length above 0 and below 1e9, found {value}")
+    if tempo is not None and not SLOWEST <= tempo <= FASTEST:
+        raise UsageError(f"--tempo: expected {SLOWEST} to {FASTEST} quarter notes per minute, found {tempo}")
     if count < 1:
         raise UsageError(f"--count: expected at least 1, found {count}")
     if seed is not None and seed < 0:

@@ -36,6 +36,8 @@ def show(
 ) -> None:
     """Show MIDI files, corpora and models: statistics and piano rolls, or learning curves."""
     console.set_level(quiet, verbose)
+    if quarters is not None and not 0 < quarters < 1e9:
+        raise UsageError(f"--quarters: expected a length above 0 and below 1e9, found {quarters}")
     paths = files or [CORPUS]
     if output is not None:
         _draw(paths, output, resolution, quarters)

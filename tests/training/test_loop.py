@@ -168,8 +168,8 @@ def test_senseless_recipes_are_refused() -> None:
         ({"optimizer": "sgd2"}, "optimizer must be one of adam, rmsprop, got 'sgd2'"),
         ({"schedule": "steps"}, "schedule must be one of"),
         ({"hidden": 0}, "hidden must be at least 1, got 0"),
-        ({"weight_noise": -0.1}, "weight_noise must not be negative, got -0.1"),
-        ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
+        ({"weight_noise": -0.1}, "weight_noise must be at least 0 and below 2[*][*]32, got -0.1"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0 and finite, got 0.0"),
     ):
         with pytest.raises(UsageError, match=message):
             Recipe(**settings)  # type: ignore[arg-type]
