@@ -190,7 +190,7 @@ def test_runs_are_protected(invoke: Invoke, corpus: Corpus, trained: Path, tmp_p
         ),
         (("--bars", 0), "--bars: expected a length above 0 and below 1e9, found 0", 2),
         (("--seconds", "inf"), "--seconds: expected a length above 0 and below 1e9, found inf", 2),
-        (("--frames", 10**9), "frames must be 1 to 262144", 2),
+        (("--frames", 10**6), "frames must be 1 to 262144", 2),
         (("--temperature", 0), "temperature must be above 0, got 0", 2),
         (("--count", 0), "--count: expected at least 1, found 0", 2),
         (("--tempo", 0), "--tempo: expected 4 to 1000 quarter notes per minute, found 0", 2),
