@@ -104,7 +104,12 @@ def test_a_primer_comes_through_a_pipe(
 def test_an_interrupted_training_says_how_to_go_on(musicrnn: Run, tmp_path: Path) -> None:
     make_midi(tmp_path / "midi", 40)
     assert musicrnn("prepare", "midi", "-o", "c").returncode == 0
-    command = [sys.executable, "-m", "musicrnn", "train", "c", "-o", "r", "--hidden", "8", "--epochs", "5000"]
+    # Where tests run in the background SIGINT may be ignored, and a child would inherit that.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from musicrnn.cli.app import main; main()"
+    )
+    command = [sys.executable, "-c", code, "train", "c", "-o", "r", "--hidden", "8", "--epochs", "5000"]
     with subprocess.Popen(
         [*command, "--patience", "5000"], cwd=tmp_path, stderr=subprocess.PIPE, env=_environment()
     ) as process:
