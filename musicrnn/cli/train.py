@@ -228,7 +228,8 @@ class Progress:
         nll = f"train {metrics.train_nll:.3f} valid {metrics.valid_nll:.3f} best {self._best:.3f}"
         speed = f"{metrics.frames_per_second:,.0f} frames/s"
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, epoch=metrics.epoch + 1, nll=nll, speed=speed)
+            following = min(metrics.epoch + 1, self._recipe.epochs)
+            self._bar.update(self._task, epoch=following, nll=nll, speed=speed)
             return
         left = metrics.seconds / metrics.epoch * (self._recipe.epochs - metrics.epoch)
         console.note(

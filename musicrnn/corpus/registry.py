@@ -117,5 +117,8 @@ def fetch(dataset: Dataset) -> Path:
             f"{dataset.address}: expected sha256 {dataset.sha256}, found other bytes"
         ) from error
     except OSError as error:  # requests' exceptions are OSErrors
-        raise CorpusError(f"{dataset.address}: can't be fetched: {error}") from error
+        response = getattr(error, "response", None)
+        reason = "no connection" if response is None else f"the server answers {response.status_code}"
+        hint = f"a copy on disk does as well: musicrnn prepare {Path(dataset.address).name}"
+        raise CorpusError(f"{dataset.address}: can't be fetched ({reason}); {hint}") from error
     return Path(path)

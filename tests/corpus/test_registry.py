@@ -54,8 +54,11 @@ def test_wrong_bytes_are_refused_and_not_kept(address: str, cache: Path) -> None
 
 
 def test_a_missing_file_gives_its_address(address: str) -> None:
-    with pytest.raises(CorpusError, match=r"y.mat: can't be fetched: 404"):
+    with pytest.raises(CorpusError, match=r"y.mat: can't be fetched \(the server answers 404\)"):
         fetch(dataset(address.replace("x.mat", "y.mat")))
+    nowhere = "http://127.0.0.1:9/x.mat"  # the discard port: nobody listens
+    with pytest.raises(CorpusError, match=r"x.mat: can't be fetched \(no connection\); a copy on disk"):
+        fetch(dataset(nowhere))
 
 
 def test_published_files_are_known_by_their_bytes() -> None:
