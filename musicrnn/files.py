@@ -73,7 +73,12 @@ def whole_directory(path: Path) -> Iterator[Path]:
             old = temporary.with_suffix(".old")
             if path.exists():
                 path.rename(old)
-            temporary.rename(path)
+            try:
+                temporary.rename(path)
+            except OSError:
+                if old.exists():
+                    old.rename(path)
+                raise
             shutil.rmtree(old, ignore_errors=True)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)

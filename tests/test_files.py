@@ -38,6 +38,27 @@ def test_a_directory_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_the_old_directory_comes_back_where_the_new_one_cannot_take_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, rename = tmp_path / "folder", Path.rename
+    with whole_directory(path) as folder:
+        (folder / "a").write_text("old")
+
+    def fails_once(self: Path, target: Path) -> Path:
+        if self.suffix == ".tmp":
+            raise PermissionError(13, "Permission denied", str(target))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails_once)
+    with (
+        pytest.raises(FileError, match=r"folder: can't write: Permission denied"),
+        whole_directory(path) as folder,
+    ):
+        (folder / "a").write_text("new")
+    assert (path / "a").read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
 def test_missing_parents_are_made(tmp_path: Path) -> None:
     write_json(tmp_path / "a" / "b" / "c.json", {"ü": 1})
     assert (tmp_path / "a" / "b" / "c.json").read_text(encoding="utf-8") == '{\n "ü": 1\n}\n'

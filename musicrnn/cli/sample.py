@@ -83,7 +83,7 @@ def sample(
     else:
         rolls = generate_many(network, length, seeds, drawing, heard)
     if include_primer and heard is not None:
-        rolls = [_joined(heard, roll) for roll in rolls]
+        rolls = [heard.followed_by(roll) for roll in rolls]
     contents = [midi_bytes(to_score(roll, tempo, metre)) for roll in rolls]
     if str(output) == "-":
         console.result_bytes(contents[0])
@@ -135,14 +135,6 @@ def _frames(asked: dict[str, Any], resolution: int, tempo: float, metre: tuple[i
     (unit, value), beat = next(iter(asked.items())), 4 / metre[1]
     quarters = {"bars": beat * metre[0], "beats": beat, "frames": 1 / resolution, "seconds": tempo / 60}[unit]
     return max(1, round(float(value) * quarters * resolution))
-
-
-def _joined(first: Any, second: Any) -> Any:
-    import numpy as np
-
-    from musicrnn.music import PianoRoll
-
-    return PianoRoll(np.concatenate([first.frames, second.frames]), second.layout)
 
 
 def _write(contents: list[bytes], output: Path) -> list[str]:

@@ -99,7 +99,7 @@ def _key(score: Score) -> str | None:
 def _describe_model(path: Path) -> dict[str, Any]:
     from musicrnn.checkpoint import load_model, read_config
 
-    model, training = load_model(path), read_config(path)["training"]
+    model, training = load_model(path), read_config(path).get("training", {})
     history = _history(path)
     best = min(history, key=lambda epoch: epoch["valid_nll"], default=None)
     return {
@@ -181,9 +181,11 @@ def _history(path: Path) -> list[dict[str, Any]]:
 def _terminal(roll: PianoRoll) -> str:
     import shutil
 
-    from musicrnn.music.draw import terminal_roll
+    from musicrnn.music.draw import histogram_line, terminal_roll
+    from musicrnn.music.tonality import pitch_class_histogram
 
-    return terminal_roll(roll, min(100, shutil.get_terminal_size().columns))
+    drawing = terminal_roll(roll, min(100, shutil.get_terminal_size().columns))
+    return f"{drawing}\n{histogram_line(pitch_class_histogram(roll))}"
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,8 +18,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
+    from musicrnn.corpus import Corpus
     from musicrnn.nn import MusicRNN
     from musicrnn.training import Epoch, Recipe
+
+_EXTENDABLE = ("epochs", "patience")
+"""Settings that a resumed run may change."""
 
 
 def _flag(text: str, *names: str) -> Any:
@@ -92,6 +98,8 @@ def train(
         if value is not None
     }
     console.set_level(quiet, verbose)
+    if resume and overwrite:
+        raise UsageError("--resume, --overwrite: expected one of them, found both")
     from musicrnn import training
     from musicrnn.checkpoint import load_model
     from musicrnn.corpus import open_corpus
@@ -100,7 +108,7 @@ def train(
     recipe = training.Recipe(**settings)
     opened = open_corpus(corpus)
     directory = output or _free_directory(f"{opened.name}-{recipe.cell}", resume)
-    recipe = _check_directory(directory, recipe, settings, resume, overwrite)
+    recipe = _checked(directory, opened, recipe, settings, resume, overwrite)
     try:
         with Progress(recipe, directory) as watcher:
             trained = training.train(
@@ -109,6 +117,7 @@ def train(
                 directory,
                 device=chosen_device(device),
                 init_from=load_model(init_from) if init_from else None,
+                overwrite=overwrite,
                 watcher=watcher,
             )
     except KeyboardInterrupt:
@@ -145,43 +154,43 @@ def train(
 def _free_directory(name: str, resume: bool) -> Path:
     """Return the folder of a new run; with ``--resume`` that of the newest run of this name."""
     if resume:
-        runs = [
-            path for path in finished_runs(f"{name}*") if path.name.removeprefix(name).lstrip("-").isdigit()
-        ]
-        return [RUNS / name, *runs][-1]
+        runs = [run for run in finished_runs(f"{name}*") if re.fullmatch(r"(-\d+)?", run.name[len(name) :])]
+        return runs[-1] if runs else RUNS / name
     taken, number = RUNS / name, 2
     while taken.exists():
         taken, number = RUNS / f"{name}-{number}", number + 1
     return taken
 
 
-def _check_directory(
-    directory: Path, recipe: Recipe, settings: dict[str, Any], resume: bool, overwrite: bool
+def _checked(
+    directory: Path, corpus: Corpus, recipe: Recipe, given: dict[str, Any], resume: bool, overwrite: bool
 ) -> Recipe:
     """Protect what is there; return the recipe to go on with, which for a resumed run is its own."""
-    import shutil
-    from dataclasses import replace
-
+    from musicrnn.checkpoint import read_config
     from musicrnn.training import STATE, Recipe, read_settings
 
-    if not directory.exists() or not directory.is_dir() or not any(directory.iterdir()):
+    if not directory.is_dir() or not any(directory.iterdir()):
         return recipe
     if not (directory / "config.json").exists():
         raise ModelError(f"{directory}: expected a run or an empty folder to write to, found other files")
-    if resume and (directory / STATE).exists():
-        own = Recipe(**read_settings(directory / "config.json"))
-        for name, value in settings.items():
-            if name not in ("epochs", "patience") and getattr(own, name) != value:
-                was = getattr(own, name)
-                raise UsageError(
-                    f"{directory}: can't resume with {name} {value}: the run was started with {was}"
-                )
-        longer = {name: settings[name] for name in ("epochs", "patience") if name in settings}
-        return replace(own, **longer)
-    if not (overwrite or resume):
+    if overwrite:
+        return recipe
+    if not resume:
         raise ModelError(f"{directory}: found a run, expected a new folder, --resume or --overwrite")
-    shutil.rmtree(directory / STATE.parent, ignore_errors=True)
-    return recipe
+    if not (directory / STATE).exists():
+        if (directory / "model.safetensors").exists():
+            raise ModelError(f"{directory / STATE}: expected the state to resume from, found nothing")
+        return recipe
+    facts = read_config(directory).get("data", {}), corpus.facts()
+    then, now = ({**data, "directory": ""} for data in facts)
+    if then != now:
+        raise UsageError(f"{directory}: can't resume with {corpus.directory}: expected {then}, found {now}")
+    own = Recipe(**read_settings(directory / "config.json"))
+    for name, value in given.items():
+        was = getattr(own, name)
+        if name not in _EXTENDABLE and was != value:
+            raise UsageError(f"{directory}: can't resume with {name} {value}: the run was started with {was}")
+    return replace(own, **{name: given[name] for name in _EXTENDABLE if name in given})
 
 
 class Progress:

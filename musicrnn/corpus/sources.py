@@ -77,7 +77,8 @@ def collect(arguments: Sequence[str], names: Iterable[str] = (), resolution: int
     Raises:
         CorpusError: A source is missing, holds no MIDI file, or is no file that can be read.
     """
-    paths = [path for argument in arguments or [BUNDLED] for path in _paths(argument, names)]
+    paths = [path for argument in arguments for path in _paths(argument, names)]
+    paths = paths if arguments else [bundled("data/chorales")]
     if not paths:
         raise CorpusError("-: expected names of files on stdin, found none")
     published = [path for path in paths if path.suffix.lower() == ".mat"]

@@ -76,6 +76,13 @@ class Split(Sequence[PianoRoll]):
         """Number of frames in all pieces."""
         return sum(piece.frames for piece in self.pieces)
 
+    def ones(self, skip: int = 0) -> NDArray[np.int64]:
+        """Count how often each cell is one, the first ``skip`` frames of every piece left out, shape (D,)."""
+        counts = np.zeros(self._corpus.layout.width, np.int64)
+        for roll in self:
+            counts += roll.frames[skip:].sum(axis=0, dtype=np.int64)
+        return counts
+
 
 class Corpus(Mapping[str, Split]):
     """A prepared corpus: a mapping from the names of its splits to their pieces.

@@ -17,8 +17,7 @@ def unigram_rates(split: Split) -> NDArray[np.float64]:
     Returns:
         Probabilities inside (0, 1), shape (D,).
     """
-    ones = np.sum([roll.frames.sum(axis=0, dtype=np.int64) for roll in split], axis=0)
-    rates: NDArray[np.float64] = (ones + 0.5) / (split.frames + 1)
+    rates: NDArray[np.float64] = (split.ones() + 0.5) / (split.frames + 1)
     return rates
 
 
@@ -31,7 +30,7 @@ def unigram_nll(rates: NDArray[np.float64], split: Split, *, skip_first_frame: b
         skip_first_frame: Leave the first frame of every piece out of sum and count.
     """
     skip = int(skip_first_frame)
-    ones = np.sum([roll.frames[skip:].sum(axis=0, dtype=np.int64) for roll in split], axis=0)
+    ones = split.ones(skip)
     frames = split.frames - skip * len(split)
     nats = -(ones * np.log(rates) + (frames - ones) * np.log1p(-rates)).sum()
     return float(nats / frames) if frames else float("nan")

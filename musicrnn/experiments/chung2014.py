@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -82,7 +81,13 @@ class Row:
 def recipe(cell: str, seed: int = 0) -> Recipe:
     """Return the paper's network and regularisation for a cell."""
     return Recipe(
-        cell=cell, hidden=UNITS[cell], peepholes=cell == "lstm", weight_noise=0.075, clip_norm=1.0, seed=seed
+        cell=cell,
+        hidden=UNITS[cell],
+        peepholes=cell == "lstm",
+        input_noise=0.0,
+        weight_noise=0.075,
+        clip_norm=1.0,
+        seed=seed,
     )
 
 
@@ -144,7 +149,7 @@ def table_2(rows: Sequence[Row]) -> str:
 
 
 def _write(rows: Sequence[Row], directory: Path) -> None:
-    write_json(directory / "table2.json", json.loads(json.dumps([asdict(row) for row in rows])))
+    write_json(directory / "table2.json", [asdict(row) for row in rows])
     buffer = io.StringIO()
     table = csv.DictWriter(buffer, list(asdict(rows[0])) if rows else [])
     table.writeheader()

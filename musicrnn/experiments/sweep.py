@@ -50,8 +50,10 @@ def sweep(
         All finished trials, best first.
 
     Raises:
-        UsageError: Optuna isn't installed.
+        UsageError: Optuna isn't installed, or fewer than one trial is asked for.
     """
+    if trials < 1:
+        raise UsageError(f"trials must be at least 1, got {trials}")
     try:
         import optuna
         from optuna.storages import JournalStorage

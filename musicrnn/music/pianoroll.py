@@ -140,6 +140,12 @@ class PianoRoll:
         before = np.vstack([np.zeros_like(self.frames[:1]), self.frames[:-1]])
         return self.frames & (1 - before)
 
+    def followed_by(self, other: PianoRoll) -> PianoRoll:
+        """Return this roll with another of the same layout behind it."""
+        if self.layout != other.layout:
+            raise RollError(f"expected a roll of the layout {self.layout}, got {other.layout}")
+        return PianoRoll(np.concatenate([self.frames, other.frames]), self.layout)
+
     @property
     def quarters(self) -> float:
         """Length in quarter notes."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
 
 from musicrnn.checkpoint import load_weights, save_config, save_weights
@@ -84,6 +84,7 @@ def train(
     *,
     device: str = "cpu",
     init_from: MusicRNN | None = None,
+    overwrite: bool = False,
     watcher: Watcher | None = None,
 ) -> Trained:
     """Train a network on a corpus and write the run.
@@ -97,6 +98,7 @@ def train(
         directory: Where the run goes.
         device: A torch device.
         init_from: A network of the same shape whose weights to start from.
+        overwrite: Remove what is in ``directory``, once the new network stands, instead of going on with it.
         watcher: Is told of every batch and epoch.
 
     Returns:
@@ -111,6 +113,8 @@ def train(
     split = corpus["train"]
     model, optimizer = _make(corpus, recipe, device, init_from)
     history: list[Epoch] = []
+    if overwrite and directory.is_dir():
+        shutil.rmtree(directory)
     if (directory / STATE).exists():
         history = load_state(directory, model, optimizer)
     save_config(directory, model.config, corpus.facts(), recipe.to_dict())
@@ -150,18 +154,13 @@ def mean_nll(model: MusicRNN, split: Split) -> float:
     return total / split.frames
 
 
-def frame_rates(split: Split) -> torch.Tensor:
-    """Return how often each cell is one over all frames of a split, float32, shape (D,)."""
-    ones = sum(roll.frames.sum(axis=0, dtype=np.int64) for roll in split)
-    return torch.as_tensor(ones / split.frames, dtype=torch.float32)
-
-
 def _make(
     corpus: Corpus, recipe: Recipe, device: str, init_from: MusicRNN | None
 ) -> tuple[MusicRNN, torch.optim.Optimizer]:
     torch.manual_seed(recipe.seed)
     model = build(recipe.network(corpus.layout.width), corpus.facts())
-    model.head.start_at(frame_rates(corpus["train"]))
+    split = corpus["train"]
+    model.head.start_at(torch.as_tensor(split.ones() / split.frames, dtype=torch.float32))
     if init_from is not None:
         if init_from.config != model.config:
             raise ModelError(

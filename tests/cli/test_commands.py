@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -51,6 +52,14 @@ def test_prepare_takes_layout_and_split_flags(invoke: Invoke, midi_folder: Path)
     assert open_corpus("c").layout.width == 176
 
 
+def test_without_sources_the_bundled_chorales_are_prepared_whatever_else_has_their_name(
+    invoke: Invoke, midi_folder: Path
+) -> None:
+    shutil.copytree(midi_folder, "chorales")
+    assert json.loads(ran(invoke("prepare", "-o", "bundled", "--json")))["pieces"] == 384
+    assert json.loads(ran(invoke("prepare", "chorales", "-o", "mine", "--json")))["pieces"] == 12
+
+
 def test_train_repeats_a_run_from_its_config_to_the_byte(invoke: Invoke, corpus: Corpus) -> None:
     flags = ("--cell", "lstm", "--peepholes", "--hidden", 6, "--epochs", 2, "--dropout", 0.1, "--seed", 5)
     first = json.loads(ran(invoke("train", corpus.directory, "-o", "a", *flags, "--json")))
@@ -87,6 +96,10 @@ def test_a_new_run_never_replaces_an_old_one(invoke: Invoke, corpus: Corpus) -> 
     assert (evaluated["model"], evaluated["corpus"]) == (runs[1]["model"], str(corpus.directory))
     resumed = json.loads(ran(invoke("train", corpus.directory, "--resume", "--epochs", 2, "--json")))
     assert (resumed["model"], resumed["epochs"]) == (runs[1]["model"], 2)
+    first = ("train", corpus.directory, "-o", runs[0]["model"], "--resume", "--epochs", 2, "--json")
+    assert json.loads(ran(invoke(*first)))["epochs"] == 2
+    newest = json.loads(ran(invoke("train", corpus.directory, "--resume", "--epochs", 3, "--json")))
+    assert newest["model"] == runs[0]["model"], "the run trained last, numbered or not"
 
 
 def test_evaluate_gives_every_piece(invoke: Invoke, corpus: Corpus, trained: Path) -> None:

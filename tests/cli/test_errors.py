@@ -180,6 +180,38 @@ def test_runs_are_protected(invoke: Invoke, corpus: Corpus, trained: Path, tmp_p
     refused(invoke(*train, "thesis", "--overwrite"), "thesis: expected a run or an empty folder to write to")
 
 
+def test_nothing_is_overwritten_before_the_new_network_stands(
+    invoke: Invoke, corpus: Corpus, trained: Path
+) -> None:
+    shutil.copytree(trained, "run")
+    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+    train = ("train", corpus.directory, "-o", "run", "--overwrite", "--quiet")
+    refused(invoke(*train, "--device", "tpu9"), "--device tpu9", 2)
+    refused(invoke(*train, "--peepholes"), "peepholes need a cell with a memory", 2)
+    refused(invoke(*train, "--init-from", "nowhere"), "nowhere: expected a model")
+    refused(invoke(*train, "--init-from", trained, "--hidden", 9), "expected a network like")
+    refused(invoke(*train, "--resume"), "--resume, --overwrite: expected one of them", 2)
+    assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == before
+
+
+def test_only_a_run_with_its_state_and_its_corpus_is_resumed(
+    invoke: Invoke, corpus: Corpus, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, "run")
+    make_midi(tmp_path / "midi", 4, seed=1)
+    assert invoke("prepare", "midi", "-o", "other", "--pitches", "60:71").exit_code == 0
+    refused(
+        invoke("train", "other", "-o", "run", "--resume", "-q"), "run: can't resume with other: expected", 2
+    )
+    shutil.rmtree("run/resume")
+    before = Path("run/model.safetensors").read_bytes()
+    refused(
+        invoke("train", corpus.directory, "-o", "run", "--resume", "-q"),
+        "state.safetensors: expected the state to resume from, found nothing",
+    )
+    assert Path("run/model.safetensors").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("flags", "pattern", "code"),
     [
@@ -224,4 +256,5 @@ def test_wrong_usage_exits_with_2(invoke: Invoke, corpus: Corpus) -> None:
     )
     refused(invoke("datasets", "get", "mnist"), "datasets get: expected one of jsb, .* found mnist", 2)
     refused(invoke("reproduce", "elman1990"), "reproduce: expected chung2014, found elman1990", 2)
+    refused(invoke("sweep", corpus.directory, "--trials", 0), "trials must be at least 1, got 0", 2)
     refused(invoke("render", "-"), "render -: expected -o FILE.wav, found none", 2)

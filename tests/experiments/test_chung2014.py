@@ -42,3 +42,4 @@ def test_the_recipe_is_the_papers() -> None:
     lstm = chung2014.recipe("lstm")
     assert (lstm.hidden, lstm.peepholes, lstm.weight_noise, lstm.clip_norm) == (36, True, 0.075, 1.0)
     assert not chung2014.recipe("gru").peepholes
+    assert chung2014.recipe("gru").input_noise == 0

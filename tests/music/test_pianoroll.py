@@ -243,3 +243,12 @@ def test_to_score_says_tempo_metre_and_program() -> None:
 def test_what_midi_cannot_say_is_refused(facts, message):
     with pytest.raises(RollError, match=message):
         to_score(PianoRoll(np.ones((1, 88), np.uint8), Layout(channels="frame")), **facts)
+
+
+def test_rolls_follow_each_other_only_in_one_layout():
+    layout = Layout(channels="frame")
+    one, other = (PianoRoll(np.full((length, 88), length % 2, np.uint8), layout) for length in (3, 4))
+    joined = one.followed_by(other)
+    assert joined.frames.tolist() == [*one.frames.tolist(), *other.frames.tolist()]
+    with pytest.raises(RollError, match="expected a roll of the layout"):
+        one.followed_by(PianoRoll(np.ones((1, 176), np.uint8), Layout()))
