@@ -27,7 +27,8 @@ from music21 import chord, converter, corpus, key, meter, note, stream, tempo
 from music21.corpus import chorales
 from numpy.typing import NDArray
 
-from musicrnn.music.midi import NOTE, Key, Metre, Score, Tempo, Track, write_midi
+from musicrnn.music.midi import write_midi
+from musicrnn.music.score import NOTE, Key, Metre, Score, Tempo, Track
 
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 TICKS_PER_QUARTER = 24  # exact for the 32nd notes of the sources, and whole notes still fit one MIDI byte

@@ -11,9 +11,14 @@ class MusicRNNError(Exception):
 
     Attributes:
         exit_code: What the command line exits with.
+        reason: A short code for reports, such as ``not-midi`` or ``too-long``.
     """
 
     exit_code = 1
+
+    def __init__(self, message: str, reason: str = "unusable") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class UsageError(MusicRNNError):
@@ -23,15 +28,7 @@ class UsageError(MusicRNNError):
 
 
 class MidiError(MusicRNNError):
-    """Bytes that are not readable as a Standard MIDI File.
-
-    Attributes:
-        reason: A short code for reports, such as ``not-midi`` or ``truncated``.
-    """
-
-    def __init__(self, message: str, reason: str = "unreadable") -> None:
-        super().__init__(message)
-        self.reason = reason
+    """Bytes that are not readable as a Standard MIDI File."""
 
 
 class RollError(MusicRNNError):
@@ -56,4 +53,4 @@ def about(name: object) -> Iterator[None]:
     try:
         yield
     except RollError as error:
-        raise RollError(f"{name}: {error}") from error
+        raise RollError(f"{name}: {error}", error.reason) from error

@@ -27,7 +27,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         FileError: The folder can't be written, the disk is full, or ``path`` is a folder.
     """
-    with _reported(path, "write"):
+    with written(path):
         if path.is_dir():
             raise FileError(f"{path}: expected a file to write, found a folder")
         if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to rename onto
@@ -49,40 +49,52 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             raise
 
 
-@contextlib.contextmanager
-def whole_directory(path: Path) -> Iterator[Path]:
-    """Fill a temporary folder that takes the name ``path`` once the block ends without an error.
-
-    What was at ``path`` before is replaced, so the caller checks first that it may be.
-
-    Args:
-        path: Where the folder goes. Missing parents are made.
-
-    Yields:
-        The temporary folder, beside ``path``.
+def replace_directory(new: Path, path: Path) -> None:
+    """Give a finished folder beside ``path`` the name ``path``; what was there before is removed.
 
     Raises:
         FileError: The folder can't be written.
     """
-    with _reported(path, "write"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    with written(path):
+        old = new.with_name(f"{new.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            path.rename(old)
         try:
-            yield temporary
-            temporary.chmod(0o777 & ~_umask())
-            old = temporary.with_suffix(".old")
-            if path.exists():
-                path.rename(old)
-            try:
-                temporary.rename(path)
-            except OSError:
-                if old.exists():
-                    old.rename(path)
-                raise
-            shutil.rmtree(old, ignore_errors=True)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
+            new.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
             raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold ``path`` against other processes while the block runs; the hold ends with the process, too.
+
+    Args:
+        path: The folder or file to hold. A hidden lock file stands beside it meanwhile.
+
+    Raises:
+        FileError: Another process holds it, or the lock file can't be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock_path = path.with_name(f".{path.name}.lock")
+    with written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(lock_path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise FileError(f"{path}: expected to write alone, found another process at work") from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            lock_path.unlink()  # before the release, so that nobody waits for a file that has no name
+        lock.release()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -117,14 +129,24 @@ def read_document(path: Path, format: str, version: int, error: type[MusicRNNErr
         FileError: The file can't be read.
         MusicRNNError: Of class ``error``: it is damaged, of another format or of another version.
     """
+    return check_document(path, read_bytes(path), format, version, error)
+
+
+def check_document(
+    path: Path, content: bytes, format: str, version: int, error: type[MusicRNNError]
+) -> dict[str, Any]:
+    """Read a JSON document from the content of its file; see ``read_document``."""
     try:
-        document = json.loads(read_bytes(path))
+        document = json.loads(content)
     except ValueError as damage:
         raise error(f"{path}: expected JSON, found damage: {damage}") from damage
     if not isinstance(document, dict) or document.get("format") != format:
         raise error(f"{path}: expected a document of format {format}, found other JSON")
-    if document.get("version") != version:
-        raise error(f"{path}: expected {format} version {version}, found {document.get('version')}")
+    found = document.get("version")
+    if found != version:
+        newer = isinstance(found, int) and found > version
+        hint = "a newer musicrnn wrote it" if newer else "an older musicrnn wrote it; make it again"
+        raise error(f"{path}: expected {format} version {version}, found {found}: {hint}")
     return document
 
 
@@ -136,6 +158,13 @@ def read_bytes(path: Path) -> bytes:
     """
     with _reported(path, "read"):
         return path.read_bytes()
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Turn the system's refusals to write into a FileError that names the file, else ``path``."""
+    with _reported(path, "write"):
+        yield
 
 
 @contextlib.contextmanager

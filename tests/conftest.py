@@ -13,12 +13,13 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from musicrnn.corpus import Corpus, build_corpus, collect
+from musicrnn.corpus import Corpus, Preparation, build_corpus, collect
 from musicrnn.music import Layout, PianoRoll, to_score, write_midi
 
 torch.set_num_threads(1)  # the tests' networks are tiny: a second thread costs more than it saves
 
 LAYOUT = Layout(resolution=4, low=60, high=71)
+PREPARATION = Preparation(LAYOUT)
 
 
 def make_midi(folder: Path, count: int, layout: Layout = LAYOUT, seed: int = 0) -> Path:
@@ -46,7 +47,7 @@ def midi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def corpus(midi_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     directory = tmp_path_factory.mktemp("corpora") / "tiny"
-    return build_corpus(collect([str(midi_folder)]), LAYOUT, directory, shares=(0.2, 0.2)).corpus
+    return build_corpus(collect([str(midi_folder)]), PREPARATION, directory, shares=(0.2, 0.2)).corpus
 
 
 @pytest.fixture(scope="session")

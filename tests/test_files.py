@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from musicrnn.errors import FileError
-from musicrnn.files import read_bytes, whole_directory, whole_file, write_bytes, write_json
+from musicrnn.files import exclusive, read_bytes, replace_directory, whole_file, write_bytes, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -18,22 +20,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_failed_directory_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "folder"
-    with whole_directory(path) as folder:
-        (folder / "a").write_text("old")
-    with pytest.raises(KeyboardInterrupt), whole_directory(path) as folder:
-        (folder / "a").write_text("new")
-        raise KeyboardInterrupt
-    assert (path / "a").read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
+def folder_of(path: Path, name: str) -> Path:
+    path.mkdir()
+    (path / name).write_text(name)
+    return path
 
 
 def test_a_directory_is_replaced_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "folder"
     for name in ("a", "b"):
-        with whole_directory(path) as folder:
-            (folder / name).write_text(name)
+        replace_directory(folder_of(tmp_path / "new", name), path)
     assert [entry.name for entry in path.iterdir()] == ["b"]
     assert list(tmp_path.iterdir()) == [path]
 
@@ -41,22 +37,33 @@ def test_a_directory_is_replaced_as_a_whole(tmp_path: Path) -> None:
 def test_the_old_directory_comes_back_where_the_new_one_cannot_take_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, rename = tmp_path / "folder", Path.rename
-    with whole_directory(path) as folder:
-        (folder / "a").write_text("old")
+    path, rename = folder_of(tmp_path / "folder", "old"), Path.rename
 
     def fails_once(self: Path, target: Path) -> Path:
-        if self.suffix == ".tmp":
+        if self.name == "new":
             raise PermissionError(13, "Permission denied", str(target))
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fails_once)
-    with (
-        pytest.raises(FileError, match=r"folder: can't write: Permission denied"),
-        whole_directory(path) as folder,
-    ):
-        (folder / "a").write_text("new")
-    assert (path / "a").read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    with pytest.raises(FileError, match=r"folder: can't write: Permission denied"):
+        replace_directory(folder_of(tmp_path / "new", "a"), path)
+    assert (path / "old").read_text() == "old"
+
+
+HOLD = "import sys, time; from pathlib import Path; from musicrnn.files import exclusive"
+
+
+def test_a_held_folder_is_refused_to_others_until_its_holder_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "corpus"
+    code = f"{HOLD}\nwith exclusive(Path({str(path)!r})):\n    print('held', flush=True)\n    time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        with pytest.raises(FileError, match="corpus: expected to write alone, found"), exclusive(path):
+            pass
+        holder.kill()
+    with exclusive(path):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_parents_are_made(tmp_path: Path) -> None:

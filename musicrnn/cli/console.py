@@ -91,13 +91,16 @@ def progress_bar(*columns: str) -> Iterator[Progress]:
         yield progress
 
 
-def track(items: Iterable[_Item], total: int, label: str) -> Iterator[_Item]:
-    """Yield items, with a progress bar where there is a terminal."""
+def track_pieces(items: Iterable[_Item], total: int | None, done: int) -> Iterator[_Item]:
+    """Yield pieces as they are prepared, with a bar where there is a terminal; say where work goes on."""
+    if done:
+        note(f"going on after {done:,} pieces that an interrupted run has done")
     if not shows_progress():
         yield from items
         return
-    with progress_bar("{task.description}", "{task.completed:,}/{task.total:,}") as progress:
-        yield from progress.track(items, total, description=label)
+    of_all = "?" if total is None else f"{total:,}"
+    with progress_bar("preparing", "{task.completed:,}/" + of_all) as progress:
+        yield from progress.track(items, total, completed=done, description="")
 
 
 def _finite(document: Any) -> Any:

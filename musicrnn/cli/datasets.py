@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,32 +12,90 @@ from musicrnn.cli import console
 from musicrnn.cli.options import Json, Quiet, Verbose
 from musicrnn.errors import UsageError
 
+if TYPE_CHECKING:
+    from musicrnn.corpus.registry import Dataset
+
 
 def datasets(
     action: Annotated[str, typer.Argument(metavar="ACTION", help="list, or get NAME.")] = "list",
     name: Annotated[str | None, typer.Argument(help="The data set to download.", show_default=False)] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="With get: check the copy in this folder, and use no network.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """List the published data sets, or download one with its checksum verified."""
+    """List the published data sets, or download one with its checksum verified.
+
+    Downloads go to $MUSICRNN_CACHE, else to the user's cache folder; a broken one is resumed.
+    """
     console.set_level(quiet, verbose)
-    from musicrnn.corpus.registry import DATASETS, fetch
+    from musicrnn.corpus.registry import DATASETS
 
     if action == "get":
         if name not in DATASETS:
-            raise UsageError(f"datasets get: expected one of {', '.join(DATASETS)}; found {name}")
-        path = str(fetch(DATASETS[name]))
+            raise UsageError(
+                f"datasets get: expected one of {', '.join(DATASETS)}; found {name or 'no name'}"
+            )
+        path = str(fetch_with_progress(DATASETS[name], source))
         console.result_json({"name": name, "file": path}) if json else console.result(path)
     elif action != "list":
         raise UsageError(f"datasets: expected list or get, found {action}")
+    elif name is not None or source is not None:
+        raise UsageError("datasets list: expected no NAME and no --from; they belong to get")
     elif json:
         console.result_json([asdict(dataset) for dataset in DATASETS.values()])
     else:
         for dataset in DATASETS.values():
-            console.result(
-                f"{dataset.name:12} {dataset.title}, {dataset.resolution}/quarter, {dataset.bytes:,} bytes"
-            )
-            console.result(
-                f"{'':12} {dataset.address}\n{'':12} licence: {dataset.licence}; {dataset.citation}"
-            )
+            console.result(_described(dataset))
+
+
+def fetch_with_progress(dataset: Dataset, source: Path | None = None) -> Path:
+    """Fetch a data set, with a progress bar where there is a terminal.
+
+    Args:
+        dataset: The data set.
+        source: A folder that holds a copy, or None to use the cache and the network.
+
+    Returns:
+        The checked local copy.
+
+    Raises:
+        CorpusError: There is no copy, it can't be fetched, or it isn't what was published.
+        FileError: The copy can't be read, or the cache can't be written.
+    """
+    from musicrnn.corpus.fetch import fetch
+
+    if not console.shows_progress():
+        return fetch(dataset, source)
+    with console.progress_bar("{task.description}", "{task.fields[megabytes]}") as bar:
+        task = bar.add_task(dataset.file, total=dataset.bytes, megabytes="")
+
+        def show(done: int, total: int | None) -> None:
+            megabytes = f"{done / 1e6:.1f} MB" if total is None else f"{done / 1e6:.1f}/{total / 1e6:.1f} MB"
+            bar.update(task, completed=done, total=total, megabytes=megabytes)
+
+        return fetch(dataset, source, show)
+
+
+def _described(dataset: Dataset) -> str:
+    frames = (
+        f"{dataset.frame_seconds} s/frame" if dataset.resolution is None else f"{dataset.resolution}/quarter"
+    )
+    size = "size varies" if dataset.bytes is None else f"{dataset.bytes:,} bytes"
+    pin = f"commit {dataset.commit}" if dataset.sha256 is None else f"sha256 {dataset.sha256}"
+    lines = [
+        f"{dataset.title} | {frames} | {size} | licence: {dataset.licence}",
+        dataset.citation,
+        *([dataset.note] if dataset.note else []),
+        dataset.address,
+        pin,
+    ]
+    return f"{dataset.name:16}" + ("\n" + " " * 16).join(lines)

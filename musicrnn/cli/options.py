@@ -83,3 +83,19 @@ def parse_pitches(text: str) -> tuple[int, int]:
         return int(low), int(high)
     except ValueError as error:
         raise UsageError(f"--pitches: expected LOW:HIGH, such as 21:108, found {text!r}") from error
+
+
+def parse_programs(text: str) -> tuple[int, ...]:
+    """Read numbers and ranges of General MIDI programs, ``0-7,40``.
+
+    Raises:
+        UsageError: They aren't numbers from 0 to 127.
+    """
+    programs: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last) <= 127):
+            raise UsageError(f"--programs: expected programs 0 to 127, such as 0-7,40, found {text!r}")
+        programs |= set(range(int(first), int(last) + 1))
+    return tuple(sorted(programs))

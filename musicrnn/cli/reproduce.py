@@ -30,7 +30,7 @@ def reproduce(
     if paper != "chung2014":
         raise UsageError(f"reproduce: expected chung2014, found {paper}")
     from musicrnn.cli.train import Progress
-    from musicrnn.corpus import build_corpus, collect, open_corpus
+    from musicrnn.corpus import Preparation, build_corpus, collect, open_corpus
     from musicrnn.experiments import chung2014
 
     names = [name.strip() for name in only.split(",") if name.strip()]
@@ -45,7 +45,7 @@ def reproduce(
         if not (path / "corpus.json").exists():
             collection = collect([name])
             assert collection.layout is not None
-            build_corpus(collection, collection.layout, path)
+            build_corpus(collection, Preparation(collection.layout), path)
         corpora.append(open_corpus(path))
     rows = chung2014.reproduce(corpora, cells, output, Progress)
     if json:

@@ -32,7 +32,8 @@ def training_batches(split: Split, batch_size: int, seed: str) -> Iterator[Batch
     Lengths are blurred by up to a tenth before sorting, so pieces change partners from seed to seed.
     """
     rng = random.Random(seed)
-    order = sorted(range(len(split)), key=lambda index: split.pieces[index].frames * rng.uniform(1, 1.1))
+    lengths = split.lengths.tolist()
+    order = sorted(range(len(split)), key=lambda index: lengths[index] * rng.uniform(1, 1.1))
     batches = _cut(order, batch_size)
     rng.shuffle(batches)
     return (_collate(split, batch) for batch in batches)
@@ -40,7 +41,7 @@ def training_batches(split: Split, batch_size: int, seed: str) -> Iterator[Batch
 
 def evaluation_batches(split: Split, batch_size: int = 32) -> Iterator[Batch]:
     """Yield every piece once, sorted by length."""
-    order = sorted(range(len(split)), key=lambda index: split.pieces[index].frames)
+    order = np.argsort(split.lengths, kind="stable").tolist()
     return (_collate(split, batch) for batch in _cut(order, batch_size))
 
 

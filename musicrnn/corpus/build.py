@@ -1,50 +1,28 @@
-"""Pieces -> corpus, in parallel, with one line of report per piece."""
+"""Pieces -> corpus: other processes convert them, this one keeps what comes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
-from musicrnn.corpus.sources import Collection, Source
-from musicrnn.corpus.store import Corpus, CorpusWriter, Piece, open_corpus, pack, row_bytes
-from musicrnn.errors import CorpusError, MidiError, MusicRNNError, about
-from musicrnn.files import read_bytes, whole_directory
-from musicrnn.music import Layout, read_midi, to_pianoroll
+from musicrnn.corpus.convert import Converted, Preparation, convert
+from musicrnn.corpus.draft import Draft
+from musicrnn.corpus.source import Source
+from musicrnn.corpus.sources import Collection
+from musicrnn.corpus.store import VERSION, Corpus, open_corpus
+from musicrnn.corpus.workers import Lost, run
+from musicrnn.errors import CorpusError
+from musicrnn.files import exclusive, written
 
-SERIAL = 256
-"""Below this many pieces, starting processes costs more than it saves."""
+TIME_LIMIT = 60.0
+"""Seconds that one piece may take."""
 
-
-@dataclass(frozen=True)
-class Converted:
-    """A piece as packed frames, or the reason why there is none.
-
-    Attributes:
-        source: Where it came from.
-        packed: Its frames, packed; empty if it was skipped.
-        reason: A short code for why it was skipped, or None.
-        detail: That reason in words.
-        sha256: Checksum of the MIDI file.
-        tempo: Quarter notes per minute that hold longest.
-        metre: Time signature that holds longest.
-        outside: Notes left out because they are outside the pitch range.
-    """
-
-    source: Source
-    packed: bytes = b""
-    reason: str | None = None
-    detail: str = ""
-    sha256: str | None = None
-    tempo: float | None = None
-    metre: tuple[int, int] | None = None
-    outside: int = 0
+Progress = Callable[[Iterable[Converted], int | None, int], Iterable[Converted]]
 
 
 @dataclass(frozen=True)
@@ -53,12 +31,14 @@ class Prepared:
 
     Attributes:
         corpus: The corpus, opened.
-        skipped: Pieces that were left out.
+        sources: Sources that were looked at.
+        skipped: Sources that were left out.
         reasons: How many for each reason.
         seconds: Time it took.
     """
 
     corpus: Corpus
+    sources: int
     skipped: int
     reasons: dict[str, int]
     seconds: float
@@ -66,129 +46,76 @@ class Prepared:
 
 def build_corpus(
     collection: Collection,
-    layout: Layout,
+    preparation: Preparation,
     directory: Path,
     *,
     seed: int = 0,
     shares: tuple[float, float] = (0.1, 0.1),
+    keep_duplicates: bool = False,
     workers: int = 1,
-    progress: Callable[[Iterable[Converted], int], Iterable[Converted]] = lambda pieces, _: pieces,
+    time_limit: float = TIME_LIMIT,
+    scheduler: str | None = None,
+    progress: Progress = lambda pieces, *_: pieces,
 ) -> Prepared:
-    """Prepare a collection as a corpus.
+    """Prepare a collection as a corpus, or go on with what an interrupted request for the same has left.
 
     Args:
         collection: The pieces.
-        layout: What the rows and columns of the rolls are to mean.
+        preparation: How their notes become rolls.
         directory: Where the corpus goes; a corpus that is there is replaced, anything else is not.
         seed: Seeds the splits of pieces whose source gives none.
         shares: Shares of validation and test pieces.
+        keep_duplicates: Whether pieces of the same content may fall into different splits.
         workers: Processes that read and convert. The bytes written don't depend on it.
-        progress: Wraps the converted pieces as they come, given their number.
+        time_limit: Seconds that one piece may take.
+        scheduler: Address of a dask scheduler whose cluster reads and converts instead.
+        progress: Wraps the converted pieces as they come, given the number of all, or None if it can't be
+            told, and of those that an earlier run has done.
 
     Returns:
         The corpus, and an account of what was left out.
 
     Raises:
         CorpusError: No piece could be read, or ``directory`` holds something else.
-        FileError: ``directory`` can't be written.
+        FileError: ``directory`` can't be written, or another process prepares it.
+        MusicRNNError: There is no such scheduler.
     """
     started = time.monotonic()
     if directory.exists() and not (directory / "corpus.json").exists() and any(_entries(directory)):
         raise CorpusError(f"{directory}: expected a corpus or an empty folder to write to, found other files")
-    pieces: list[Piece] = []
-    reasons: dict[str, int] = {}
-    first_detail = ""
-    with whole_directory(directory) as folder, CorpusWriter(folder, layout) as writer:
-        with (folder / "report.jsonl").open("w", encoding="utf-8") as report:
-            for piece in progress(_convert_all(collection.pieces, layout, workers), len(collection.pieces)):
-                report.write(json.dumps(_report_line(piece, layout), ensure_ascii=False) + "\n")
-                if piece.reason is not None:
-                    reasons[piece.reason] = reasons.get(piece.reason, 0) + 1
-                    first_detail = first_detail or piece.detail
-                    continue
-                offset, crc32 = writer.add(piece.packed)
-                frames, facts = writer.frames - offset, (piece.sha256, piece.tempo, piece.metre)
-                pieces.append(
-                    Piece(piece.source.name, piece.source.split or "", frames, offset, crc32, *facts)
-                )
-        if not pieces:
-            count = len(collection.pieces)
+    request = {
+        "version": VERSION,
+        "collection": [collection.name, collection.identity],
+        "preparation": asdict(preparation),
+    }
+    with exclusive(directory), written(directory), Draft(directory, preparation.layout, request) as draft:
+        task = partial(convert, preparation=preparation)
+        to_do = islice(collection, draft.done, None)
+        running = run(task, to_do, workers=workers, time_limit=time_limit, scheduler=scheduler)
+        with closing(running):
+            for piece in progress(_found(running), collection.count, draft.done):
+                draft.add(piece)
+        if not draft.pieces:
+            draft.discard()
             raise CorpusError(
-                first_detail if count == 1 else f"none of {count} pieces can be read; {first_detail}"
+                draft.first_detail
+                if draft.done == 1
+                else f"none of {draft.done} pieces can be read; {draft.first_detail}"
             )
-        splits = assign_splits([piece.split or None for piece in pieces], shares, seed)
-        writer.finish(collection.name, [replace(p, split=s) for p, s in zip(pieces, splits, strict=True)])
-    return Prepared(open_corpus(directory), sum(reasons.values()), reasons, time.monotonic() - started)
+        draft.finish(collection.name, shares, seed, keep_duplicates)
+        sources, reasons = draft.done, dict(draft.reasons)
+    seconds = time.monotonic() - started
+    return Prepared(open_corpus(directory), sources, sum(reasons.values()), reasons, seconds)
 
 
-def assign_splits(given: Sequence[str | None], shares: tuple[float, float], seed: int) -> list[str]:
-    """Return a split for every piece.
-
-    Where the source names splits they are kept; validation pieces, if it has none, are taken from its
-    training pieces. Elsewhere a shuffle that ``seed`` fixes decides. A share above zero gets at least one
-    piece as long as one remains to train on.
-
-    Args:
-        given: The split that the source puts each piece in, or None.
-        shares: Shares of validation and test pieces.
-        seed: Seeds the shuffle.
-    """
-    named = set(given) - {None}
-    splits = [split or "train" for split in given]
-    free = [index for index, split in enumerate(splits) if split == "train"]
-    random.Random(seed).shuffle(free)
-    total = len(free)
-    for split, share in zip(("valid", "test"), shares, strict=True):
-        if split in named or share == 0 or (split == "test" and named):
-            continue
-        for _ in range(min(max(1, round(share * total)), len(free) - 1)):
-            splits[free.pop()] = split
-    return splits
-
-
-def convert(source: Source, layout: Layout) -> Converted:
-    """Read one piece and pack it; what goes wrong becomes its reason."""
-    if source.roll is not None:
-        return Converted(source, pack(source.roll))
-    try:
-        content = read_bytes(source.path)
-        score = read_midi(content, str(source.path))
-        pitch = score.pitched()["pitch"]
-        if not len(pitch):
-            found = "only drums" if score.note_count else "none"
-            raise MidiError(f"{source.path}: expected notes, found {found}", "no-notes")
-        with about(source.path):
-            roll = to_pianoroll(score, layout.resolution, (layout.low, layout.high), layout.channels)
-        outside = int(((pitch < layout.low) | (pitch > layout.high)).sum())
-        if outside == len(pitch):
-            raise MidiError(
-                f"{source.path}: expected notes in {layout.low}:{layout.high}, found none", "no-notes"
-            )
-    except MidiError as error:
-        return Converted(source, reason=error.reason, detail=str(error))
-    except MusicRNNError as error:
-        return Converted(source, reason="unusable", detail=str(error))
-    digest = hashlib.sha256(content).hexdigest()
-    return Converted(
-        source, pack(roll), sha256=digest, tempo=score.main_tempo(), metre=score.main_metre(), outside=outside
-    )
-
-
-def _convert_all(sources: Sequence[Source], layout: Layout, workers: int) -> Iterator[Converted]:
-    """Convert all pieces, in order."""
-    one = partial(convert, layout=layout)
-    if workers <= 1 or len(sources) < SERIAL:
-        yield from map(one, sources)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(one, sources, chunksize=32)
-
-
-def _report_line(piece: Converted, layout: Layout) -> dict[str, object]:
-    if piece.reason is not None:
-        return {"name": piece.source.name, "reason": piece.reason, "detail": piece.detail}
-    line: dict[str, object] = {"name": piece.source.name, "frames": len(piece.packed) // row_bytes(layout)}
-    return {**line, "notes_out_of_range": piece.outside} if piece.outside else line
+def _found(running: Iterable[tuple[Source, Converted | Lost]]) -> Iterator[Converted]:
+    """Yield what became of each piece, lost ones included."""
+    for source, found in running:
+        if isinstance(found, Lost):
+            detail = f"{source.path}: expected a piece that can be read, found: {found.detail}"
+            yield Converted(source.name, source.split, reason=found.reason, detail=detail)
+        else:
+            yield found
 
 
 def _entries(directory: Path) -> Iterator[Path]:

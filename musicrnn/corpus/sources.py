@@ -1,25 +1,33 @@
-"""Where pieces come from: MIDI files, folders, globs, names on stdin, published rolls, bundled chorales."""
+"""Where pieces come from: files, folders, globs, archives, names on stdin, published rolls and data sets.
+
+What is found is listed, not read: pieces are read where they are converted, so that a collection of millions
+needs no more memory than its names. Only what travels in archives is read here, piece after piece.
+"""
 
 from __future__ import annotations
 
+import csv
 import glob
+import hashlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 from musicrnn.bundled import bundled
-from musicrnn.corpus.registry import DATASETS, fetch, identify
-from musicrnn.corpus.store import SPLITS
-from musicrnn.errors import CorpusError, RollError
-from musicrnn.files import read_bytes
-from musicrnn.music import Layout, PianoRoll
+from musicrnn.corpus.archives import is_archive, read_members
+from musicrnn.corpus.fetch import fetch
+from musicrnn.corpus.published import SUFFIXES as PUBLISHED
+from musicrnn.corpus.published import read_published
+from musicrnn.corpus.registry import DATASETS, Dataset
+from musicrnn.corpus.source import Source
+from musicrnn.errors import CorpusError
+from musicrnn.music import Layout
+from musicrnn.music.notation import SUFFIXES as NOTATION
 
 MIDI_SUFFIXES = {".mid", ".midi", ".kar", ".rmi", ".smf"}
-SPLIT_FOLDERS = {
+SPLIT_NAMES = {
     "train": "train",
     "training": "train",
     "valid": "valid",
@@ -29,81 +37,188 @@ SPLIT_FOLDERS = {
     "test": "test",
 }
 BUNDLED = "chorales"
-
-
-@dataclass(frozen=True)
-class Source:
-    """One piece that is to be prepared.
-
-    Attributes:
-        name: Its name in reports and in the corpus.
-        path: The MIDI file, or the published file that holds it.
-        split: The split that the source puts it in, or None.
-        roll: Its frames, where the source publishes rolls.
-    """
-
-    name: str
-    path: Path
-    split: str | None = None
-    roll: PianoRoll | None = None
+_SUFFIXES = tuple(MIDI_SUFFIXES | NOTATION.keys())
 
 
 @dataclass(frozen=True)
 class Collection:
-    """All pieces of a request.
+    """All pieces of a request, in a fixed order.
 
     Attributes:
         name: A name for the corpus.
-        pieces: The pieces, in a fixed order.
-        layout: The layout of published rolls, or None for MIDI files, whose notes fit any.
+        roots: What yields the pieces; may be walked again and again.
+        count: How many pieces there are, or None where only reading an archive would tell.
+        identity: Checksum of what was found: names, sizes and times of change.
+        layout: The layout of published rolls, or None for notes, which fit any.
+        frame_seconds: Length of a frame that suits the data set, or None where frames follow the beat.
     """
 
     name: str
-    pieces: list[Source]
+    roots: tuple[Callable[[], Iterator[Source]], ...]
+    count: int | None
+    identity: str
     layout: Layout | None = None
+    frame_seconds: float | None = None
+
+    def __iter__(self) -> Iterator[Source]:
+        for root in self.roots:
+            yield from root()
 
 
-def collect(arguments: Sequence[str], names: Iterable[str] = (), resolution: int | None = None) -> Collection:
+def collect(
+    arguments: Sequence[str],
+    names: Iterable[str] = (),
+    resolution: int | None = None,
+    get: Callable[[Dataset], Path] = fetch,
+) -> Collection:
     """Find the pieces that the arguments of ``prepare`` name.
 
     Args:
         arguments: Files, folders, globs, names of data sets, or ``-``; none means the bundled chorales.
         names: The lines behind ``-``: a path each.
         resolution: Frames per quarter note of published rolls whose file says nothing of it.
-
-    Returns:
-        The pieces, sorted within each source.
+        get: What brings a data set to this machine.
 
     Raises:
-        CorpusError: A source is missing, holds no MIDI file, or is no file that can be read.
+        CorpusError: A source is missing, holds no piece, or is no file that can be read.
     """
-    paths = [path for argument in arguments for path in _paths(argument, names)]
-    paths = paths if arguments else [bundled("data/chorales")]
+    found = [group for argument in arguments for group in _groups(argument, names, get)]
+    found = found if arguments else [_Group((bundled("data/chorales"),))]
+    paths = [path for group in found for path in group.paths]
     if not paths:
         raise CorpusError("-: expected names of files on stdin, found none")
-    published = [path for path in paths if path.suffix.lower() == ".mat"]
+    published = [path for path in paths if path.suffix.lower() in PUBLISHED]
     if published and len(paths) > 1:
-        raise CorpusError(f"{published[0]}: expected a .mat file alone, found {len(paths)} sources")
+        raise CorpusError(f"{published[0]}: expected a file of rolls alone, found {len(paths)} sources")
     if published:
         return _published(published[0], resolution)
-    prefix = len({path for path in paths if path.is_dir()}) > 1
-    pieces = [piece for path in paths for piece in _midi(path, prefix)]
-    return Collection(paths[0].stem if len(paths) == 1 else "corpus", pieces)
+    several = sum(path.is_dir() or is_archive(path) for path in paths) > 1
+    roots = [root for group in found for root in group.roots(several)]
+    identity = hashlib.sha256(repr([root.identity() for root in roots]).encode()).hexdigest()
+    counts = [root.count for root in roots]
+    whole = None if None in counts else sum(count for count in counts if count)
+    dataset = found[0].dataset if len(found) == 1 else None
+    name = dataset.name if dataset else _stem(paths[0]) if len(paths) == 1 else "corpus"
+    return Collection(
+        name,
+        tuple(root.pieces for root in roots),
+        whole,
+        identity,
+        frame_seconds=dataset.frame_seconds if dataset else None,
+    )
 
 
-def _paths(argument: str, names: Iterable[str]) -> Iterator[Path]:
+@dataclass(frozen=True)
+class _Group:
+    """What one argument stands for: paths, and the data set that they are."""
+
+    paths: tuple[Path, ...]
+    dataset: Dataset | None = None
+
+    def roots(self, several: bool) -> Iterator[_Files | _Archive]:
+        """Yield what holds pieces; ``several`` roots put their names before those of their pieces."""
+        files: list[str] = []
+        for path in self.paths:
+            prefix = f"{_stem(path)}/" if several else ""
+            if path.is_dir():
+                yield _folder(path, prefix)
+            elif is_archive(path):
+                yield _Archive(path, prefix, self.dataset.members if self.dataset else None)
+            else:
+                files.append(str(path))
+        if files:
+            alike = len({os.path.isabs(file) for file in files}) == 1
+            files = files if alike else list(map(os.path.abspath, files))
+            base = os.path.commonpath([str(Path(file).parent) for file in files])
+            yield _Files(_slashed(base), [os.path.relpath(file, base or ".").replace(os.sep, "/") for file in files])
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Files below a folder, whose path ends in a slash or is empty; their names alone take memory."""
+
+    base: str
+    names: list[str]
+    prefix: str = ""
+    splits: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int | None:
+        tune_books = any(name.lower().endswith(".abc") for name in self.names)
+        return None if tune_books else len(self.names)
+
+    def identity(self) -> str:
+        digest = hashlib.sha256(self.base.encode())
+        for name in self.names:
+            try:
+                status = Path(self.base + name).stat()
+                facts = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"
+            except OSError:
+                facts = f"{name}\0missing\n"
+            digest.update(facts.encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+    def pieces(self) -> Iterator[Source]:
+        for name in self.names:
+            shown = self.prefix + name
+            source = Source(shown, self.base + name, self.splits.get(shown) or split_of(name))
+            yield from source.tunes()
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """The members of a .zip or .tar archive."""
+
+    path: Path
+    prefix: str
+    members: str | None
+    count: int | None = None
+
+    def identity(self) -> str:
+        status = self.path.stat()
+        return f"{self.path}\0{status.st_size}\0{status.st_mtime_ns}\0{self.members}"
+
+    def pieces(self) -> Iterator[Source]:
+        splits: dict[str, str] = {}
+        for member in read_members(self.path, takes_name, self.members):
+            if member.name.lower().endswith(".csv"):
+                splits |= _table(member.content or b"", PurePosixPath(member.name).parent.as_posix())
+                continue
+            split = splits.get(member.name) or split_of(member.name)
+            source = Source(
+                self.prefix + member.name,
+                f"{self.path}:{member.name}",
+                split,
+                content=member.content,
+                refusal=member.refusal,
+            )
+            yield from source.tunes()
+
+
+def takes_name(name: str) -> bool:
+    """Whether a file of this name is taken as music."""
+    return name.lower().endswith(_SUFFIXES)
+
+
+def split_of(name: str) -> str | None:
+    """Return the split that a folder in a name says, or None."""
+    folders = name.lower().split("/")[:-1]
+    return next((SPLIT_NAMES[folder] for folder in folders if folder in SPLIT_NAMES), None)
+
+
+def _groups(argument: str, names: Iterable[str], get: Callable[[Dataset], Path]) -> Iterator[_Group]:
     """Resolve one argument to files and folders that exist."""
     path = Path(argument)
     if argument == "-":
-        yield from (Path(line.rstrip("\r\n")) for line in names if line.strip())
+        yield _Group(tuple(Path(line.rstrip("\r\n")) for line in names if line.strip()))
     elif path.exists():
-        yield path
+        yield _Group((path,))
     elif argument == BUNDLED:
-        yield bundled("data/chorales")
+        yield _Group((bundled("data/chorales"),))
     elif argument in DATASETS:
-        yield fetch(DATASETS[argument])
+        yield _Group((get(DATASETS[argument]),), DATASETS[argument])
     elif found := sorted(glob.glob(argument, recursive=True)):
-        yield from map(Path, found)
+        yield _Group(tuple(map(Path, found)))
     else:
         known = ", ".join([BUNDLED, *DATASETS])
         raise CorpusError(
@@ -111,50 +226,50 @@ def _paths(argument: str, names: Iterable[str]) -> Iterator[Path]:
         )
 
 
-def _midi(path: Path, prefix: bool) -> Iterator[Source]:
-    """Yield the MIDI files of a folder, or the file itself whatever it is called."""
-    if not path.is_dir():
-        yield Source(path.name, path)
-        return
-    found = sorted(
-        file for file in path.rglob("*") if file.suffix.lower() in MIDI_SUFFIXES and file.is_file()
-    )
-    if not found:
-        kinds = ", ".join(sorted(MIDI_SUFFIXES))
-        raise CorpusError(f"{path}: expected MIDI files ({kinds}) in the folder or below it, found none")
-    for file in found:
-        relative = file.relative_to(path)
-        split = SPLIT_FOLDERS.get(relative.parts[0].lower()) if len(relative.parts) > 1 else None
-        yield Source((f"{path.name}/" if prefix else "") + relative.as_posix(), file, split)
+def _folder(path: Path, prefix: str) -> _Files:
+    names = []
+    for folder, _, files in os.walk(path):
+        inside = os.path.relpath(folder, path)
+        inside = "" if inside == "." else inside.replace(os.sep, "/") + "/"
+        names += [inside + file for file in files if takes_name(file)]
+    if not names:
+        kinds = ", ".join(sorted(MIDI_SUFFIXES | NOTATION.keys()))
+        raise CorpusError(f"{path}: expected music ({kinds}) in the folder or below it, found none")
+    names.sort(key=lambda name: name.split("/"))
+    splits: dict[str, str] = {}
+    for table in sorted(path.glob("*.csv")):
+        splits |= _table(table.read_bytes(), "")
+    return _Files(_slashed(str(path)), names, prefix, {prefix + name: split for name, split in splits.items()})
+
+
+def _table(content: bytes, folder: str) -> dict[str, str]:
+    """Return the splits that a table with the columns ``midi_filename`` and ``split`` gives, as MAESTRO's."""
+    rows = csv.DictReader(io.StringIO(content.decode("utf-8", "replace")))
+    if not {"midi_filename", "split"} <= set(rows.fieldnames or ()):
+        return {}
+    inside = "" if folder in ("", ".") else f"{folder}/"
+    return {
+        inside + row["midi_filename"]: SPLIT_NAMES[row["split"].lower()]
+        for row in rows
+        if row["midi_filename"] and (row["split"] or "").lower() in SPLIT_NAMES
+    }
 
 
 def _published(path: Path, resolution: int | None) -> Collection:
-    """Read the rolls of a .mat benchmark: 88 columns, one cell array of pieces a split."""
-    import scipy.io
+    rolls = read_published(path, resolution)
 
-    content = read_bytes(path)
-    dataset = identify(content)
-    per_quarter = Layout.resolution if resolution is None else resolution
-    layout = Layout(dataset.resolution if dataset else per_quarter, channels="frame")
-    try:
-        variables = scipy.io.loadmat(io.BytesIO(content))
-    except Exception as error:  # a damaged file makes scipy raise almost anything
-        raise CorpusError(f"{path}: expected a .mat file of piano rolls, found damage: {error}") from error
-    missing = [f"{split}data" for split in SPLITS if f"{split}data" not in variables]
-    if missing:
-        raise CorpusError(
-            f"{path}: expected variables traindata, validdata, testdata; {missing[0]} is missing"
-        )
-    pieces = [
-        Source(f"{split}/{index:04d}", path, split, _roll(array, layout, f"{path}: {split}data {index}"))
-        for split in SPLITS
-        for index, array in enumerate(variables[f"{split}data"].ravel())
-    ]
-    return Collection(dataset.name if dataset else path.stem, pieces, layout)
+    def pieces() -> Iterator[Source]:
+        for name, split, roll in rolls.pieces:
+            yield Source(name, f"{path}: {name}", split, roll=roll)
+
+    identity = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Collection(rolls.name, (pieces,), len(rolls.pieces), identity, rolls.layout)
 
 
-def _roll(array: Any, layout: Layout, where: str) -> PianoRoll:
-    try:
-        return PianoRoll(np.asarray(array), layout)
-    except (RollError, TypeError, ValueError) as error:
-        raise CorpusError(f"{where}: {error}") from error
+def _slashed(folder: str) -> str:
+    return "" if folder in ("", ".") else folder.rstrip("/") + "/"
+
+
+def _stem(path: Path) -> str:
+    name = path.name or path.resolve().name
+    return name.split(".tar")[0] if ".tar" in name else Path(name).stem

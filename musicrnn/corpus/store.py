@@ -1,30 +1,53 @@
-"""The on-disk format of a corpus: ``corpus.json`` beside ``frames.bin``.
+"""The on-disk format of a corpus: ``corpus.json``, ``index.npy`` and ``frames.bin``.
 
 ``frames.bin`` holds the frames of all pieces one after the other, each frame packed to ceil(D / 8)
-bytes, first column in the highest bit: near one bit per cell. numpy memory-maps it, so opening a corpus
-reads only ``corpus.json``. Every piece carries a CRC-32 of its bytes, checked whenever it is read.
+bytes, first column in the highest bit: near one bit per cell. ``corpus.json`` says what they are, and lists
+the pieces, one a line. ``index.npy`` says where in the two a piece stands. numpy memory-maps it and the
+frames, and of ``corpus.json`` only the head is read, so opening a corpus of millions costs what opening one
+of ten does. Every piece carries a CRC-32 of its bytes, checked whenever it is read; so does the index.
 """
 
 from __future__ import annotations
 
+import json
+import mmap
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import IO, Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicrnn.errors import CorpusError, RollError
-from musicrnn.files import read_document, write_json
+from musicrnn.files import check_document, read_bytes
 from musicrnn.music import Layout, PianoRoll
 
 FORMAT = "musicrnn-corpus"
-VERSION = 1
+VERSION = 2
 SPLITS = ("train", "valid", "test")
+PIECES = b'"pieces": ['
+"""What stands in ``corpus.json`` between its head and the lines of the pieces."""
+INDEX = np.dtype(
+    [
+        ("offset", "<u8"),
+        ("line", "<u8"),
+        ("frames", "<u4"),
+        ("size", "<u4"),
+        ("crc32", "<u4"),
+        ("part", "<u4"),
+        ("content", "V16"),
+        ("split", "u1"),
+        ("lowest", "u1"),
+    ]
+)
+"""A row of the index: a piece's first row in ``frames.bin`` and its frames; its line's first byte, counted
+from where the lines of ``corpus.json`` begin, and its bytes; the checksum of its packed frames; the number it
+had before it was cut, the hash of what it sounded then, whatever its key, and its lowest column; and the
+position of its split in ``SPLITS``."""
+
+_HEAD_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -52,15 +75,56 @@ class Piece:
     metre: tuple[int, int] | None = None
 
 
-class Split(Sequence[PianoRoll]):
-    """The pieces of one split; each is read from disk when it is asked for."""
+class Duplicates(NamedTuple):
+    """How often pieces repeat, a piece that was cut counted once.
 
-    def __init__(self, corpus: Corpus, pieces: Sequence[Piece]) -> None:
-        self.pieces = pieces
+    Attributes:
+        pieces: Pieces whose content an earlier piece has too.
+        transposed: Those of them that are the same in another key only.
+        across_splits: Pieces whose content is in another split, too.
+    """
+
+    pieces: int
+    transposed: int
+    across_splits: int
+
+
+class Pieces(Sequence[Piece]):
+    """Facts about pieces; each is read from ``corpus.json`` when it is asked for."""
+
+    def __init__(self, corpus: Corpus, rows: NDArray[np.int64]) -> None:
+        self._corpus = corpus
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Piece: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Piece]: ...
+    def __getitem__(self, index: int | slice) -> Piece | list[Piece]:
+        if isinstance(index, slice):
+            return [self._corpus.piece(row) for row in self._rows[index]]
+        return self._corpus.piece(self._rows[index])
+
+
+class Split(Sequence[PianoRoll]):
+    """The pieces of one split; each is read from disk when it is asked for.
+
+    Attributes:
+        lengths: Frames of each piece, shape (N,).
+        pieces: Facts about each piece.
+    """
+
+    def __init__(self, corpus: Corpus, rows: NDArray[np.int64]) -> None:
+        self.lengths: NDArray[np.int64] = corpus.index["frames"][rows].astype(np.int64)
+        self.pieces = Pieces(corpus, rows)
+        self._rows = rows
         self._corpus = corpus
 
     def __len__(self) -> int:
-        return len(self.pieces)
+        return len(self._rows)
 
     @overload
     def __getitem__(self, index: int) -> PianoRoll: ...
@@ -68,13 +132,13 @@ class Split(Sequence[PianoRoll]):
     def __getitem__(self, index: slice) -> list[PianoRoll]: ...
     def __getitem__(self, index: int | slice) -> PianoRoll | list[PianoRoll]:
         if isinstance(index, slice):
-            return [self._corpus.read(piece) for piece in self.pieces[index]]
-        return self._corpus.read(self.pieces[index])
+            return [self._corpus.roll(row) for row in self._rows[index]]
+        return self._corpus.roll(self._rows[index])
 
     @property
     def frames(self) -> int:
         """Number of frames in all pieces."""
-        return sum(piece.frames for piece in self.pieces)
+        return int(self.lengths.sum())
 
     def ones(self, skip: int = 0) -> NDArray[np.int64]:
         """Count how often each cell is one, the first ``skip`` frames of every piece left out, shape (D,)."""
@@ -91,18 +155,25 @@ class Corpus(Mapping[str, Split]):
         directory: Where it is.
         name: What it is called.
         layout: What the rows and columns of its rolls mean.
+        head: All that ``corpus.json`` says before it lists the pieces, as JSON values.
+        index: Where each piece stands, dtype ``INDEX``, memory-mapped.
         pieces: Facts about every piece, in the order of ``frames.bin``.
     """
 
-    def __init__(self, directory: Path, name: str, layout: Layout, pieces: Sequence[Piece]) -> None:
+    def __init__(self, directory: Path, head: Mapping[str, Any], index: NDArray[Any], begun: int = 0) -> None:
         self.directory = directory
-        self.name = name
-        self.layout = layout
-        self.pieces = pieces
+        self.name = str(head["name"])
+        self.layout = Layout.from_dict(head)
+        self.head = head
+        self.index = index
+        self.pieces = Pieces(self, np.arange(len(index)))
         self._splits = {
-            split: Split(self, [piece for piece in pieces if piece.split == split]) for split in SPLITS
+            split: Split(self, np.flatnonzero(index["split"] == code)) for code, split in enumerate(SPLITS)
         }
+        self._begun = begun
         self._rows: NDArray[np.uint8] | None = None
+        self._lines: mmap.mmap | None = None
+        self._catalogue: list[Any] | None = None
 
     def __getitem__(self, split: str) -> Split:
         if not self._splits.get(split):
@@ -122,75 +193,72 @@ class Corpus(Mapping[str, Split]):
     @property
     def frames(self) -> int:
         """Number of frames in all pieces."""
-        return sum(piece.frames for piece in self.pieces)
+        return int(self.head["frames"])
 
     def facts(self) -> dict[str, Any]:
         """Return what a model has to remember of the corpus it was trained on, as JSON values."""
-        tempos = [piece.tempo for piece in self.pieces if piece.tempo]
-        metres = Counter(piece.metre for piece in self.pieces if piece.metre)
         return {
             "name": self.name,
             "directory": self.directory.as_posix(),
             **self.layout.to_dict(),
-            "tempo": round(median(tempos), 3) if tempos else None,
-            "metre": list(metres.most_common(1)[0][0]) if metres else None,
+            "tempo": self.head["tempo"],
+            "metre": self.head["metre"],
         }
 
-    def read(self, piece: Piece) -> PianoRoll:
-        """Return the roll of a piece.
+    def duplicates(self) -> Duplicates:
+        """Count the pieces whose content repeats."""
+        _, firsts = np.unique(self.index["part"], return_index=True)
+        return count_duplicates(
+            self.index["content"][firsts], self.index["lowest"][firsts], self.index["split"][firsts]
+        )
+
+    def piece(self, row: int | np.integer[Any]) -> Piece:
+        """Return the facts about the piece of a row of the index.
+
+        Raises:
+            CorpusError: They aren't where the index says.
+        """
+        path, entry = self.directory / "corpus.json", self.index[row]
+        if self._lines is None:
+            self._lines = _map_file(path)
+        start = self._begun + int(entry["line"])
+        try:
+            facts = json.loads(self._lines[start : start + int(entry["size"])])
+        except ValueError:  # someone wrote the document anew, with other line breaks
+            facts = self._listed(path, int(row))
+        try:
+            metre = facts.get("metre")
+            return Piece(**{**facts, "metre": (int(metre[0]), int(metre[1])) if metre else None})
+        except (ValueError, TypeError, AttributeError) as error:
+            raise CorpusError(f"{path}: expected facts about a piece, found {facts!r}") from error
+
+    def _listed(self, path: Path, row: int) -> Any:
+        """Return an entry of the list of pieces, the whole document read."""
+        if self._catalogue is None:
+            try:
+                self._catalogue = list(json.loads(read_bytes(path))["pieces"])
+            except (ValueError, TypeError, KeyError) as error:
+                raise CorpusError(f"{path}: expected a list of pieces, found damage: {error!r}") from error
+        if len(self._catalogue) != len(self.index):
+            found = len(self._catalogue)
+            raise CorpusError(f"{path}: expected {len(self.index)} pieces, found {found}")
+        return self._catalogue[row]
+
+    def roll(self, row: int | np.integer[Any]) -> PianoRoll:
+        """Return the roll of the piece of a row of the index.
 
         Raises:
             CorpusError: Its frames aren't those that were written.
         """
+        path, entry = self.directory / "frames.bin", self.index[row]
         if self._rows is None:
-            self._rows = _map_rows(self.directory / "frames.bin", self.frames, self.layout)
-        packed = self._rows[piece.offset : piece.offset + piece.frames]
-        if zlib.crc32(packed.tobytes()) != piece.crc32:
-            path = self.directory / "frames.bin"
-            raise CorpusError(f"{path}: expected checksum {piece.crc32} for {piece.name}, found other bytes")
-        return PianoRoll(np.unpackbits(packed, axis=1, count=self.layout.width), self.layout)
-
-
-class CorpusWriter:
-    """Writes pieces to ``frames.bin`` as they come, then ``corpus.json``. A context that closes its file.
-
-    Args:
-        directory: An empty folder.
-        layout: What the rows and columns of every roll mean.
-    """
-
-    def __init__(self, directory: Path, layout: Layout) -> None:
-        self.layout = layout
-        self.frames = 0
-        self._directory = directory
-        self._file: IO[bytes] = (directory / "frames.bin").open("wb")
-
-    def __enter__(self) -> CorpusWriter:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._file.close()
-
-    def add(self, packed: bytes) -> tuple[int, int]:
-        """Append packed frames; return the row at which they start, and their checksum."""
-        offset = self.frames
-        self._file.write(packed)
-        self.frames += len(packed) // row_bytes(self.layout)
-        return offset, zlib.crc32(packed)
-
-    def finish(self, name: str, pieces: Sequence[Piece]) -> None:
-        """Close ``frames.bin`` and write ``corpus.json``."""
-        self._file.close()
-        document = {
-            "format": FORMAT,
-            "version": VERSION,
-            "name": name,
-            **self.layout.to_dict(),
-            "frames": self.frames,
-            "splits": {split: sum(piece.split == split for piece in pieces) for split in SPLITS},
-            "pieces": [asdict(piece) for piece in pieces],
-        }
-        write_json(self._directory / "corpus.json", document)
+            self._rows = _map_rows(path, self.frames, self.layout)
+        start = int(entry["offset"])
+        packed = self._rows[start : start + int(entry["frames"])]
+        if zlib.crc32(packed.data) != entry["crc32"]:
+            name = self.piece(row).name
+            raise CorpusError(f"{path}: expected checksum {entry['crc32']} for {name}, found other bytes")
+        return PianoRoll.trusted(np.unpackbits(packed, axis=1, count=self.layout.width), self.layout)
 
 
 def open_corpus(directory: Path | str) -> Corpus:
@@ -214,18 +282,41 @@ def open_corpus(directory: Path | str) -> Corpus:
         raise CorpusError(
             f"{directory}: expected a corpus (a folder that `musicrnn prepare` wrote), found {found}"
         )
-    document = read_document(path, FORMAT, VERSION, CorpusError)
+    begun = _head(path)
+    head = check_document(path, begun, FORMAT, VERSION, CorpusError)
     try:
-        layout = Layout.from_dict(document)
-        pieces = [_piece(entry) for entry in document["pieces"]]
-        corpus = Corpus(directory, str(document["name"]), layout, pieces)
+        index = _open_index(directory / "index.npy", int(head["index_crc32"]))
+        corpus = Corpus(directory, head, index, len(begun) - len(b"]}"))
+        expected = corpus.frames * row_bytes(corpus.layout)
+        if int(index["frames"].sum()) != corpus.frames:
+            raise ValueError("the index counts other frames")
     except (KeyError, TypeError, ValueError, RollError) as error:
         raise CorpusError(f"{path}: expected the description of a corpus, found damage: {error!r}") from error
     frames = directory / "frames.bin"
-    size, expected = (frames.stat().st_size if frames.is_file() else 0), corpus.frames * row_bytes(layout)
+    size = frames.stat().st_size if frames.is_file() else 0
     if size != expected:
         raise CorpusError(f"{frames}: expected {expected} bytes, found {size}")
     return corpus
+
+
+def count_duplicates(content: NDArray[Any], lowest: NDArray[Any], split: NDArray[Any]) -> Duplicates:
+    """Count the pieces whose content repeats.
+
+    Args:
+        content: Hash of what each piece sounds, whatever its key, shape (N,).
+        lowest: Its lowest column, shape (N,).
+        split: Its split, shape (N,).
+    """
+    _, first, group = np.unique(content, return_index=True, return_inverse=True)
+    earlier = first[group] != np.arange(len(content))
+    exact = np.stack([group, lowest], axis=1)
+    _, first_exact, same = np.unique(exact, axis=0, return_index=True, return_inverse=True)
+    identical = first_exact[same.ravel()] != np.arange(len(content))
+    split_of_first = split[first]
+    scattered = np.zeros(len(first), bool)
+    scattered[group[split != split_of_first[group]]] = True
+    transposed = earlier & ~identical
+    return Duplicates(int(earlier.sum()), int(transposed.sum()), int(scattered[group].sum()))
 
 
 def pack(roll: PianoRoll) -> bytes:
@@ -238,12 +329,31 @@ def row_bytes(layout: Layout) -> int:
     return -(-layout.width // 8)
 
 
-def _piece(entry: dict[str, Any]) -> Piece:
-    metre = entry.get("metre")
-    piece = Piece(**{**entry, "metre": (int(metre[0]), int(metre[1])) if metre else None})
-    if piece.split not in SPLITS or piece.frames < 1 or piece.offset < 0:
-        raise ValueError(f"piece {piece.name!r} has an impossible split, length or offset")
-    return piece
+def _head(path: Path) -> bytes:
+    """Return the document without its pieces, reading no more than has to be."""
+    with path.open("rb") as file:
+        begun = file.read(_HEAD_BYTES)
+    head, found, _ = begun.partition(PIECES)
+    return head + PIECES + b"\n]}" if found else read_bytes(path)
+
+
+def _open_index(path: Path, crc32: int) -> NDArray[Any]:
+    if not path.is_file():
+        raise CorpusError(f"{path}: expected the index of a corpus, found nothing")
+    if zlib.crc32(_map_file(path)) != crc32:
+        raise CorpusError(f"{path}: expected checksum {crc32}, found other bytes")
+    index: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    if index.dtype != INDEX or index.ndim != 1:
+        raise CorpusError(f"{path}: expected the index of a corpus, found an array of another kind")
+    return index
+
+
+def _map_file(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"{path}: can't read: {error}") from error
 
 
 def _map_rows(path: Path, frames: int, layout: Layout) -> NDArray[np.uint8]:

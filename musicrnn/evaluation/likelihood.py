@@ -99,7 +99,7 @@ def evaluate(
             probable = model.head.probabilities(parameters)[:, skip:, :pitches].cpu().numpy()[real] >= 0.5
             metrics += frame_metrics(probable, sounding)
             notes += int(sounding.sum())
-    counted = [piece.frames - skip for piece in pieces.pieces]
+    counted = (pieces.lengths - skip).tolist()
     frames_counted = sum(counted)
     return Evaluation(
         split=split,

@@ -1,7 +1,8 @@
 """Music as symbols: MIDI files, scores, piano rolls, keys, statistics, pictures and sound. No torch."""
 
-from musicrnn.music.midi import Key, Metre, Score, Tempo, Track, midi_bytes, read_midi, write_midi
+from musicrnn.music.midi import midi_bytes, read_midi, write_midi
 from musicrnn.music.pianoroll import Layout, PianoRoll, to_pianoroll, to_score
+from musicrnn.music.score import Key, Metre, Score, Tempo, Track
 from musicrnn.music.statistics import RollStatistics, pooled_statistics, roll_statistics
 from musicrnn.music.tonality import TonalKey, find_key, transpose
 

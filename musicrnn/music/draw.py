@@ -34,8 +34,8 @@ _METADATA = {
 }
 """File types, and the metadata to leave out of them."""
 
-_INK, _FAINT, _BLACK_KEY = "#2b3440", "#cfd6de", "#f4f6f8"
-_COLOURS = ("#1f6f8b", "#d1495b", "#3f8f4f", "#8d5fa8", "#c98a1b", "#5b6472")
+_INK, FAINT, _BLACK_KEY = "#2b3440", "#cfd6de", "#f4f6f8"
+COLOURS = ("#1f6f8b", "#d1495b", "#3f8f4f", "#8d5fa8", "#c98a1b", "#5b6472")
 _STYLE = {
     "svg.hashsalt": "musicrnn",
     "svg.fonttype": "path",
@@ -43,7 +43,7 @@ _STYLE = {
     "font.size": 9,
     "text.color": _INK,
     "axes.labelcolor": _INK,
-    "axes.edgecolor": _FAINT,
+    "axes.edgecolor": FAINT,
     "axes.linewidth": 0.8,
     "axes.axisbelow": True,
     "xtick.color": _INK,
@@ -66,17 +66,8 @@ def draw_rolls(rolls: Sequence[tuple[str, PianoRoll]], path: Path | str) -> None
     """
     if not 1 <= len(rolls) <= MAX_PANELS:
         raise RollError(f"expected 1 to {MAX_PANELS} piano rolls in a picture, found {len(rolls)}")
-    low, high = _pitch_span([roll for _, roll in rolls])
-    low, high = low - 1, high + 1
-    quarters = max(roll.quarters for _, roll in rolls)
-    with _picture(Path(path), 10, 2.5 * max(len(rolls), 1.2)) as figure:
-        panels = figure.subplots(len(rolls), sharex=True, squeeze=False)[:, 0]
-        for index, (axes, (title, roll)) in enumerate(zip(panels, rolls, strict=True)):
-            _draw_panel(axes, roll, low, high, quarters, _COLOURS[index % 2])
-            _title(axes, title)
-        panels[-1].set_xlim(0, quarters)
-        panels[-1].xaxis.set_major_locator(_beat_locator(quarters))
-        panels[-1].set_xlabel("quarter notes")
+    with picture(Path(path), 10, 2.5 * max(len(rolls), 1.2)) as figure:
+        draw_panels(figure.subplots(len(rolls), sharex=True, squeeze=False)[:, 0], rolls)
 
 
 def draw_curves(
@@ -108,9 +99,9 @@ def draw_curves(
     if not points:
         raise RollError("expected at least one curve with a finite value to draw, found none")
     marks = {label: index + 1 for label, index in (marks or {}).items()}
-    with _picture(Path(path), 7.5, 4.2) as figure:
+    with picture(Path(path), 7.5, 4.2) as figure:
         axes = figure.subplots()
-        for colour, (name, (x, y)) in zip(_COLOURS * len(points), points.items(), strict=False):
+        for colour, (name, (x, y)) in zip(COLOURS * len(points), points.items(), strict=False):
             axes.plot(x, y, color=colour, linewidth=1.8, label=name, marker="o" if len(x) == 1 else None)
             at = np.isin(x, list(marks.values()))
             axes.plot(x[at], y[at], "o", color=colour, markersize=6, markeredgecolor="white")
@@ -119,16 +110,16 @@ def draw_curves(
         axes.set_xlabel(x_label, parse_math=False)
         axes.set_ylabel(y_label, parse_math=False)
         axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
-        axes.grid(axis="y", color=_FAINT, linewidth=0.6)
+        axes.grid(axis="y", color=FAINT, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         legend = figure.legend(loc="outside upper right", ncols=min(4, len(points)), frameon=False)
         for text in legend.get_texts():
             text.set_parse_math(False)
-        _title(axes, title)
+        draw_title(axes, title)
 
 
 @contextlib.contextmanager
-def _picture(path: Path, width: float, height: float) -> Iterator[Figure]:
+def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
     """Yield an empty figure of so many inches; what was drawn on it is written to ``path`` at the end."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -146,15 +137,34 @@ def _picture(path: Path, width: float, height: float) -> Iterator[Figure]:
             figure.savefig(file, format=suffix[1:], metadata=_METADATA[suffix])
 
 
+def draw_panels(panels: Sequence[Axes], rolls: Sequence[tuple[str, PianoRoll]]) -> None:
+    """Draw each roll, under its title, on the axes of its panel; they share the time axis, one above another."""
+    low, high = _pitch_span([roll for _, roll in rolls])
+    low, high = low - 1, high + 1
+    quarters = max(roll.quarters for _, roll in rolls)
+    for index, (axes, (title, roll)) in enumerate(zip(panels, rolls, strict=True)):
+        _draw_panel(axes, roll, low, high, quarters, COLOURS[index % 2])
+        draw_title(axes, title)
+    panels[-1].set_xlim(0, quarters)
+    panels[-1].xaxis.set_major_locator(_beat_locator(quarters))
+    panels[-1].set_xlabel("quarter notes")
+
+
+def draw_title(axes: Axes, title: str) -> None:
+    """Write what a panel shows above it, as plain text."""
+    shown = title if len(title) <= 100 else title[:99] + "…"
+    axes.set_title(shown, loc="left", fontsize=10, fontweight="bold", parse_math=False)
+
+
 def _draw_panel(axes: Axes, roll: PianoRoll, low: int, high: int, quarters: float, colour: str) -> None:
     from matplotlib.collections import PolyCollection
 
     for pitch in range(low, high + 1):
         if pitch % 12 == 0:
-            axes.axhline(pitch - 0.5, color=_FAINT, linewidth=0.8, zorder=0.2)
+            axes.axhline(pitch - 0.5, color=FAINT, linewidth=0.8, zorder=0.2)
         elif "#" in pitch_name(pitch):
             axes.axhspan(pitch - 0.5, pitch + 0.5, color=_BLACK_KEY, linewidth=0, zorder=0.1)
-    axes.grid(axis="x", color=_FAINT, linewidth=0.5)
+    axes.grid(axis="x", color=FAINT, linewidth=0.5)
     if roll.quarters < quarters:  # no staff beyond the end of the roll
         axes.axvspan(roll.quarters, quarters, color="white", linewidth=0, zorder=0.9)
     bars: Any = _bars(roll, gap=quarters / 700)
@@ -197,11 +207,6 @@ def _draw_mark(axes: Axes, label: str, epoch: int) -> None:
     )
 
 
-def _title(axes: Axes, title: str) -> None:
-    shown = title if len(title) <= 100 else title[:99] + "…"
-    axes.set_title(shown, loc="left", fontsize=10, fontweight="bold", parse_math=False)
-
-
 def _beat_locator(quarters: float) -> Any:
     """Return a locator of ticks at multiples of the power of two that gives at most 17 of them."""
     from matplotlib.ticker import MultipleLocator
@@ -237,7 +242,7 @@ _GLYPHS = {
     4: " "
     + "".join(chr(0x2800 + sum(_BRAILLE_BITS[i] for i in range(8) if n >> i & 1)) for n in range(1, 256)),
 }
-_EIGHTHS = " ▁▂▃▄▅▆▇█"
+EIGHTHS = " ▁▂▃▄▅▆▇█"
 _MARGIN = 6
 
 
@@ -272,7 +277,7 @@ def histogram_line(histogram: ArrayLike) -> str:
     if values.shape != (12,) or not (values >= 0).all():
         raise RollError(f"a pitch-class histogram must hold 12 numbers of at least 0, got {values.tolist()}")
     levels = np.ceil(8 * values / (values.max() or 1)).astype(int)
-    return "  ".join(f"{name} {_EIGHTHS[level]}" for name, level in zip(PITCH_CLASSES, levels, strict=True))
+    return "  ".join(f"{name} {EIGHTHS[level]}" for name, level in zip(PITCH_CLASSES, levels, strict=True))
 
 
 def _cells(roll: PianoRoll, high: int, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

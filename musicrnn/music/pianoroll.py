@@ -4,8 +4,10 @@ A roll is a binary array (T, D), time first. With the channels ``frame`` its col
 of the range, low to high, and a one says that the pitch sounds. With ``frame+onset`` as many columns
 again follow, in which a one says that a note of that pitch starts here, so repeated notes stay apart.
 
-Frames are beat-synchronous: frame i covers the i-th fraction of a quarter note whatever the tempo. A
-note starts and ends at the nearest frame and lasts at least one.
+Frames are beat-synchronous: frame i covers the i-th fraction of a quarter note whatever the tempo; or, for
+performances that follow no beat, the i-th stretch of so many seconds. Quantised ``nearest``, a note starts
+and ends at the nearest frame and lasts at least one; quantised ``midpoint``, it sounds in the frames whose
+middle it covers, as in the benchmarks of Boulanger-Lewandowski et al. 2012, and may vanish.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrnn.errors import RollError
-from musicrnn.music.midi import NOTE, Metre, Score, Tempo, Track
+from musicrnn.music.score import DEFAULT_TEMPO, NOTE, Metre, Score, Tempo, Track
 
 CHANNELS = ("frame", "frame+onset")
+QUANTIZATIONS = ("nearest", "midpoint")
 MAX_FRAMES = 2**18
 """Longest roll that is made of a score: 65,536 quarter notes at 4 frames each, nine hours at 120."""
 
@@ -30,16 +33,19 @@ class Layout:
     """What the rows and columns of a roll mean.
 
     Attributes:
-        resolution: Frames per quarter note.
+        resolution: Frames per quarter note; with ``frame_seconds``, those of the MIDI files that are made
+            of rolls.
         low: Lowest MIDI pitch.
         high: Highest MIDI pitch, inclusive.
         channels: ``frame`` or ``frame+onset``.
+        frame_seconds: Length of a frame in seconds, or None where frames follow the beat.
     """
 
     resolution: int = 4
     low: int = 21
     high: int = 108
     channels: str = "frame+onset"
+    frame_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.resolution <= 96:
@@ -48,6 +54,21 @@ class Layout:
             raise RollError(f"pitches must be LOW:HIGH within 0:127, got {self.low}:{self.high}")
         if self.channels not in CHANNELS:
             raise RollError(f"channels must be one of {', '.join(CHANNELS)}, got {self.channels!r}")
+        if self.frame_seconds is not None and not 0.001 <= self.frame_seconds <= 10:
+            raise RollError(f"frames must last 0.001 to 10 seconds, got {self.frame_seconds}")
+
+    @classmethod
+    def in_seconds(
+        cls, frame_seconds: float, low: int = 21, high: int = 108, channels: str = "frame+onset"
+    ) -> Layout:
+        """Return a layout of frames in seconds; its rolls are played at about 120 quarters a minute."""
+        frames = 0.5 / frame_seconds if frame_seconds > 0 else 0
+        return cls(min(96, max(1, round(frames))), low, high, channels, frame_seconds)
+
+    @property
+    def tempo(self) -> float | None:
+        """Quarter notes per minute at which frames in seconds are played, or None where any tempo will do."""
+        return None if self.frame_seconds is None else 60 / (self.resolution * self.frame_seconds)
 
     @property
     def pitches(self) -> int:
@@ -66,23 +87,30 @@ class Layout:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the layout as JSON values, with the width that follows from it."""
-        return {
+        document = {
             "width": self.width,
             "channels": self.channels,
             "pitches": [self.low, self.high],
             "resolution": self.resolution,
         }
+        return document if self.frame_seconds is None else {**document, "frame_seconds": self.frame_seconds}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Layout:
         """Read what ``to_dict`` wrote; a senseless value raises KeyError, TypeError or RollError."""
         low, high = document["pitches"]
-        return cls(int(document["resolution"]), int(low), int(high), str(document["channels"]))
+        seconds = document.get("frame_seconds")
+        facts = int(document["resolution"]), int(low), int(high), str(document["channels"])
+        return cls(*facts, None if seconds is None else float(seconds))
 
     def __str__(self) -> str:
-        return (
-            f"D={self.width} ({self.channels}, pitches {self.low}:{self.high}, {self.resolution} per quarter)"
-        )
+        return f"D={self.width} ({self.channels}, pitches {self.low}:{self.high}, {self.grid})"
+
+    @property
+    def grid(self) -> str:
+        """The length of a frame in words."""
+        seconds = self.frame_seconds
+        return f"{self.resolution} per quarter" if seconds is None else f"{seconds:g} s each"
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +144,51 @@ class PianoRoll:
             onsets[0] = sounding[0]
             onsets[1:] |= sounding[1:] & (1 - sounding[:-1])
         object.__setattr__(self, "frames", frames)
+
+    @classmethod
+    def trusted(cls, frames: NDArray[np.uint8], layout: Layout) -> PianoRoll:
+        """Return a roll of frames that are known to be binary, of the layout's width and canonical."""
+        roll = object.__new__(cls)
+        object.__setattr__(roll, "frames", frames)
+        object.__setattr__(roll, "layout", layout)
+        return roll
+
+    @classmethod
+    def from_notes(cls, notes: NDArray[Any], length: int, layout: Layout) -> PianoRoll:
+        """Return the roll in which these notes sound; it is the inverse of ``notes``.
+
+        Args:
+            notes: Notes of dtype ``NOTE`` whose ticks are frames below ``length``, each at least one long,
+                in any order. Those outside the pitch range are left out; of notes of one pitch and onset
+                the longest stays.
+            length: Number of frames, T.
+            layout: What rows and columns mean.
+
+        Raises:
+            RollError: ``length`` isn't 1 to ``MAX_FRAMES``.
+        """
+        if length < 1:
+            raise RollError("expected at least one note or a length, found an empty score", "no-notes")
+        if length > MAX_FRAMES:
+            raise RollError(f"expected at most {MAX_FRAMES} frames, found a score of {length}", "too-long")
+        pitch = notes["pitch"].astype(np.int64)
+        inside = (pitch >= layout.low) & (pitch <= layout.high)
+        column = pitch[inside] - layout.low
+        # On one axis, pitch after pitch: a note begins where those before it on the axis have ended.
+        start, axis = notes["start"][inside], column * length
+        begin, end = axis + start, axis + notes["end"][inside]
+        order = np.argsort(begin)
+        begin, reached = begin[order], np.maximum.accumulate(end[order])
+        begin[1:] = np.maximum(begin[1:], reached[:-1])
+        spans = np.maximum(reached - begin, 0)
+        row = begin - axis[order] + spans - np.cumsum(spans)
+        cells = np.repeat(row * layout.width + column[order], spans)
+        cells += np.arange(0, len(cells) * layout.width, layout.width)
+        frames = np.zeros(length * layout.width, np.uint8)
+        frames[cells] = 1
+        if layout.has_onsets:
+            frames[start * layout.width + layout.pitches + column] = 1
+        return cls.trusted(frames.reshape(length, layout.width), layout)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -165,14 +238,18 @@ def to_pianoroll(
     resolution: int = 4,
     pitches: tuple[int, int] = (21, 108),
     channels: str = "frame+onset",
+    frame_seconds: float | None = None,
+    quantize: str = "nearest",
 ) -> PianoRoll:
     """Put the notes of a score on the grid. Drums and notes outside the pitch range are left out.
 
     Args:
         score: The piece.
-        resolution: Frames per quarter note.
+        resolution: Frames per quarter note, unless ``frame_seconds`` is given.
         pitches: Lowest and highest MIDI pitch, inclusive.
         channels: ``frame`` or ``frame+onset``.
+        frame_seconds: Length of a frame in seconds, for performances that follow no beat.
+        quantize: ``nearest`` or ``midpoint``.
 
     Returns:
         The roll, as long as the score.
@@ -180,33 +257,56 @@ def to_pianoroll(
     Raises:
         RollError: The score has no notes in the range and no length, or is longer than ``MAX_FRAMES``.
     """
-    layout = Layout(resolution, *pitches, channels)
+    if frame_seconds is None:
+        return rasterize(score, Layout(resolution, *pitches, channels), quantize)
+    return rasterize(score, Layout.in_seconds(frame_seconds, *pitches, channels), quantize)
+
+
+def rasterize(score: Score, layout: Layout, quantize: str = "nearest") -> PianoRoll:
+    """Put the notes of a score on the grid of a layout; see ``to_pianoroll``."""
+    notes = on_grid(score, layout, quantize)
+    end = int(to_frames(score, np.array([score.end]), layout, quantize)[0])
+    return PianoRoll.from_notes(notes, max(end, int(notes["end"].max(initial=0))), layout)
+
+
+def on_grid(score: Score, layout: Layout, quantize: str = "nearest") -> NDArray[Any]:
+    """Return the notes of a score, drums left out, with frames for ticks.
+
+    Args:
+        score: The piece.
+        layout: The grid; notes outside its pitch range stay.
+        quantize: ``nearest``, or ``midpoint``, which lets notes vanish.
+
+    Returns:
+        The notes, dtype ``NOTE``, in no particular order.
+
+    Raises:
+        RollError: There is no such quantisation.
+    """
     notes = score.pitched()
-    start, end = (quantize(notes[edge], score.ticks_per_quarter, resolution) for edge in ("start", "end"))
-    end = np.maximum(end, start + 1)
-    length = max(
-        int(quantize(np.int64(score.end), score.ticks_per_quarter, resolution)), int(end.max(initial=0))
-    )
-    if length == 0:
-        raise RollError("expected at least one note or a length, found an empty score")
-    if length > MAX_FRAMES:
-        raise RollError(f"expected at most {MAX_FRAMES} frames, found a score of {length}")
-    inside = (notes["pitch"] >= layout.low) & (notes["pitch"] <= layout.high)
-    column = notes["pitch"][inside].astype(np.int64) - layout.low
-    start, end = start[inside], end[inside]
-    change = np.zeros((length + 1, layout.pitches), np.int32)
-    np.add.at(change, (start, column), 1)
-    np.add.at(change, (end, column), -1)
-    frames = np.zeros((length, layout.width), np.uint8)
-    frames[:, : layout.pitches] = np.cumsum(change[:-1], axis=0) > 0
-    if layout.has_onsets:
-        frames[start, layout.pitches + column] = 1
-    return PianoRoll(frames, layout)
+    start = to_frames(score, notes["start"], layout, quantize)
+    end = to_frames(score, notes["end"], layout, quantize)
+    if quantize == "nearest":
+        end = np.maximum(end, start + 1)
+    notes["start"], notes["end"] = start, end
+    return notes if quantize == "nearest" else notes[end > start]
+
+
+def to_frames(score: Score, ticks: NDArray[np.int64], layout: Layout, quantize: str) -> NDArray[np.int64]:
+    """Return the frame at which each tick falls."""
+    if quantize not in QUANTIZATIONS:
+        raise RollError(f"quantization must be one of {', '.join(QUANTIZATIONS)}, got {quantize!r}")
+    if layout.frame_seconds is None:
+        nearest = quantize == "nearest"
+        return np.asarray(quantized(ticks, score.ticks_per_quarter, layout.resolution, half_up=nearest))
+    frames = (score.seconds(ticks) / layout.frame_seconds).round(9)
+    rounded = np.floor(frames + 0.5) if quantize == "nearest" else np.ceil(frames - 0.5)
+    return np.asarray(rounded, np.int64)
 
 
 def to_score(
     roll: PianoRoll,
-    tempo: float = 120.0,
+    tempo: float | None = None,
     metre: tuple[int, int] = (4, 4),
     program: int = 0,
 ) -> Score:
@@ -214,7 +314,7 @@ def to_score(
 
     Args:
         roll: The roll.
-        tempo: Quarter notes per minute.
+        tempo: Quarter notes per minute; by default that of the layout, else 120.
         metre: Time signature.
         program: General MIDI program, 0-127.
 
@@ -224,6 +324,8 @@ def to_score(
     Raises:
         RollError: Tempo, metre or program can't be written to a MIDI file.
     """
+    if tempo is None:
+        tempo = roll.layout.tempo or DEFAULT_TEMPO
     if not 4 <= tempo <= 1000:
         raise RollError(f"tempo must be 4 to 1000 quarter notes per minute, got {tempo}")
     numerator, denominator = metre
@@ -246,9 +348,14 @@ def to_score(
     )
 
 
-def quantize(ticks: Any, ticks_per_quarter: int, resolution: int) -> Any:
-    """Return the frame nearest to each tick; a tick halfway between two frames goes to the later one."""
-    return (2 * ticks * resolution + ticks_per_quarter) // (2 * ticks_per_quarter)
+def quantized(ticks: Any, ticks_per_quarter: int, resolution: int, half_up: bool = True) -> Any:
+    """Return the frame nearest to each tick, in exact arithmetic.
+
+    A tick halfway between two frames goes to the later one, or else to the earlier: then a note sounds in
+    the frames whose middle it covers.
+    """
+    doubled, whole = 2 * ticks * resolution, 2 * ticks_per_quarter
+    return (doubled + ticks_per_quarter) // whole if half_up else -((ticks_per_quarter - doubled) // whole)
 
 
 def _runs(sounding: NDArray[np.uint8], onsets: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from musicrnn.errors import RollError, UsageError
 from musicrnn.files import whole_file
-from musicrnn.music.midi import Score, to_pretty_midi
+from musicrnn.music.midi import to_pretty_midi
+from musicrnn.music.score import Score
 
 MAX_SAMPLES = 3600 * 44100
 """Longest sound that is rendered: an hour at 44.1 kHz. Rendering it takes near 3 GB."""

@@ -14,6 +14,7 @@ References:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from musicrnn.errors import RollError
 from musicrnn.music.pianoroll import Layout, PianoRoll
+from musicrnn.music.tonality import PITCH_CLASSES, find_key
 
 _MAJOR_SCALE = np.array([1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1])
 SCALES = np.array([np.roll(_MAJOR_SCALE, tonic) for tonic in range(12)])
@@ -99,10 +101,10 @@ def pooled_statistics(rolls: Iterable[PianoRoll]) -> RollStatistics:
     Raises:
         RollError: There is no roll, or the rolls differ in layout.
     """
-    counts: _Counts | None = None
+    counts: RollCounts | None = None
     for roll in rolls:
         if counts is None:
-            counts = _Counts(roll.layout)
+            counts = RollCounts(roll.layout)
         counts.add(roll)
     if counts is None:
         raise RollError("expected at least one piano roll to count, found none")
@@ -120,75 +122,154 @@ def scale_consistency(counts: NDArray[Any]) -> float:
     return float((SCALES @ counts).max() / counts.sum())
 
 
-class _Counts:
-    """Running sums over rolls. Lengths are in frames; memory grows with the longest note only."""
+class RollCounts:
+    """Running sums over rolls of one layout, from which their statistics follow. No roll is kept.
+
+    Attributes:
+        layout: The layout of the rolls.
+        pieces: Rolls that were added.
+        frames: Their frames.
+        pitch_frames: Frames in which each pitch of the layout sounds, shape (P,).
+        voice_frames: Frames in which 0, 1, 2 … pitches sound, shape (P + 1,).
+        keys: How many rolls sound in each key, by its name; ``none`` where no key fits better than another.
+    """
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.pieces = self.frames = self.ones = self.transitions = self.repeats = 0
-        self.sounding_frames = self.sounding_cells = 0
-        self.longest_silence = self.longest_unchanged = 0
-        self.entropy = self.consistency = 0.0
-        self.pitches = np.zeros(layout.pitches, np.int64)
-        self.lengths = np.zeros(1, np.int64)
+        self.pieces = self.frames = 0
+        self.pitch_frames = np.zeros(layout.pitches, np.int64)
+        self.voice_frames = np.zeros(layout.pitches + 1, np.int64)
+        self.keys: Counter[str] = Counter()
+        self._repeats = self._longest_silence = self._longest_unchanged = 0
+        self._entropy = self._consistency = 0.0
+        self._notes = np.zeros(layout.pitches, np.int64)
+        self._lengths = np.zeros(1, np.int64)
+        self._classes = np.arange(layout.low, layout.high + 1) % 12
 
     def add(self, roll: PianoRoll) -> None:
+        """Count a roll.
+
+        Raises:
+            RollError: It has another layout.
+        """
         if roll.layout != self.layout:
             raise RollError(f"expected rolls of one layout, {self.layout}, found {roll.layout}")
-        voices = roll.sounding.sum(axis=1, dtype=np.int64)
-        same = (roll.sounding[1:] == roll.sounding[:-1]).all(axis=1)
-        unchanged = _longest_run(same & (voices[1:] > 0)) + 1 if voices.any() else 0
+        cells, frame, pitch = _sounding_cells(roll)
+        begins, ends = np.ones((2, len(cells)), bool)
+        begins[1:] = ends[:-1] = cells[1:] - cells[:-1] != 1
+        pitch_frames = np.bincount(pitch, minlength=self.layout.pitches)
         self.pieces += 1
         self.frames += len(roll)
-        self.ones += int(np.count_nonzero(roll.frames))
-        self.transitions += len(same)
-        self.repeats += int(same.sum())
-        self.sounding_frames += int(np.count_nonzero(voices))
-        self.sounding_cells += int(voices.sum())
-        self.longest_silence = max(self.longest_silence, _longest_run(voices == 0))
-        self.longest_unchanged = max(self.longest_unchanged, unchanged)
-        self._add_notes(roll.notes())
+        self.pitch_frames += pitch_frames
+        self.keys[self._key(pitch_frames)] += 1
+        self._add_voices(np.bincount(frame, minlength=len(roll)), frame[begins], frame[ends] + 1)
+        if len(cells):
+            strikes = roll.onsets[frame, pitch] == 1 if self.layout.has_onsets else begins
+            (first,) = np.nonzero(strikes)
+            self._add_notes(pitch[first], np.diff(first, append=len(cells)))
 
-    def _add_notes(self, notes: NDArray[Any]) -> None:
-        if not len(notes):
-            return
-        classes = np.bincount(notes["pitch"] % 12, minlength=12)
-        self.entropy += len(notes) * pitch_class_entropy(classes)
-        self.consistency += len(notes) * scale_consistency(classes)
-        self.pitches += np.bincount(notes["pitch"] - self.layout.low, minlength=self.layout.pitches)
-        lengths = np.bincount(notes["end"] - notes["start"], minlength=len(self.lengths))
-        lengths[: len(self.lengths)] += self.lengths
-        self.lengths = lengths
+    def histograms(self) -> dict[str, dict[str, int]]:
+        """Return how many frames each MIDI pitch, each pitch class and each number of pitches sounds.
+
+        Pitches that never sound, and numbers of pitches above the largest, are left out.
+        """
+        classes = self._by_class(self.pitch_frames)
+        (pitches,), (voices,) = np.nonzero(self.pitch_frames), np.nonzero(self.voice_frames)
+        return {
+            "pitch_histogram": {
+                str(self.layout.low + pitch): int(self.pitch_frames[pitch]) for pitch in pitches.tolist()
+            },
+            "pitch_class_histogram": dict(zip(PITCH_CLASSES, classes.tolist(), strict=True)),
+            "polyphony_histogram": {
+                str(number): int(self.voice_frames[number]) for number in range(voices.max(initial=0) + 1)
+            },
+        }
+
+    def _by_class(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return values of pitches, shape (P,), summed over octaves, shape (12,)."""
+        return np.bincount(self._classes, weights=values, minlength=12).astype(np.int64)
+
+    def _key(self, pitch_frames: NDArray[np.int64]) -> str:
+        try:
+            return find_key(self._by_class(pitch_frames)).name
+        except RollError:
+            return "none"
+
+    def _add_voices(
+        self, voices: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> None:
+        """Count the pitches in each frame, shape (T,), and the frames in which a pitch begins or ends."""
+        changes = np.zeros(len(voices) + 1, bool)
+        changes[begins] = True
+        changes[ends] = True
+        same, sounds = ~changes[1:-1], voices > 0
+        self._repeats += int(np.count_nonzero(same))
+        self.voice_frames += np.bincount(voices, minlength=len(self.voice_frames))
+        self._longest_silence = max(self._longest_silence, _longest_run(~sounds))
+        if sounds.any():
+            self._longest_unchanged = max(self._longest_unchanged, _longest_run(same & sounds[1:]) + 1)
+
+    def _add_notes(self, pitch: NDArray[np.int64], length: NDArray[np.int64]) -> None:
+        notes = np.bincount(pitch, minlength=self.layout.pitches)
+        classes = self._by_class(notes)
+        self._entropy += len(pitch) * pitch_class_entropy(classes)
+        self._consistency += len(pitch) * scale_consistency(classes)
+        self._notes += notes
+        lengths = np.bincount(length, minlength=len(self._lengths))
+        lengths[: len(self._lengths)] += self._lengths
+        self._lengths = lengths
 
     def statistics(self) -> RollStatistics:
+        """Return the statistics of what was added; there must be a frame."""
         per_quarter = self.layout.resolution
-        notes, used = int(self.pitches.sum()), np.flatnonzero(self.pitches)
+        notes, used = int(self._notes.sum()), np.flatnonzero(self._notes)
+        cells, silent = int(self.pitch_frames.sum()), int(self.voice_frames[0])
+        ones = cells + notes if self.layout.has_onsets else cells
         return RollStatistics(
             pieces=self.pieces,
             frames=self.frames,
             quarters=self.frames / per_quarter,
             notes=notes,
-            density=self.ones / (self.frames * self.layout.width),
-            polyphony=self.sounding_cells / self.sounding_frames if notes else None,
-            empty_frame_rate=1 - self.sounding_frames / self.frames,
-            longest_silence=self.longest_silence / per_quarter,
-            pitch_class_entropy=self.entropy / notes if notes else None,
-            scale_consistency=self.consistency / notes if notes else None,
-            mean_note_length=self.sounding_cells / notes / per_quarter if notes else None,
-            median_note_length=_median(self.lengths) / per_quarter if notes else None,
-            longest_note=(len(self.lengths) - 1) / per_quarter if notes else None,
+            density=ones / (self.frames * self.layout.width),
+            polyphony=cells / (self.frames - silent) if notes else None,
+            empty_frame_rate=1 - (self.frames - silent) / self.frames,
+            longest_silence=self._longest_silence / per_quarter,
+            pitch_class_entropy=self._entropy / notes if notes else None,
+            scale_consistency=self._consistency / notes if notes else None,
+            mean_note_length=cells / notes / per_quarter if notes else None,
+            median_note_length=_median(self._lengths) / per_quarter if notes else None,
+            longest_note=(len(self._lengths) - 1) / per_quarter if notes else None,
             lowest_pitch=self.layout.low + int(used[0]) if notes else None,
             highest_pitch=self.layout.low + int(used[-1]) if notes else None,
             unique_pitches=len(used),
-            repeated_frame_rate=self.repeats / max(1, self.transitions),
-            longest_unchanged=self.longest_unchanged / per_quarter,
+            repeated_frame_rate=self._repeats / max(1, self.frames - self.pieces),
+            longest_unchanged=self._longest_unchanged / per_quarter,
             onsets_per_quarter=notes * per_quarter / self.frames,
         )
 
 
+def _sounding_cells(roll: PianoRoll) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return which cells sound, pitch after pitch, each shape (N,).
+
+    A pitch that sounds on has consecutive cells. All else follows from them: a roll has few cells that are
+    on, so counting these costs less than going over the roll again and again.
+
+    Returns:
+        Number of each cell on an axis on which the frames of one pitch follow those of another, a silent
+        one between; its frame; and its column.
+    """
+    by_pitch = np.zeros((roll.layout.pitches, len(roll) + 1), np.uint8)
+    by_pitch[:, :-1] = roll.sounding.T
+    cells = np.flatnonzero(by_pitch.view(bool))
+    pitch = cells // by_pitch.shape[1]
+    return cells, cells - pitch * by_pitch.shape[1], pitch
+
+
 def _longest_run(mask: NDArray[np.bool_]) -> int:
     """Return the length of the longest stretch of True in a mask, shape (N,)."""
-    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
+    padded = np.zeros(len(mask) + 2, bool)
+    padded[1:-1] = mask
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from musicrnn.errors import RollError
-from musicrnn.music.midi import Key, Score, Track, key_name
 from musicrnn.music.pianoroll import PianoRoll
+from musicrnn.music.score import Key, Score, Track, key_name
 
 MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 """How well each pitch class above the tonic fits a major key, rated 1 to 7 by listeners."""
@@ -100,6 +100,11 @@ def find_key(music: Score | PianoRoll | ArrayLike) -> TonalKey:
     correlations = _KEY_PROFILES @ (deviation / size)
     best = int(np.argmax(correlations.round(9)))
     return TonalKey(best % 12, best >= 12, float(correlations[best]))
+
+
+def key_of_signature(key: Key) -> TonalKey:
+    """Return the key that a key signature names."""
+    return TonalKey((7 * key.sharps + (9 if key.minor else 0)) % 12, key.minor)
 
 
 def semitones_to_c(key: TonalKey) -> int:

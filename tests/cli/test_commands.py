@@ -169,12 +169,6 @@ def test_render_makes_audio_of_the_right_length(invoke: Invoke, midi_folder: Pat
     assert document["seconds"] == pytest.approx(read_midi(piece).quarters * 60 / 90, abs=1.5)
 
 
-def test_datasets_are_listed(invoke: Invoke) -> None:
-    names = [entry["name"] for entry in json.loads(ran(invoke("datasets", "--json")))]
-    assert names == ["jsb", "nottingham", "musedata", "piano-midi"]
-    assert "JSB Chorales" in ran(invoke("datasets"))
-
-
 def test_every_command_takes_json_quiet_and_verbose() -> None:
     from musicrnn.cli.app import app
 

@@ -1,71 +1,73 @@
 from __future__ import annotations
 
-import hashlib
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from musicrnn.corpus.registry import DATASETS, Dataset, fetch, identify
-from musicrnn.errors import CorpusError
+from musicrnn.corpus.registry import DATASETS, Dataset, identify
+
+BENCHMARKS = Path(__file__).parents[3] / "shared" / "benchmarks"
 
 
-class _Handler(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_entry_says_what_a_user_must_know(name: str) -> None:
+    dataset = DATASETS[name]
+    assert dataset.name == name
+    assert dataset.title and dataset.licence and dataset.citation
+    assert (dataset.resolution is None) != (dataset.frame_seconds is None)
+    assert re.fullmatch(r"https?://[^\s]+/[^\s/]+", dataset.address)
+    assert re.fullmatch(r"[\w.-]+", dataset.file)
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
-    (tmp_path / "served").mkdir()
-    (tmp_path / "served" / "x.mat").write_bytes(b"content")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(tmp_path / "served")))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/x.mat"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_entry_is_pinned(name: str) -> None:
+    dataset = DATASETS[name]
+    if dataset.sha256 is None:
+        assert re.fullmatch(r"[0-9a-f]{40}", dataset.commit or "")
+        assert dataset.commit in dataset.address
+        assert dataset.file.endswith((".zip", ".json")), "no other kind can be checked without a checksum"
+    else:
+        assert re.fullmatch(r"[0-9a-f]{64}", dataset.sha256)
+        assert dataset.bytes is not None
 
 
-def dataset(address: str, content: bytes = b"content") -> Dataset:
-    return Dataset("x", "X", address, len(content), hashlib.sha256(content).hexdigest(), resolution=1)
+def test_no_two_entries_share_a_file_in_the_cache() -> None:
+    assert len({dataset.file for dataset in DATASETS.values()}) == len(DATASETS)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MUSICRNN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+def test_a_file_is_called_as_in_its_address_unless_said_otherwise() -> None:
+    def named(file: str) -> Dataset:
+        address = "https://example.org/a/b.zip?raw=1"
+        return Dataset(name="x", title="X", address=address, file=file, licence="none", citation="none")
+
+    assert named("").file == named("x.zip").published_file == "b.zip"
+    assert named("x.zip").file == "x.zip"
 
 
-def test_a_data_set_is_fetched_once(address: str, tmp_path: Path, cache: Path) -> None:
-    assert fetch(dataset(address)).read_bytes() == b"content"
-    (tmp_path / "served" / "x.mat").unlink()
-    assert fetch(dataset(address)) == cache / "x.mat"
+def test_the_members_of_nottingham_are_those_of_one_folder() -> None:
+    members = DATASETS["nottingham-midi"].members
+    assert members is not None
+    assert PurePosixPath("nottingham-dataset-0992bb6/MIDI/ashover1.mid").match(members)
+    assert not PurePosixPath("nottingham-dataset-0992bb6/MIDI/melody/ashover1.mid").match(members)
 
 
-def test_wrong_bytes_are_refused_and_not_kept(address: str, cache: Path) -> None:
-    with pytest.raises(CorpusError, match=r"expected sha256 .* found other bytes"):
-        fetch(dataset(address, b"published"))
-    assert not (cache / "x.mat").exists()
-
-
-def test_a_missing_file_gives_its_address(address: str) -> None:
-    with pytest.raises(CorpusError, match=r"y.mat: can't be fetched \(the server answers 404\)"):
-        fetch(dataset(address.replace("x.mat", "y.mat")))
-    nowhere = "http://127.0.0.1:9/x.mat"  # the discard port: nobody listens
-    with pytest.raises(CorpusError, match=r"x.mat: can't be fetched \(no connection\); a copy on disk"):
-        fetch(dataset(nowhere))
-
-
-def test_published_files_are_known_by_their_bytes() -> None:
-    benchmarks = Path(__file__).parents[3] / "shared" / "benchmarks"
-    if not benchmarks.exists():
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("jsb", "JSB_Chorales.mat"),
+        ("nottingham", "Nottingham.mat"),
+        ("musedata", "MuseData.mat"),
+        ("piano-midi", "Piano_midi.mat"),
+    ],
+)
+def test_published_files_are_known_by_their_bytes(name: str, file: str) -> None:
+    if not BENCHMARKS.exists():
         pytest.skip("needs the published benchmarks in ../shared")
-    for name, file in (("jsb", "JSB_Chorales"), ("nottingham", "Nottingham"), ("musedata", "MuseData")):
-        content = (benchmarks / f"{file}.mat").read_bytes()
-        assert identify(content) == DATASETS[name] and len(content) == DATASETS[name].bytes
+    content = (BENCHMARKS / file).read_bytes()
+    assert identify(content) == DATASETS[name]
+    assert (file, len(content)) == (DATASETS[name].file, DATASETS[name].bytes)
+
+
+def test_other_bytes_are_nobodys() -> None:
     assert identify(b"other") is None

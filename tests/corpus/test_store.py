@@ -10,20 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicrnn.corpus import Corpus, Piece, open_corpus
-from musicrnn.corpus.store import CorpusWriter, pack
+from musicrnn.corpus import Corpus, open_corpus
+from musicrnn.corpus.convert import Converted, Part, fingerprint
+from musicrnn.corpus.draft import Draft
+from musicrnn.corpus.store import INDEX, pack
 from musicrnn.errors import CorpusError
 from musicrnn.music import Layout, PianoRoll
 
 
 def write(folder: Path, rolls: list[PianoRoll]) -> Corpus:
-    pieces = []
-    with CorpusWriter(folder, rolls[0].layout) as writer:
+    with Draft(folder / "corpus", rolls[0].layout, {}) as draft:
         for index, roll in enumerate(rolls):
-            offset, crc32 = writer.add(pack(roll))
-            pieces.append(Piece(f"piece {index}", "train", len(roll), offset, crc32))
-        writer.finish("name", pieces)
-    return open_corpus(folder)
+            part = Part(f"piece {index}", *fingerprint(roll), (pack(roll),))
+            draft.add(Converted(part.name, "train", (part,)))
+        draft.finish("name", (0, 0), 0, False)
+    return open_corpus(folder / "corpus")
 
 
 @given(
@@ -47,7 +48,7 @@ def test_rolls_come_back_as_they_were(
 def test_a_corpus_takes_one_bit_per_cell(tmp_path: Path) -> None:
     layout = Layout()
     write(tmp_path, [PianoRoll(np.zeros((1000, layout.width), np.uint8), layout)])
-    assert (tmp_path / "frames.bin").stat().st_size == 1000 * 176 / 8
+    assert (tmp_path / "corpus" / "frames.bin").stat().st_size == 1000 * 176 / 8
 
 
 def test_facts_are_what_models_remember(corpus: Corpus) -> None:
@@ -80,9 +81,21 @@ def edit(change: Callable[[dict], None]) -> Callable[[Path], None]:
         ),
         (lambda folder: (folder / "corpus.json").write_text('{"format":'), "expected JSON, found damage"),
         (lambda folder: (folder / "corpus.json").write_text("[]"), "found other JSON"),
-        (edit(lambda d: d.update(version=2)), "expected musicrnn-corpus version 1, found 2"),
-        (edit(lambda d: d["pieces"][0].pop("crc32")), "found damage"),
-        (edit(lambda d: d["pieces"][0].update(split="dev")), "found damage"),
+        (edit(lambda d: d.update(version=3)), "version 2, found 3: a newer musicrnn wrote it"),
+        (
+            edit(lambda d: d.update(version=1)),
+            "version 2, found 1: an older musicrnn wrote it; make it again",
+        ),
+        (edit(lambda d: d.pop("index_crc32")), "found damage"),
+        (edit(lambda d: d.update(frames=7)), "the index counts other frames"),
+        (
+            lambda folder: (folder / "index.npy").unlink(),
+            "index.npy: expected the index of a corpus, found nothing",
+        ),
+        (
+            lambda folder: (folder / "index.npy").write_bytes(b"x"),
+            r"index.npy: expected checksum \d+, found other",
+        ),
         (edit(lambda d: d.update(channels="onset")), "found damage"),
         (lambda folder: (folder / "frames.bin").unlink(), r"frames.bin: expected \d+ bytes, found 0"),
         (
@@ -108,4 +121,25 @@ def test_a_flipped_bit_is_found_on_reading(corpus: Corpus, tmp_path: Path) -> No
     content[0] ^= 1
     (folder / "frames.bin").write_bytes(content)
     with pytest.raises(CorpusError, match=r"frames.bin: expected checksum \d+ for piece-00.mid"):
-        open_corpus(folder).read(corpus.pieces[0])
+        open_corpus(folder).roll(0)
+
+
+def test_corpus_json_lists_what_the_index_finds(corpus: Corpus) -> None:
+    document = json.loads((corpus.directory / "corpus.json").read_text())
+    assert [(piece["name"], piece["frames"]) for piece in document["pieces"]] == [
+        (piece.name, piece.frames) for piece in corpus.pieces
+    ]
+    assert corpus.index.dtype == INDEX and len(document["pieces"][0]["sha256"]) == 64
+
+
+def test_a_description_that_was_written_anew_serves_as_well(corpus: Corpus, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(corpus.directory, folder)
+    document = json.loads((folder / "corpus.json").read_text())
+    for separators in ((",", ":"), (", ", ": ")):
+        (folder / "corpus.json").write_text(json.dumps(document, separators=separators))
+        assert list(open_corpus(folder).pieces) == list(corpus.pieces)
+    document["pieces"].pop()
+    (folder / "corpus.json").write_text(json.dumps(document))
+    with pytest.raises(CorpusError, match=r"corpus.json: expected 12 pieces, found 11"):
+        open_corpus(folder).pieces[0]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from musicrnn.checkpoint import load_model
-from musicrnn.corpus import Corpus, build_corpus, collect
+from musicrnn.corpus import Corpus, Preparation, build_corpus, collect
 from musicrnn.errors import ModelError
 from musicrnn.evaluation import evaluate, unigram_nll, unigram_rates
 from musicrnn.music import Layout
@@ -101,7 +101,7 @@ def test_published_baselines(name: str, frames: int, baseline: float, tmp_path: 
         pytest.skip("needs the published benchmarks in ../shared")
     collection = collect([str(SHARED / f"{name}.mat")])
     assert collection.layout is not None
-    corpus = build_corpus(collection, collection.layout, tmp_path / "corpus").corpus
+    corpus = build_corpus(collection, Preparation(collection.layout), tmp_path / "corpus").corpus
     assert replace(corpus.layout, resolution=4) == Layout(channels="frame")
     assert corpus["test"].frames == frames
     assert unigram_nll(unigram_rates(corpus["train"]), corpus["test"]) == pytest.approx(baseline, abs=0.01)

@@ -19,7 +19,7 @@ def test_the_layers_have_the_sizes_of_table_1() -> None:
 def test_finished_runs_are_used_again_and_every_table_is_written(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jsb = Corpus(corpus.directory, "jsb", corpus.layout, corpus.pieces)
+    jsb = Corpus(corpus.directory, {**corpus.head, "name": "jsb"}, corpus.index)
     short = chung2014.Recipe(hidden=4, epochs=1, batch_size=4)
     monkeypatch.setattr(chung2014, "recipe", lambda cell: short)
     trained: list[Path] = []

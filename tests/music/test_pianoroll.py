@@ -12,8 +12,9 @@ from hypothesis.extra.numpy import arrays
 
 from musicrnn.errors import RollError
 from musicrnn.music import pianoroll
-from musicrnn.music.midi import NOTE, Score, Tempo, Track, midi_bytes, read_midi, write_midi
-from musicrnn.music.pianoroll import Layout, PianoRoll, quantize, to_pianoroll, to_score
+from musicrnn.music.midi import midi_bytes, read_midi, write_midi
+from musicrnn.music.pianoroll import Layout, PianoRoll, quantized, to_pianoroll, to_score
+from musicrnn.music.score import NOTE, Score, Tempo, Track
 
 PIANO = Layout(resolution=4, low=60, high=62)
 
@@ -100,7 +101,7 @@ def test_a_note_starts_and_ends_at_the_nearest_frame(start: int, end: int, frame
 def test_quantize_is_rounding_half_up_in_exact_arithmetic(
     tick: int, per_quarter: int, resolution: int
 ) -> None:
-    frame = quantize(tick, per_quarter, resolution)
+    frame = quantized(tick, per_quarter, resolution)
     assert -per_quarter < 2 * (frame * per_quarter - tick * resolution) <= per_quarter
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from musicrnn.errors import FileError, RollError, UsageError
 from musicrnn.music import render as rendering
-from musicrnn.music.midi import NOTE, Score, Tempo, Track
 from musicrnn.music.render import PEAK, duration, render, write_wav
+from musicrnn.music.score import NOTE, Score, Tempo, Track
 
 RATE = 8000
 

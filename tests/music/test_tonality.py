@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicrnn.errors import RollError
-from musicrnn.music.midi import NOTE, Key, Score, Track
 from musicrnn.music.pianoroll import to_pianoroll
+from musicrnn.music.score import NOTE, Key, Score, Track
 from musicrnn.music.tonality import (
     MAJOR_PROFILE,
     MINOR_PROFILE,

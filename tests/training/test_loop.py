@@ -15,7 +15,7 @@ from musicrnn.evaluation import evaluate
 from musicrnn.nn import ModelConfig, build
 from musicrnn.training import STATE, Epoch, Recipe, train
 from musicrnn.training.loop import Silent, mean_nll
-from tests.conftest import LAYOUT
+from tests.conftest import PREPARATION
 
 RECIPE = Recipe(hidden=8, epochs=4, batch_size=4, dropout=0.2, weight_noise=0.05)
 
@@ -131,14 +131,14 @@ def test_training_can_start_from_another_model(corpus: Corpus, trained: Path, tm
 
 
 def test_a_corpus_without_validation_is_judged_by_its_training_nll(midi_folder: Path, tmp_path: Path) -> None:
-    alone = build_corpus(collect([str(midi_folder)]), LAYOUT, tmp_path / "alone", shares=(0, 0)).corpus
+    alone = build_corpus(collect([str(midi_folder)]), PREPARATION, tmp_path / "alone", shares=(0, 0)).corpus
     done = train(alone, replace(RECIPE, epochs=2), tmp_path / "run")
     assert done.valid_nll is None and done.test_nll is None
     assert done.history[-1].valid_nll == done.history[-1].train_nll
 
 
 def test_a_corpus_without_training_pieces_is_refused(corpus: Corpus, tmp_path: Path) -> None:
-    nothing = Corpus(corpus.directory, "nothing", corpus.layout, [])
+    nothing = Corpus(corpus.directory, corpus.head, corpus.index[:0])
     with pytest.raises(CorpusError, match="expected a split 'train' with pieces, found none"):
         train(nothing, RECIPE, tmp_path / "none")
 

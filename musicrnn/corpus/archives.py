@@ -1,0 +1,122 @@
+"""The members of .zip and .tar archives, one after the other, none of them trusted."""
+
+from __future__ import annotations
+
+import fnmatch
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from musicrnn.music.midi import MAX_FILE_BYTES
+
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+MAX_EXPANSION = 200
+"""Times its own size that an archive may expand to; MIDI files shrink to a third, or a thirtieth at best."""
+FREE_EXPANSION = 2**28
+"""Bytes that any archive may expand to, however small it is."""
+
+_DAMAGE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, tarfile.TarError, RuntimeError)
+"""What zipfile and tarfile raise at damage; RuntimeError asks for a password."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in an archive.
+
+    Attributes:
+        name: Its name in the archive.
+        content: Its bytes, or None where they can't be had.
+        refusal: Why, in words and as a short code.
+    """
+
+    name: str
+    content: bytes | None = None
+    refusal: tuple[str, str] | None = None
+
+
+class _Exhausted(Exception):  # noqa: N818 (it ends the reading of an archive, and is reported as a member)
+    """The archive expands to more than it may."""
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is an archive by its name."""
+    return path.name.lower().endswith(SUFFIXES) and not path.is_dir()
+
+
+def read_members(path: Path, takes: Callable[[str], bool], pattern: str | None = None) -> Iterator[Member]:
+    """Yield the members that are taken, and tables (.csv) before all others where the archive allows it.
+
+    Args:
+        path: The archive.
+        takes: Whether a member of this name is wanted.
+        pattern: A glob that names must match besides, where ``*`` stays within a folder.
+
+    Yields:
+        Members of a .zip sorted by name, those of a .tar as they come. What can't be had is yielded with its
+        refusal; damage of the archive itself is yielded as a member of the archive's name.
+    """
+
+    def wanted(name: str) -> bool:
+        return name.lower().endswith(".csv") or (takes(name) and (pattern is None or _matches(name, pattern)))
+
+    budget = max(FREE_EXPANSION, MAX_EXPANSION * path.stat().st_size)
+    reading = _zip_members if path.name.lower().endswith(".zip") else _tar_members
+    try:
+        yield from reading(path, wanted, budget)
+    except _Exhausted:
+        detail = f"{path}: expected an archive that expands to at most {budget} bytes, found more"
+        yield Member(path.name, refusal=(detail, "expansion"))
+    except _DAMAGE as error:
+        detail = f"{path}: expected a readable archive, found damage: {error or type(error).__name__}"
+        yield Member(path.name, refusal=(detail, "damaged-archive"))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    parts, patterns = name.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
+
+
+def _zip_members(path: Path, wanted: Callable[[str], bool], budget: int) -> Iterator[Member]:
+    with zipfile.ZipFile(path) as archive:
+        entries = [entry for entry in archive.infolist() if not entry.is_dir() and wanted(entry.filename)]
+        entries.sort(key=lambda entry: (not entry.filename.endswith(".csv"), entry.filename.split("/")))
+        for entry in entries:
+            where = f"{path}:{entry.filename}"
+            if entry.file_size > MAX_FILE_BYTES:
+                yield _too_large(entry.filename, where, entry.file_size)
+                continue
+            budget -= entry.file_size
+            if budget < 0:
+                raise _Exhausted
+            try:
+                with archive.open(entry) as file:
+                    content = file.read(MAX_FILE_BYTES + 1)
+            except (*_DAMAGE, NotImplementedError) as error:
+                reason = "encrypted" if entry.flag_bits & 1 else "damaged-archive"
+                detail = f"{where}: expected a readable member, found: {error}"
+                yield Member(entry.filename, refusal=(detail, reason))
+                continue
+            yield Member(entry.filename, content)
+
+
+def _tar_members(path: Path, wanted: Callable[[str], bool], budget: int) -> Iterator[Member]:
+    with tarfile.open(path, "r|*") as archive:
+        for entry in archive:
+            if entry.offset_data + entry.size > budget:
+                raise _Exhausted
+            archive.members = []  # type: ignore[attr-defined]  # else it remembers every member
+            if not entry.isfile() or not wanted(entry.name):
+                continue
+            if entry.size > MAX_FILE_BYTES:
+                yield _too_large(entry.name, f"{path}:{entry.name}", entry.size)
+                continue
+            file = archive.extractfile(entry)
+            yield Member(entry.name, file.read() if file else b"")
+
+
+def _too_large(name: str, where: str, size: int) -> Member:
+    detail = f"{where}: expected at most {MAX_FILE_BYTES} bytes, found {size}"
+    return Member(name, refusal=(detail, "too-large"))

@@ -1,0 +1,222 @@
+"""One source -> rolls: what every worker does to every piece. What goes wrong becomes the piece's reason."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from musicrnn.corpus.source import Source
+from musicrnn.corpus.store import pack
+from musicrnn.errors import MidiError, MusicRNNError, RollError, about
+from musicrnn.music import Layout, PianoRoll, Score, read_midi
+from musicrnn.music.notation import SUFFIXES, read_notation
+from musicrnn.music.parts import select_parts, sustain
+from musicrnn.music.pianoroll import on_grid, to_frames
+from musicrnn.music.tonality import find_key, key_of_signature, semitones_to_c
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How notes become rolls.
+
+    Attributes:
+        layout: What the rows and columns of the rolls are to mean.
+        quantize: ``nearest`` or ``midpoint``.
+        pedal: Whether the sustain pedal lengthens notes.
+        tracks: Numbers or names of the tracks to take; none means all.
+        programs: General MIDI programs to take; none means all.
+        split_tracks: Whether every track becomes a piece of its own.
+        transpose_to_c: Whether pieces are moved to C major or C minor.
+        trim: Whether silence at the ends is cut off.
+        min_frames: Shorter pieces are left out.
+        max_frames: Longer pieces are cut into pieces of so many frames.
+    """
+
+    layout: Layout = field(default_factory=Layout)
+    quantize: str = "nearest"
+    pedal: bool = False
+    tracks: tuple[str, ...] = ()
+    programs: tuple[int, ...] = ()
+    split_tracks: bool = False
+    transpose_to_c: bool = False
+    trim: bool = True
+    min_frames: int = 1
+    max_frames: int | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece, or what ``max_frames`` left of it in one.
+
+    Attributes:
+        name: Its name in the corpus.
+        content: Hash of what it sounds, the same for a transposed copy, 16 bytes.
+        lowest: Lowest pitch that sounds, as a column.
+        rolls: Its frames, packed, cut into pieces.
+    """
+
+    name: str
+    content: bytes
+    lowest: int
+    rolls: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A source as packed frames, or the reason why there are none.
+
+    Attributes:
+        name: Its name in reports.
+        split: The split that the source puts it in, or None.
+        parts: Its pieces; none if it was skipped.
+        reason: A short code for why it was skipped, or None.
+        detail: That reason in words.
+        facts: What the report says of it besides, as JSON values.
+        sha256: Checksum of its file.
+        tempo: Quarter notes per minute that hold longest.
+        metre: Time signature that holds longest.
+    """
+
+    name: str
+    split: str | None = None
+    parts: tuple[Part, ...] = ()
+    reason: str | None = None
+    detail: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    sha256: str | None = None
+    tempo: float | None = None
+    metre: tuple[int, int] | None = None
+
+
+def convert(source: Source, preparation: Preparation) -> Converted:
+    """Read one source and pack its rolls; what goes wrong becomes its reason."""
+    try:
+        if source.refusal is not None:
+            raise MidiError(*source.refusal)
+        if source.roll is not None:
+            parts = tuple(_cut(source.name, source.roll, preparation))
+            return Converted(source.name, source.split, parts)
+        return _convert_music(source, preparation)
+    except MusicRNNError as error:
+        return Converted(source.name, source.split, reason=error.reason, detail=str(error))
+
+
+def _convert_music(source: Source, preparation: Preparation) -> Converted:
+    content = source.read()
+    suffix = source.suffix
+    score = (
+        read_notation(content, suffix, source.path) if suffix in SUFFIXES else read_midi(content, source.path)
+    )
+    facts: dict[str, Any] = {"reader": score.reader if suffix not in SUFFIXES else "music21"}
+    if score.hanging:
+        facts["hanging_notes"] = score.hanging
+    if not score.note_count:
+        raise MidiError(f"{source.path}: expected notes, found none", "no-notes")
+    taken = select_parts(score, preparation.tracks, preparation.programs)
+    if not len(taken.pitched()):
+        found = "only drums" if taken.note_count else "none in the tracks and programs chosen"
+        raise MidiError(f"{source.path}: expected notes, found {found}", "no-notes")
+    if preparation.pedal:
+        taken = sustain(taken)
+    semitones = _semitones(score) if preparation.transpose_to_c else 0
+    if semitones:
+        facts["transposed"] = semitones
+    with about(source.path):
+        parts = tuple(_parts(source.name, taken, semitones, preparation, facts))
+    return Converted(
+        source.name,
+        source.split,
+        parts,
+        facts=facts,
+        sha256=hashlib.sha256(content).hexdigest(),
+        tempo=preparation.layout.tempo or score.main_tempo(),
+        metre=score.main_metre(),
+    )
+
+
+def _parts(
+    name: str, score: Score, semitones: int, preparation: Preparation, facts: dict[str, Any]
+) -> Iterator[Part]:
+    """Yield the pieces of a score; the first error stands only if no part can be used."""
+    if not preparation.split_tracks:
+        yield from _cut(name, _roll(score, semitones, preparation, facts), preparation)
+        return
+    refusal, found = RollError("expected notes, found none", "no-notes"), False
+    for number, track in enumerate(score.tracks, 1):
+        if track.is_drum:
+            continue
+        alone = select_parts(score, [str(number)])
+        try:
+            yield from _cut(f"{name}#{number}", _roll(alone, semitones, preparation, facts), preparation)
+            found = True
+        except RollError as error:
+            refusal = error
+    if not found:
+        raise refusal
+
+
+def _roll(score: Score, semitones: int, preparation: Preparation, facts: dict[str, Any]) -> PianoRoll:
+    """Return the notes of a score on the grid; count in ``facts`` what doesn't reach it."""
+    layout = preparation.layout
+    notes = on_grid(score, layout, preparation.quantize)
+    pitch = notes["pitch"].astype(np.int64) + semitones
+    inside = (pitch >= layout.low) & (pitch <= layout.high)
+    _count(facts, "notes_vanished", len(score.pitched()) - len(notes))
+    _count(facts, "notes_out_of_range", len(notes) - int(inside.sum()))
+    notes = notes[inside]
+    if not len(notes):
+        raise RollError(f"expected notes in {layout.low}:{layout.high}, found none", "no-notes")
+    notes["pitch"] = pitch[inside]
+    end = int(notes["end"].max())
+    if preparation.trim:
+        first = int(notes["start"].min())
+        notes["start"] -= first
+        notes["end"] -= first
+        end -= first
+    else:
+        end = max(end, int(to_frames(score, np.array([score.end]), layout, preparation.quantize)[0]))
+    roll = PianoRoll.from_notes(notes, end, layout)
+    if layout.has_onsets:
+        _count(facts, "notes_merged", len(notes) - int(np.count_nonzero(roll.onsets)))
+    return roll
+
+
+def _cut(name: str, roll: PianoRoll, preparation: Preparation) -> Iterator[Part]:
+    """Yield a roll as a piece, cut where it is too long; a roll or a rest too short is left out."""
+    longest = preparation.max_frames or len(roll)
+    starts = [start for start in range(0, len(roll), longest) if len(roll) - start >= preparation.min_frames]
+    if not starts:
+        raise RollError(f"expected at least {preparation.min_frames} frames, found {len(roll)}", "too-short")
+    cut = [PianoRoll(roll.frames[start : start + longest], roll.layout) for start in starts]
+    rolls = [roll] if longest >= len(roll) else cut
+    yield Part(name, *fingerprint(roll), tuple(map(pack, rolls)))
+
+
+def fingerprint(roll: PianoRoll) -> tuple[bytes, int]:
+    """Return a hash of what a roll sounds, silence at the ends left out, and its lowest sounding column.
+
+    The hash counts pitches from the lowest that sounds, so a transposed copy has the same.
+    """
+    columns, rows = np.flatnonzero(roll.sounding.any(axis=0)), np.flatnonzero(roll.sounding.any(axis=1))
+    if not len(columns):
+        return hashlib.blake2b(len(roll).to_bytes(8, "big"), digest_size=16).digest(), 0
+    heard = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    blocks = [roll.sounding[heard], roll.frames[:, roll.layout.pitches :][heard]]
+    digest = hashlib.blake2b(b"".join(np.packbits(block).tobytes() for block in blocks), digest_size=16)
+    digest.update(len(columns).to_bytes(2, "big"))
+    return digest.digest(), int(columns[0])
+
+
+def _semitones(score: Score) -> int:
+    """Return the move that brings a score to C: by its first key signature, else by the key it sounds in."""
+    key = key_of_signature(score.keys[0]) if score.keys else find_key(score)
+    return semitones_to_c(key)
+
+
+def _count(facts: dict[str, Any], name: str, count: int) -> None:
+    if count:
+        facts[name] = facts.get(name, 0) + count

@@ -1,0 +1,288 @@
+"""Draft: a corpus that is being written. What is done is kept, so that what was interrupted goes on.
+
+A draft is a hidden folder beside the corpus. ``frames.bin`` grows piece by piece; ``journal.jsonl`` gets a
+line for every source once its frames are written. Whatever moment the program dies at, the lines whose
+frames are there, by their checksums, are what was done; the rest is cut off and done again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicrnn.corpus.convert import Converted
+from musicrnn.corpus.splits import FREE, assign_splits, joined
+from musicrnn.corpus.store import FORMAT, INDEX, PIECES, SPLITS, VERSION, row_bytes
+from musicrnn.files import replace_directory, whole_file, write_bytes, write_json
+from musicrnn.music import Layout
+
+COMMIT = 64
+"""Sources between two moments from which an interrupted draft can go on."""
+
+
+class Draft:
+    """A corpus that is being written. A context that closes its files.
+
+    Args:
+        directory: Where the corpus is to go.
+        layout: What the rows and columns of every roll mean.
+        request: What is asked for, as JSON values; a draft of another request is thrown away.
+
+    Attributes:
+        done: Sources that are dealt with.
+        reasons: How many were skipped for each reason.
+        first_detail: Why the first of them was skipped.
+    """
+
+    def __init__(self, directory: Path, layout: Layout, request: dict[str, Any]) -> None:
+        self.directory = directory
+        self.folder = directory.with_name(f".{directory.name}.draft")
+        self.layout = layout
+        self.done = 0
+        self.reasons: Counter[str] = Counter()
+        self.first_detail = ""
+        self._frames = 0
+        self._tempos = array("d")
+        self._metres: Counter[tuple[int, int]] = Counter()
+        self._parts = _Parts()
+        self._waiting: list[tuple[str, bytes]] = []
+        self._open(json.loads(json.dumps(request)))
+
+    def __enter__(self) -> Draft:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bin.close()
+        self._journal.close()
+
+    @property
+    def pieces(self) -> int:
+        """Pieces that are kept, before they are cut."""
+        return len(self._parts)
+
+    def add(self, piece: Converted) -> None:
+        """Take in what became of the next source."""
+        entry = _entry(piece, row_bytes(self.layout))
+        self._count(entry)
+        frames = b"".join(roll for part in piece.parts for roll in part.rolls)
+        self._waiting.append((json.dumps(entry, ensure_ascii=False, separators=(",", ":")), frames))
+        if len(self._waiting) >= COMMIT:
+            self.commit()
+
+    def commit(self) -> None:
+        """Write what waits, frames before the lines that vouch for them."""
+        self._bin.write(b"".join(frames for _, frames in self._waiting))
+        self._bin.flush()
+        self._journal.write("".join(line + "\n" for line, _ in self._waiting).encode())
+        self._journal.flush()
+        self._waiting = []
+
+    def discard(self) -> None:
+        """Remove the draft."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def finish(self, name: str, shares: tuple[float, float], seed: int, keep_duplicates: bool) -> None:
+        """Assign splits, describe the pieces, and put the corpus in its place."""
+        self.commit()
+        self._bin.close()
+        parts = self._parts.table()
+        groups = parts["source"] if keep_duplicates else joined(parts["source"], parts["content"])
+        parts["split"] = assign_splits(parts["given"], groups, shares, seed)
+        parts["part"] = np.arange(len(groups))
+        index = np.zeros(int(parts["rolls"].sum()), INDEX)
+        for column in ("part", "split", "content", "lowest"):
+            index[column] = np.repeat(parts[column], parts["rolls"])
+        self._describe(index, parts["split"], _firsts(parts["content"]))
+        self._write_corpus(name, index, self.folder / "pieces")
+        replace_directory(self.folder, self.directory)
+        for leftover in ("journal.jsonl", "request.json"):
+            (self.directory / leftover).unlink()
+
+    def _describe(self, index: NDArray[Any], splits: NDArray[np.uint8], firsts: NDArray[np.int64]) -> None:
+        """Write the lines of pieces and report in one walk through the journal, and complete the index."""
+        row = part = offset = 0
+        names: dict[int, str] = {}
+        copied = set(firsts[firsts != np.arange(len(firsts))].tolist())
+        with (
+            (self.folder / "pieces").open("wb") as lines,
+            (self.folder / "report.jsonl").open("w", encoding="utf-8") as report,
+        ):
+            for entry in self._entries():
+                lengths, copies = [], []
+                for found in entry.get("parts", []):
+                    first = int(firsts[part])
+                    if part in copied:
+                        names[part] = found["name"]
+                    elif first != part:
+                        copies.append(names[first])
+                    for number, (frames, crc32) in enumerate(found["rolls"], 1):
+                        cut = f"#{number}" if len(found["rolls"]) > 1 else ""
+                        piece = {
+                            "name": found["name"] + cut,
+                            "split": SPLITS[splits[part]],
+                            "frames": frames,
+                            "offset": offset,
+                            "crc32": crc32,
+                            **{key: entry[key] for key in ("sha256", "tempo", "metre")},
+                        }
+                        line = json.dumps(piece, ensure_ascii=False).encode()
+                        place = {"offset": offset, "line": lines.tell(), "size": len(line)}
+                        for column, value in {**place, "frames": frames, "crc32": crc32}.items():
+                            index[column][row] = value
+                        lines.write(line + (b",\n" if row + 1 < len(index) else b"\n"))
+                        offset, row = offset + frames, row + 1
+                        lengths.append(frames)
+                    part += 1
+                report.write(json.dumps(_report(entry, lengths, copies), ensure_ascii=False) + "\n")
+
+    def _write_corpus(self, name: str, index: NDArray[Any], lines: Path) -> None:
+        np.save(self.folder / "index.npy", index, allow_pickle=False)
+        head: dict[str, Any] = {
+            "format": FORMAT,
+            "version": VERSION,
+            "name": name,
+            **self.layout.to_dict(),
+            "frames": self._frames,
+            "splits": {split: int((index["split"] == code).sum()) for code, split in enumerate(SPLITS)},
+            "tempo": round(median(self._tempos), 3) if self._tempos else None,
+            "metre": list(self._metres.most_common(1)[0][0]) if self._metres else None,
+            "skipped": dict(sorted(self.reasons.items())),
+            "index_crc32": zlib.crc32((self.folder / "index.npy").read_bytes()),
+        }
+        document = json.dumps(head, indent=1, ensure_ascii=False).encode()
+        with whole_file(self.folder / "corpus.json") as file, lines.open("rb") as source:
+            file.write(document.removesuffix(b"\n}") + b",\n " + PIECES + b"\n")
+            shutil.copyfileobj(source, file)
+            file.write(b" ]\n}\n")
+        lines.unlink()
+
+    def _open(self, request: dict[str, Any]) -> None:
+        """Open the draft of the same request where it stopped, or begin one."""
+        asked, journal = self.folder / "request.json", self.folder / "journal.jsonl"
+        try:
+            going_on = json.loads(asked.read_bytes()) == request
+        except (OSError, ValueError):
+            going_on = False
+        if not going_on:
+            self.discard()
+            self.folder.mkdir(parents=True)
+            write_bytes(journal, b"")
+            write_bytes(self.folder / "frames.bin", b"")
+            write_json(asked, request)
+        self._bin: IO[bytes] = (self.folder / "frames.bin").open("r+b")
+        self._journal: IO[bytes] = journal.open("r+b")
+        self._journal.truncate(self._replay())
+        self._journal.seek(0, 2)
+        self._bin.truncate(self._frames * row_bytes(self.layout))
+        self._bin.seek(0, 2)
+
+    def _replay(self) -> int:
+        """Count what the journal vouches for; return how many bytes of it are good."""
+        good, width = 0, row_bytes(self.layout)
+        for line in self._journal:
+            try:
+                entry = json.loads(line)
+                rolls = [roll for part in entry.get("parts", []) for roll in part["rolls"]]
+                whole = line.endswith(b"\n") and all(
+                    zlib.crc32(self._bin.read(frames * width)) == crc32 for frames, crc32 in rolls
+                )
+            except (ValueError, KeyError, TypeError, AttributeError):
+                whole = False
+            if not whole:
+                break
+            self._count(entry)
+            good += len(line)
+        return good
+
+    def _count(self, entry: dict[str, Any]) -> None:
+        if "reason" in entry:
+            self.reasons[entry["reason"]] += 1
+            self.first_detail = self.first_detail or entry["detail"]
+        else:
+            if entry.get("tempo"):
+                self._tempos.append(entry["tempo"])
+            if entry.get("metre"):
+                self._metres[tuple(entry["metre"])] += 1
+        for part in entry.get("parts", []):
+            given = SPLITS.index(entry["split"]) if entry.get("split") in SPLITS else FREE
+            self._parts.add(self.done, given, part)
+            self._frames += sum(frames for frames, _ in part["rolls"])
+        self.done += 1
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        with (self.folder / "journal.jsonl").open("rb") as journal:
+            yield from map(json.loads, journal)
+
+
+class _Parts:
+    """Facts about pieces before they are cut, 30 bytes each."""
+
+    def __init__(self) -> None:
+        self.sources, self.rolls = array("I"), array("I")
+        self.given, self.lowest, self.contents = bytearray(), bytearray(), bytearray()
+
+    def add(self, source: int, given: int, part: dict[str, Any]) -> None:
+        self.sources.append(source)
+        self.rolls.append(len(part["rolls"]))
+        self.given.append(given)
+        self.lowest.append(part["lowest"])
+        self.contents += bytes.fromhex(part["content"])
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def table(self) -> dict[str, NDArray[Any]]:
+        """Return the columns: source, rolls, given, lowest, content."""
+        return {
+            "source": np.frombuffer(self.sources, np.uintc),
+            "rolls": np.frombuffer(self.rolls, np.uintc).astype(np.int64),
+            "given": np.frombuffer(self.given, np.uint8),
+            "lowest": np.frombuffer(self.lowest, np.uint8),
+            "content": np.frombuffer(self.contents, "V16"),
+        }
+
+
+def _entry(piece: Converted, width: int) -> dict[str, Any]:
+    """Return the line of the journal for a source, as JSON values."""
+    entry: dict[str, Any] = {"name": piece.name, "split": piece.split}
+    if piece.reason is not None:
+        return {**entry, "reason": piece.reason, "detail": piece.detail}
+    parts = [
+        {
+            "name": part.name,
+            "content": part.content.hex(),
+            "lowest": part.lowest,
+            "rolls": [(len(roll) // width, zlib.crc32(roll)) for roll in part.rolls],
+        }
+        for part in piece.parts
+    ]
+    facts = {"sha256": piece.sha256, "tempo": piece.tempo, "metre": piece.metre}
+    return {**entry, **facts, "facts": piece.facts, "parts": parts}
+
+
+def _report(entry: dict[str, Any], frames: list[int], copies: list[str]) -> dict[str, Any]:
+    """Return the line of the report for a source."""
+    if "reason" in entry:
+        return {key: entry[key] for key in ("name", "reason", "detail")}
+    line: dict[str, Any] = {"name": entry["name"], "frames": sum(frames), **entry["facts"]}
+    if len(frames) > 1:
+        line["pieces"] = len(frames)
+    if copies:
+        line["duplicate_of"] = copies[0] if len(copies) == 1 else copies
+    return line
+
+
+def _firsts(contents: NDArray[Any]) -> NDArray[np.int64]:
+    """Return for every piece the first one that has its content, shape (N,)."""
+    _, first, group = np.unique(contents, return_index=True, return_inverse=True)
+    return np.asarray(first[group], np.int64)

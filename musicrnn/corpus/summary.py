@@ -1,0 +1,90 @@
+"""What a corpus holds, counted in one pass over its rolls that keeps neither rolls nor facts about pieces."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from musicrnn.corpus.store import Corpus
+from musicrnn.music.score import DEFAULT_TEMPO
+from musicrnn.music.statistics import RollCounts
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a corpus holds.
+
+    Attributes:
+        corpus: The corpus.
+        counts: What its rolls hold.
+        seconds: Playing time.
+        without_tempo: Pieces whose tempo isn't known; the playing time takes them at 120 quarter notes per
+            minute. Frames in seconds need no tempo.
+        metres: How many pieces have each time signature, ``4/4``; ``unknown`` where the source says none.
+    """
+
+    corpus: Corpus
+    counts: RollCounts
+    seconds: float
+    without_tempo: int
+    metres: Counter[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON values, the statistics of ``RollStatistics`` by their own names.
+
+        Histograms count frames, ``keys`` and ``metres`` pieces. What ``max_frames`` cut counts as so many
+        pieces, but once among the duplicates.
+        """
+        facts, skipped = self.corpus.facts(), self.corpus.head["skipped"]
+        del facts["directory"]
+        return {
+            **facts,
+            "splits": {name: len(split) for name, split in self.corpus.items()},
+            "split_frames": {name: split.frames for name, split in self.corpus.items()},
+            "hours": self.seconds / 3600,
+            "pieces_without_tempo": self.without_tempo,
+            **self.counts.statistics().as_dict(),
+            "lengths": self._lengths(),
+            **self.counts.histograms(),
+            "keys": dict(self.counts.keys.most_common()),
+            "metres": dict(self.metres.most_common()),
+            "duplicates": self.corpus.duplicates()._asdict(),
+            "skipped": sum(skipped.values()),
+            "reasons": dict(skipped),
+            "bytes": sum(path.stat().st_size for path in self.corpus.directory.iterdir()),
+        }
+
+    def _lengths(self) -> dict[str, dict[str, float]]:
+        """Return the lengths of the shortest, the median and the longest piece."""
+        frames = np.asarray(self.corpus.index["frames"])
+        found = {"shortest": frames.min(), "median": np.median(frames), "longest": frames.max()}
+        return {
+            name: {"frames": float(length), "quarters": float(length) / self.corpus.layout.resolution}
+            for name, length in found.items()
+        }
+
+
+def summarize(corpus: Corpus, track: Callable[[range], Iterable[int]] = iter) -> Summary:
+    """Count what a corpus holds.
+
+    Args:
+        corpus: The corpus.
+        track: Wraps the numbers of the pieces as they are counted, to show progress.
+
+    Raises:
+        CorpusError: A piece is damaged.
+    """
+    counts, metres = RollCounts(corpus.layout), Counter[str]()
+    seconds, without_tempo = 0.0, 0
+    for row in track(range(len(corpus.pieces))):
+        roll, piece = corpus.roll(row), corpus.piece(row)
+        counts.add(roll)
+        metres["/".join(map(str, piece.metre)) if piece.metre else "unknown"] += 1
+        tempo = corpus.layout.tempo or piece.tempo
+        without_tempo += tempo is None
+        seconds += roll.quarters * 60 / (tempo or DEFAULT_TEMPO)
+    return Summary(corpus, counts, seconds, without_tempo, metres)

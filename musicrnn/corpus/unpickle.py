@@ -1,0 +1,400 @@
+"""Pickled data without pickle's powers: arrays, lists, tuples, dicts, numbers and strings, nothing else.
+
+``pickle.Unpickler`` leaves much to whoever wrote the file, even where its ``find_class`` admits numpy
+alone: BUILD sets attributes of whatever lies on the stack, numpy's ``__setstate__`` believes the flags of
+a dtype, a memo index of four bytes reserves gigabytes, and a nested tuple as a key ends the process. So
+this is a small reader of the same format in which a name is a mark without powers, and arrays are made
+here of what the marks were given.
+
+It reads protocols 0 to 5 as Python 2 and 3 write them, with the names of numpy 1 and 2. Strings of
+Python 2 are taken as Latin-1. ``pickletools`` documents the operations, ``numpy.ndarray.__reduce_ex__`` the
+calls that make arrays.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import pickletools
+import struct
+import warnings
+from collections.abc import Callable
+from functools import partial
+from reprlib import repr  # a small file can hold a value whose whole text has no end
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicrnn.errors import CorpusError
+
+MAX_OPERATIONS = 2**25
+"""Longest pickle that is read, in operations: the largest of the four benchmarks has about a third."""
+MAX_DEPTH = 16
+MAX_ARRAY_DEPTH = 4  # numpy frees arrays inside arrays by recursion, and too many would end the process
+MAX_DIMENSIONS, MAX_DIMENSION, MAX_DIGITS = 8, 2**40, 600
+
+_DATA = "arrays, lists, tuples, dicts, numbers and strings"
+_DTYPES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "O4", "O8"}
+_KEYS = frozenset({str, bytes, int})
+_SCALARS = frozenset(np.dtype(code).type for code in _DTYPES if not code.startswith("O"))
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes}) | _SCALARS
+
+
+def load(content: bytes, name: object) -> Any:
+    """Read a pickle of plain data. Nothing that it names is imported or called.
+
+    Args:
+        content: The pickle.
+        name: What errors call it.
+
+    Returns:
+        A value of finite depth made of dicts (their keys are strings or whole numbers), lists, tuples,
+        arrays of booleans, integers, floats or such values, numpy's scalars, numbers, strings, bytes and
+        None. Arrays of numbers can't be written to.
+
+    Raises:
+        CorpusError: The pickle names or does anything else, is too large, or is damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return _Machine(content).run()
+    except _RefusedError as error:
+        raise CorpusError(f"{name}: expected a pickle of {_DATA} only, found {error}") from None
+    except Exception as error:  # damage makes a program senseless in any way: no memo, bad text, no memory
+        raise CorpusError(f"{name}: expected a pickle of {_DATA}, found damage: {error!r:.100}") from error
+
+
+class _RefusedError(Exception):
+    """A pickle that asks for more than plain data."""
+
+
+class _Name:
+    """What a name becomes: a mark with our own version of what it names."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, module: Any, name: Any) -> None:
+        if type(module) is not str or type(name) is not str:
+            raise TypeError("a name that is no string")
+        if (name := f"{module}.{name}") not in _CALLS:
+            raise _RefusedError(f"one that names {ascii(name)[1:-1]:.80}")
+        self.call = _CALLS[name]
+
+
+class _Type:
+    """The dtype of an array, described in two steps: kind and size of its items, then their byte order.
+
+    Attributes:
+        dtype: What is known so far.
+        scalars: The numbers of this type that were read, by their bytes.
+    """
+
+    __slots__ = ("dtype", "scalars")
+
+    def __init__(self, code: Any) -> None:
+        if type(code) is not str or code not in _DTYPES:
+            raise _RefusedError(f"an array of dtype {repr(code)}")
+        self.dtype = np.dtype(object if code.startswith("O") else code)
+        self.scalars: dict[Any, Any] = {}
+
+    def describe(self, state: Any) -> None:
+        """Take the byte order from the state of a dtype: version, order, subdtype, names, fields, …."""
+        if state[2:5] != (None, None, None):
+            raise _RefusedError("an array of records")
+        self.dtype = self.dtype.newbyteorder(state[1])
+        self.scalars.clear()
+
+
+class _Announced:
+    """An array between the call that announces it and its content."""
+
+    __slots__ = ("array",)
+
+    def __init__(self) -> None:
+        self.array: NDArray[Any] | None = None
+
+
+class _Machine:
+    """The state of a running pickle.
+
+    Attributes:
+        content: The pickle.
+        position: Where it goes on.
+        stack: Values that wait to be used.
+        marks: Heights of the stack at the marks.
+        memo: Values that may be used again.
+        allowance: Bytes that may still be copied: to use a value again costs a pickle next to nothing.
+        depths: How many arrays of objects lie inside each other, by id of the outermost.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.position = 0
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+        self.allowance = 8 * len(content)  # an object of an array: a byte there, a pointer here
+        self.depths: dict[int, int] = {}
+
+    def run(self) -> Any:
+        """Run the pickle and return its value."""
+        push, values, actions = self.stack.append, _VALUES, _ACTIONS
+        for _ in range(MAX_OPERATIONS):
+            name = _OPERATIONS[self.content[self.position]]
+            self.position += 1
+            if name in values:
+                push(values[name](self))
+            elif name in actions:
+                actions[name](self)
+            elif name == "STOP":
+                (value,) = self.stack
+                _verify(value, 0, set())
+                return value
+            else:
+                raise _RefusedError(f"the operation {name}")
+        raise _RefusedError(f"more than {MAX_OPERATIONS} operations")
+
+    def read(self, size: int) -> bytes:
+        start, self.position = self.position, self.position + size
+        if self.position > len(self.content):
+            raise EOFError(f"{size} bytes at {start}")
+        return self.content[start : self.position]
+
+    def line(self) -> bytes:
+        line = self.read(self.content.index(b"\n", self.position) - self.position)
+        self.position += 1
+        return line
+
+    def last(self, count: int) -> list[Any]:
+        start = len(self.stack) - count
+        if start < 0:
+            raise IndexError("too few values")
+        values = self.stack[start:]
+        del self.stack[start:]
+        return values
+
+    def since_mark(self) -> list[Any]:
+        return self.last(len(self.stack) - self.marks.pop())
+
+    def remember(self, index: int) -> None:
+        self.memo[index] = self.stack[-1]
+
+    def recall(self, index: int) -> Any:
+        value = self.memo[index]
+        if type(value) is not _Announced:
+            return value
+        if value.array is None:
+            raise ValueError("an array inside itself")
+        return value.array
+
+    def extend(self, items: list[Any]) -> None:
+        list.extend(self.stack[-1], items)  # called this way, it is a TypeError for all but lists
+
+    def update(self, items: list[Any]) -> None:
+        dict.update(self.stack[-1], _dict(items))
+
+    def build(self, state: Any) -> None:
+        """Complete the dtype or the array on the stack."""
+        target = self.stack[-1]
+        if type(target) is _Type:
+            target.describe(state)
+        elif type(target) is _Announced and target.array is None:
+            _, shape, kind, fortran, data = state
+            target.array = self.stack[-1] = self.array(data, kind, shape, "F" if fortran else "C")
+        else:
+            raise _RefusedError("a state of something that is no array")
+
+    def call(self) -> Any:
+        """Make what a call of numpy's would make."""
+        arguments, called = self.stack.pop(), self.stack.pop()
+        if type(called) is not _Name or type(arguments) is not tuple:
+            raise TypeError("a call of something that is no name")
+        return called.call(self, *arguments)
+
+    def encode(self, text: Any, encoding: Any = "latin1") -> bytes:
+        """Return bytes that were written as a string, as Python 2 has all of them."""
+        if type(text) is not str or encoding != "latin1":
+            raise TypeError(f"{repr(encoding)} bytes of a {type(text).__name__}")
+        self.spend(len(text))
+        return text.encode("latin1")
+
+    def scalar(self, kind: Any, data: Any) -> Any:
+        """Make a number of numpy's; the same bytes are the same object."""
+        if type(data) not in (str, bytes):
+            raise TypeError(f"a number of a {type(data).__name__}")
+        if data not in kind.scalars:
+            kind.scalars[data] = self.array(data, kind, (), "C")[()]
+        return kind.scalars[data]
+
+    def buffer(self, data: Any, kind: Any, shape: Any, order: Any, axes: Any = None) -> NDArray[Any]:
+        """Make an array of protocol 5. Order K is that of memory, where ``axes`` says which axis is which."""
+        if type(data) is not bytes:
+            raise TypeError(f"a buffer of a {type(data).__name__}")
+        array = self.array(data, kind, shape, "C" if order == "K" else order)
+        return array.transpose(axes) if order == "K" else array
+
+    def array(self, data: Any, kind: Any, shape: Any, order: Any) -> NDArray[Any]:
+        """Make an array of the bytes of its elements, or of the list of them where they are objects."""
+        if type(shape) is not tuple or len(shape) > MAX_DIMENSIONS:
+            raise ValueError(f"shape {repr(shape)}")
+        if any(type(size) is not int or not 0 <= size <= MAX_DIMENSION for size in shape):
+            raise ValueError(f"shape {repr(shape)}")
+        if kind.dtype == object:
+            return self.objects(data, shape)  # listed row by row whatever the order
+        content = self.encode(data) if type(data) is str else data
+        if type(content) is not bytes or len(content) != math.prod(shape) * kind.dtype.itemsize:
+            raise ValueError(f"shape {shape} of other content")
+        if kind.dtype == bool:
+            self.spend(len(content))
+            elements: NDArray[Any] = np.frombuffer(content, np.uint8) != 0
+        else:
+            elements = np.frombuffer(content, kind.dtype)
+        return elements.reshape(shape, order=order)
+
+    def objects(self, items: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Make an array of objects."""
+        if type(items) is not list or len(items) != math.prod(shape):
+            raise ValueError(f"shape {shape} of other content")
+        self.spend(np.dtype(object).itemsize * len(items))
+        depths = [self.depths.get(id(item), 0) for item in items if type(item) is np.ndarray]
+        if (depth := 1 + max(depths, default=0)) > MAX_ARRAY_DEPTH:
+            raise ValueError(f"arrays inside arrays more than {MAX_ARRAY_DEPTH} deep")
+        elements: NDArray[Any] = np.fromiter(items, object, len(items))
+        array = elements.reshape(shape)
+        self.depths[id(array)] = depth
+        return array
+
+    def spend(self, size: int) -> None:
+        self.allowance -= size
+        if self.allowance < 0:
+            raise MemoryError(f"{size} bytes more than the file explains")
+
+
+_CORES = ("numpy.core", "numpy._core")  # numpy 1 and numpy 2
+_CALLS: dict[str, Callable[..., Any]] = {
+    "numpy.ndarray": lambda machine, *arguments: _Announced(),
+    "numpy.dtype": lambda machine, code, *flags: _Type(code),
+    **{f"{core}.multiarray._reconstruct": lambda machine, *arguments: _Announced() for core in _CORES},
+    **{f"{core}.multiarray.scalar": _Machine.scalar for core in _CORES},
+    **{f"{core}.numeric._frombuffer": _Machine.buffer for core in _CORES},
+    "_codecs.encode": _Machine.encode,
+    **{f"{module}.bytes": lambda machine: b"" for module in ("__builtin__", "builtins")},  # of empty arrays
+}
+
+_Operation = Callable[[_Machine], Any]
+
+
+def _byte(machine: _Machine) -> int:
+    machine.position += 1
+    return machine.content[machine.position - 1]
+
+
+def _number(format: str) -> _Operation:
+    """Read a number of fixed size."""
+    number = struct.Struct(format)
+    return lambda machine: number.unpack(machine.read(number.size))[0]
+
+
+def _counted(size: _Operation, convert: Callable[[bytes], Any] = bytes) -> _Operation:
+    """Read a value whose bytes follow their number."""
+    return lambda machine: convert(machine.read(size(machine)))
+
+
+_utf8, _latin1 = partial(str, encoding="utf-8", errors="surrogatepass"), partial(str, encoding="latin-1")
+
+
+def _quoted(line: bytes) -> str:
+    if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in b"\"'":
+        raise ValueError("a string without quotes")
+    return _latin1(codecs.escape_decode(line[1:-1])[0])
+
+
+def _decimal(line: bytes) -> int:
+    if len(line) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(line)} digits")
+    return {b"00": False, b"01": True}[line] if line in (b"00", b"01") else int(line.rstrip(b"L"))
+
+
+def _dict(items: list[Any]) -> dict[Any, Any]:
+    if not _KEYS.issuperset(map(type, items[::2])):
+        raise TypeError("a key that is neither a string nor a whole number")
+    return dict(zip(items[::2], items[1::2], strict=True))
+
+
+def _verify(value: Any, depth: int, seen: set[int]) -> None:
+    """Check that a value is finite, and that no mark is left in it."""
+    if type(value) in _PLAIN or id(value) in seen:
+        return
+    if depth == MAX_DEPTH:
+        raise ValueError(f"values inside values more than {MAX_DEPTH} deep")
+    parts: Any = ()
+    if type(value) in (list, tuple):
+        parts = value
+    elif type(value) is dict:
+        parts = value.values()
+    elif type(value) is not np.ndarray:
+        raise _RefusedError("the parts of an array without the array")
+    elif value.dtype == object:
+        parts = value.flat
+    for part in parts:
+        if type(part) not in _PLAIN:
+            _verify(part, depth + 1, seen)
+    seen.add(id(value))
+
+
+_SIZE = _number("<I")
+_OPERATIONS = {ord(operation.code): operation.name for operation in pickletools.opcodes}
+_ACTIONS: dict[str, _Operation] = {
+    "PROTO": _byte,
+    "FRAME": lambda machine: machine.read(8),
+    "MARK": lambda machine: machine.marks.append(len(machine.stack)),
+    "APPEND": lambda machine: machine.extend(machine.last(1)),
+    "APPENDS": lambda machine: machine.extend(machine.since_mark()),
+    "SETITEM": lambda machine: machine.update(machine.last(2)),
+    "SETITEMS": lambda machine: machine.update(machine.since_mark()),
+    "BUILD": lambda machine: machine.build(*machine.last(1)),
+    "PUT": lambda machine: machine.remember(_decimal(machine.line())),
+    "BINPUT": lambda machine: machine.remember(_byte(machine)),
+    "LONG_BINPUT": lambda machine: machine.remember(_SIZE(machine)),
+    "MEMOIZE": lambda machine: machine.remember(len(machine.memo)),
+}
+_VALUES: dict[str, _Operation] = {
+    "NONE": lambda machine: None,
+    "NEWTRUE": lambda machine: True,
+    "NEWFALSE": lambda machine: False,
+    "INT": lambda machine: _decimal(machine.line()),
+    "LONG": lambda machine: _decimal(machine.line()),
+    "FLOAT": lambda machine: float(machine.line()),
+    "STRING": lambda machine: _quoted(machine.line()),
+    "UNICODE": lambda machine: machine.line().decode("raw-unicode-escape"),
+    "BININT": _number("<i"),
+    "BININT1": _byte,
+    "BININT2": _number("<H"),
+    "BINFLOAT": _number(">d"),
+    "LONG1": _counted(_byte, partial(int.from_bytes, byteorder="little", signed=True)),
+    "BINSTRING": _counted(_SIZE, _latin1),
+    "SHORT_BINSTRING": _counted(_byte, _latin1),
+    "SHORT_BINUNICODE": _counted(_byte, _utf8),
+    "BINUNICODE": _counted(_SIZE, _utf8),
+    "SHORT_BINBYTES": _counted(_byte),
+    "BINBYTES": _counted(_SIZE),
+    "BYTEARRAY8": _counted(_number("<Q")),
+    "EMPTY_TUPLE": lambda machine: (),
+    "TUPLE": lambda machine: tuple(machine.since_mark()),
+    "TUPLE1": lambda machine: tuple(machine.last(1)),
+    "TUPLE2": lambda machine: tuple(machine.last(2)),
+    "TUPLE3": lambda machine: tuple(machine.last(3)),
+    "EMPTY_LIST": lambda machine: [],
+    "LIST": _Machine.since_mark,
+    "EMPTY_DICT": lambda machine: {},
+    "DICT": lambda machine: _dict(machine.since_mark()),
+    "GET": lambda machine: machine.recall(_decimal(machine.line())),
+    "BINGET": lambda machine: machine.recall(_byte(machine)),
+    "LONG_BINGET": lambda machine: machine.recall(_SIZE(machine)),
+    "GLOBAL": lambda machine: _Name(_utf8(machine.line()), _utf8(machine.line())),
+    "INST": lambda machine: _Name(_utf8(machine.line()), _utf8(machine.line())),
+    "STACK_GLOBAL": lambda machine: _Name(*machine.last(2)),
+    "REDUCE": _Machine.call,
+}

@@ -1,0 +1,10 @@
+"""MIDI file <-> Score. The only package that imports a MIDI library.
+
+symusic reads (fast), mido reads what symusic refuses and writes (every tick under control), pretty_midi
+lends its synthesiser. Ticks become frames in ``pianoroll``, never here.
+"""
+
+from musicrnn.music.midi.reading import MAX_FILE_BYTES, read_file, read_midi
+from musicrnn.music.midi.writing import midi_bytes, to_pretty_midi, write_midi
+
+__all__ = ["MAX_FILE_BYTES", "midi_bytes", "read_file", "read_midi", "to_pretty_midi", "write_midi"]

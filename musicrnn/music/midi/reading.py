@@ -1,0 +1,303 @@
+"""MIDI file -> Score: symusic, and mido for what symusic refuses. Every bound is checked before it can hurt.
+
+Notes that a file never ends are ended here and counted. symusic drops them without a word, so it is given
+every track with releases of all keys added, long after the track's end: what ends there hung.
+
+References:
+    MIDI Manufacturers Association, Standard MIDI Files 1.0 (RP-001).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicrnn.errors import FileError, MidiError
+from musicrnn.music.midi.writing import END_MARKER
+from musicrnn.music.score import NOTE, Key, Metre, Score, Tempo, Track
+
+MAX_FILE_BYTES = 16 * 2**20
+MAX_TRACKS = 1024
+MAX_NOTES = 2**20
+MAX_RELEASE_BYTES = 2**25
+
+_END_OF_TRACK = b"\xff\x2f\x00"
+_NOTHING = b"\xff\x7f\x00"  # a sequencer's own event, empty
+_LATER = 4 * (2**28 - 1)  # ticks between a track's end and the releases added: four of the longest deltas
+_PAUSE = b"".join([_NOTHING, *[b"\xff\xff\xff\x7f" + _NOTHING] * 4, b"\x00"])
+_PEDAL = 64
+_STATUS_FIRST = re.compile(rb"[\x80-\xff]{0,3}[\x00-\x7f][\x80-\xff]")
+_HTML = re.compile(rb"\s*<(!doctype|html|head|\?xml|script)", re.IGNORECASE)
+
+
+def read_midi(source: Path | str | bytes, name: str | None = None) -> Score:
+    """Read a Standard MIDI File of type 0 or 1.
+
+    A note that is never ended ends where its key is struck or released next, else with its track.
+
+    Args:
+        source: A path, or the bytes of the file.
+        name: What to call the file in errors, if not by its path.
+
+    Returns:
+        The score. Tracks without notes are left out.
+
+    Raises:
+        FileError: The file can't be read.
+        MidiError: The bytes are no MIDI file that can be read; the error's ``reason`` says why in one word.
+    """
+    data = source if isinstance(source, bytes) else read_file(Path(source))
+    name = name or ("the given bytes" if isinstance(source, bytes) else str(source))
+    chunks = _check_bytes(data, name)
+    reader, parsed = "symusic", _parse(data, chunks)
+    if parsed is None:
+        reader, (data, chunks, parsed) = "mido", _mended(data, name)
+    tracks, hung, releases = _read_tracks(parsed, name), 0, 1
+    while (hanging := sum(int(np.count_nonzero(_hanging(track))) for track in tracks)) > hung:
+        hung, releases = hanging, 4 * releases  # a release ends one note, but a key may be struck often
+        keys = sorted({pitch for track in tracks for pitch in track.notes["pitch"][_hanging(track)].tolist()})
+        channels = sum(len(_channels(data[start:end])) for start, end in chunks)
+        if 3 * releases * len(keys) * channels > MAX_RELEASE_BYTES:
+            raise MidiError(f"{name}: expected notes that end, found too many that don't", "too-many-notes")
+        tracks = _read_tracks(_parse(data, chunks, keys * releases), name)
+    if hung:
+        tracks = [_ended(track) for track in tracks]
+    if any(
+        track.notes["start"].min() < 0 or (track.notes["end"] < track.notes["start"]).any()
+        for track in tracks
+    ):
+        raise MidiError(f"{name}: expected at most {_LATER} ticks, found more", "too-long")
+    return Score(
+        ticks_per_quarter=parsed.ticks_per_quarter,
+        tracks=tuple(tracks),
+        tempos=tuple(Tempo(t.time, 6e7 / t.mspq) for t in parsed.tempos if t.mspq > 0),
+        metres=tuple(
+            Metre(m.time, m.numerator, m.denominator) for m in parsed.time_signatures if m.numerator > 0
+        ),
+        keys=tuple(Key(k.time, k.key, bool(k.tonality)) for k in parsed.key_signatures if -7 <= k.key <= 7),
+        end=max((marker.time for marker in parsed.markers if marker.text == END_MARKER), default=0),
+        reader=reader,
+        hanging=hung,
+    )
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file, unless they are more than any piece of music needs.
+
+    Raises:
+        FileError: The file can't be read.
+        MidiError: It is too large.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise FileError(f"{path}: can't read: {error.strerror or error}", "unreadable") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise MidiError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, found more", "too-large")
+    return data
+
+
+def _parse(data: bytes, chunks: list[tuple[int, int]], keys: Sequence[int] = range(128)) -> Any:
+    """Return what symusic makes of a file with these releases added, or None where it refuses the file."""
+    import symusic
+
+    try:
+        return symusic.Score.from_midi(b"".join(_released(data, chunks, keys)))
+    except (RuntimeError, ValueError, IndexError):
+        return None
+
+
+def _mended(data: bytes, name: str) -> tuple[bytes, list[tuple[int, int]], Any]:
+    """Return a file as mido understands it, its data bytes clipped, its chunks, and symusic's reading."""
+    import mido
+
+    buffer = io.BytesIO()
+    try:
+        mido.MidiFile(file=io.BytesIO(data), clip=True).save(file=buffer)
+        data = buffer.getvalue()
+        chunks = _check_bytes(data, name)
+    except Exception as error:  # a damaged file makes mido raise almost anything
+        found = f"{type(error).__name__}: {error}"
+        raise MidiError(f"{name}: expected a readable MIDI file, found damage: {found}", "damaged") from error
+    if (parsed := _parse(data, chunks)) is None:
+        raise MidiError(f"{name}: expected a readable MIDI file, found damage", "damaged")
+    return data, chunks, parsed
+
+
+def _check_bytes(data: bytes, name: str) -> list[tuple[int, int]]:
+    """Refuse what no reader should be shown: the wrong format, headers that lie, more than fits.
+
+    Returns:
+        First byte of each track's events, and the byte after its last.
+    """
+    if not data:
+        raise MidiError(f"{name}: expected a MIDI file, found an empty file", "empty")
+    if len(data) > MAX_FILE_BYTES:
+        raise MidiError(f"{name}: expected at most {MAX_FILE_BYTES} bytes, found more", "too-large")
+    if not data.startswith(b"MThd"):
+        found, reason = _impostor(data)
+        raise MidiError(f"{name}: expected a MIDI file (MThd), found {found}", reason)
+    if len(data) < 14:
+        raise MidiError(f"{name}: expected a MIDI header of 14 bytes, found {len(data)}", "truncated")
+    kind, division = int.from_bytes(data[8:10], "big"), int.from_bytes(data[12:14], "big")
+    if kind > 1:
+        raise MidiError(f"{name}: expected MIDI type 0 or 1, found type {kind}", "type-2")
+    if division == 0:
+        raise MidiError(f"{name}: expected ticks per quarter note, found division 0", "division-0")
+    if division & 0x8000:
+        raise MidiError(f"{name}: expected ticks per quarter note, found an SMPTE division", "smpte")
+    chunks = list(_tracks(data, name))
+    if not chunks:
+        raise MidiError(f"{name}: expected a track, found none before the file ends", "truncated")
+    return chunks
+
+
+def _impostor(data: bytes) -> tuple[str, str]:
+    """Say in words and by a code what a file is that is no MIDI file."""
+    if data.startswith(b"RIFF") and data[8:12] == b"RMID":
+        return "one wrapped in RIFF (.rmi)", "riff"
+    if _HTML.match(data[:64].removeprefix(b"\xef\xbb\xbf")):
+        return "a page of HTML or XML", "html"
+    return f"a file that starts {data[:4]!r}", "not-midi"
+
+
+def _tracks(data: bytes, name: str) -> Iterator[tuple[int, int]]:
+    """Walk the chunk headers; the tracks that are there must have all their bytes."""
+    offset, count = 8 + int.from_bytes(data[4:8], "big"), 0
+    while offset + 8 <= len(data):
+        length = int.from_bytes(data[offset + 4 : offset + 8], "big")
+        present = len(data) - offset - 8
+        is_track = data[offset : offset + 4] == b"MTrk"
+        count += is_track
+        if length > present and (is_track or not count):
+            raise MidiError(
+                f"{name}: expected {length} bytes in chunk {count}, found {present} before the file ends",
+                "truncated",
+            )
+        if count > MAX_TRACKS:
+            raise MidiError(f"{name}: expected at most {MAX_TRACKS} tracks, found more", "too-many-tracks")
+        if is_track:
+            yield offset + 8, offset + 8 + length
+        offset += 8 + length
+
+
+def _released(data: bytes, chunks: list[tuple[int, int]], keys: Sequence[int]) -> Iterator[bytes]:
+    """Yield the parts of the same file with keys and pedals released long after each track ends.
+
+    Pedals are released before it begins, too: symusic takes those of channels 2 to 16 to be down until then.
+    """
+    yield b"MThd\0\0\0\6" + data[8:10] + len(chunks).to_bytes(2, "big") + data[12:14]
+    releases = b"\x00".join(bytes([pitch, 0]) for pitch in keys)
+    for start, end in chunks:
+        events = data[start:end]
+        channels = _channels(events)
+        body = [bytes([0, 0xB0 | channel, _PEDAL, 0]) for channel in channels]
+        body += [b"\x00", _NOTHING]
+        if not _STATUS_FIRST.match(events):
+            body = []
+        ended = _before_end(events)
+        body += [ended, b"\x00" if ended is events else b"", _PAUSE]
+        for channel in channels:
+            body += [bytes([0x80 | channel]), releases, bytes([0, 0xB0 | channel, _PEDAL, 0, 0])]
+        body.append(_END_OF_TRACK)
+        yield b"MTrk" + sum(map(len, body)).to_bytes(4, "big") + b"".join(body)
+
+
+def _channels(events: bytes) -> list[int]:
+    """Return the channels that may have notes: a status byte may stand for something else, but not lack."""
+    return [channel for channel in range(16) if 0x90 | channel in events]
+
+
+def _before_end(events: bytes) -> bytes:
+    """Return what comes before the end of a track, its delta included, or the same object if it has no end.
+
+    A track ends with its chunk as a rule. Where bytes follow, or seem to, its events are walked.
+    """
+    found = events.find(_END_OF_TRACK)
+    if found < 0:
+        return events
+    if found == len(events) - 3:
+        return events[:found]
+    at, running = 0, 0
+    try:
+        while True:
+            _, at = _number(events, at)
+            if events.startswith(_END_OF_TRACK, at):
+                return events[:at]
+            status = events[at]
+            if status in (0xF0, 0xF7, 0xFF):
+                length, at = _number(events, at + (2 if status == 0xFF else 1))
+                at += length
+                continue
+            if status >= 0x80:
+                running, at = status, at + 1
+            if not 0x80 <= running < 0xF0:
+                return events
+            at += 1 if running & 0xE0 == 0xC0 else 2
+    except IndexError:
+        return events
+
+
+def _number(events: bytes, at: int) -> tuple[int, int]:
+    """Return the number of one to four times seven bits that stands there, and where it ends."""
+    number = 0
+    for after, byte in enumerate(events[at : at + 4], at + 1):
+        number = number << 7 | byte & 0x7F
+        if byte < 0x80:
+            return number, after
+    raise IndexError
+
+
+def _hanging(track: Track) -> NDArray[np.bool_]:
+    return np.asarray(track.notes["end"] >= _LATER)
+
+
+def _ended(track: Track) -> Track:
+    """End the notes that hang where their key is struck or released next, else with the track."""
+    notes = track.notes
+    hung = _hanging(track)
+    notes["end"][hung] -= _LATER
+    for pitch in np.unique(notes["pitch"][hung]):
+        of_pitch = notes["pitch"] == pitch
+        events = np.unique(np.append(notes["start"][of_pitch], notes["end"][of_pitch & ~hung]))
+        here = of_pitch & hung
+        after = np.searchsorted(events, notes["start"][here], side="right")
+        events = np.append(events, np.iinfo(np.int64).max)
+        notes["end"][here] = np.minimum(notes["end"][here], events[after])
+    return track
+
+
+def _read_tracks(parsed: Any, name: str) -> list[Track]:
+    if parsed.note_num() > MAX_NOTES:
+        raise MidiError(f"{name}: expected at most {MAX_NOTES} notes, found more", "too-many-notes")
+    return [_read_track(track) for track in parsed.tracks if len(track.notes)]
+
+
+def _read_track(track: Any) -> Track:
+    columns = track.notes.numpy()
+    notes = np.empty(len(columns["time"]), NOTE)
+    notes["start"] = columns["time"]
+    notes["end"] = notes["start"] + columns["duration"]
+    notes["pitch"] = columns["pitch"]
+    notes["velocity"] = columns["velocity"]
+    order = notes["start"] * 128 + notes["pitch"]
+    if (order[1:] < order[:-1]).any():
+        notes = notes[np.argsort(order, kind="stable")]
+    return Track(notes, int(track.program), bool(track.is_drum), str(track.name), _pedals(track.pedals))
+
+
+def _pedals(pedals: Any) -> NDArray[np.int64]:
+    if not len(pedals):
+        return np.zeros((0, 2), np.int64)
+    columns = pedals.numpy()
+    start = columns["time"].astype(np.int64)
+    end = start + columns["duration"]
+    pedals = np.stack([start, np.where(end >= _LATER, end - _LATER, end)], axis=1)
+    return np.asarray(pedals[pedals[:, 0] < pedals[:, 1]])
