@@ -1,9 +1,9 @@
-"""MIDI files per second: musicrnn's ``prepare`` beside a plain loop over pretty_midi, on one core, same work.
+"""MIDI files per second: musicrnn's ``prepare`` beside a plain loop over pretty_midi, same cores, same work.
 
 Both read every file, put its notes on a grid of sixteenths and keep the binary roll; ``prepare`` also
-writes the corpus and its report.
+isolates the reading in another process, looks for duplicates, and writes the corpus and its report.
 
-    python benchmarks/prepare.py [FOLDER]      # default: the bundled chorales
+    python benchmarks/prepare.py [FOLDER]…      # default: the bundled chorales
 """
 
 from __future__ import annotations
@@ -11,54 +11,77 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pretty_midi
 
 from musicrnn.bundled import bundled
-from musicrnn.corpus import build_corpus, collect
+from musicrnn.corpus import Preparation, build_corpus, collect
 from musicrnn.music import Layout
 
 
-def plain_loop(files: list[Path]) -> int:
+def plain_loop(files: list[str]) -> int:
     """Read files the usual way; return the number of frames."""
     frames = 0
     for file in files:
-        midi = pretty_midi.PrettyMIDI(str(file))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            midi = pretty_midi.PrettyMIDI(file)
         beats = midi.tick_to_time(midi.resolution) or 0.5
         roll = midi.get_piano_roll(fs=4 / beats)[21:109].T > 0
         frames += len(roll.astype(np.uint8))
     return frames
 
 
-def prepare(folder: Path) -> int:
+def plain_loops(files: list[str], workers: int) -> int:
+    """The same in so many processes."""
+    if workers == 1:
+        return plain_loop(files)
+    with ProcessPoolExecutor(workers) as pool:
+        return sum(pool.map(plain_loop, [files[start::workers] for start in range(workers)]))
+
+
+def prepare(folder: Path, workers: int) -> int:
     """Prepare a folder; return the number of frames."""
     with tempfile.TemporaryDirectory() as directory:
-        collection = collect([str(folder)])
-        return build_corpus(collection, Layout(channels="frame"), Path(directory) / "corpus").corpus.frames
+        collection, target = collect([str(folder)]), Path(directory) / "corpus"
+        preparation = Preparation(Layout(channels="frame"))
+        return build_corpus(collection, preparation, target, workers=workers).corpus.frames
 
 
-def main() -> None:
-    """Measure both, alternately, and print the medians."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=bundled("data/chorales"))
-    parser.add_argument("--repeats", type=int, default=3)
-    arguments = parser.parse_args()
-    files = [piece.path for piece in collect([str(arguments.folder)]).pieces]
-    seconds: dict[str, list[float]] = {"pretty_midi": [], "musicrnn": []}
-    for _ in range(arguments.repeats):
-        for name, run in (
-            ("pretty_midi", lambda: plain_loop(files)),
-            ("musicrnn", lambda: prepare(arguments.folder)),
-        ):
+def measure(folder: Path, workers: int, repeats: int) -> None:
+    """Measure both on a folder, alternately, and print the medians."""
+    files = [piece.path for piece in collect([str(folder)])]
+    runs: dict[str, Callable[[], int]] = {
+        "pretty_midi": lambda: plain_loops(files, workers),
+        "musicrnn": lambda: prepare(folder, workers),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
             started = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - started)
     medians = {name: float(np.median(values)) for name, values in seconds.items()}
+    print(f"{folder}: {len(files)} files, {workers} workers")
     for name, value in medians.items():
-        print(f"{name:12} {len(files) / value:9.1f} files/s  {1000 * value / len(files):8.3f} ms a file")
-    print(f"ratio        {medians['pretty_midi'] / medians['musicrnn']:9.1f}")
+        print(f"  {name:12} {len(files) / value:9.1f} files/s  {1000 * value / len(files):8.3f} ms a file")
+    print(f"  ratio        {medians['pretty_midi'] / medians['musicrnn']:9.1f}")
+
+
+def main() -> None:
+    """Measure every folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="*", type=Path, default=[bundled("data/chorales")])
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    for folder in arguments.folders:
+        measure(folder, arguments.workers, arguments.repeats)
 
 
 if __name__ == "__main__":

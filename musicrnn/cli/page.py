@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
@@ -22,26 +22,30 @@ _Rows = list[tuple[str, str]]
 def page(document: _Document) -> str:
     """Return a page about a corpus, a piece or a model, given what ``show --json`` says of it."""
     if document["kind"] == "model":
-        return _lines([(key, text(value)) for key, value in document.items()])
+        return "\n".join(f"{key:22} {text(value)}" for key, value in document.items())
     about = _corpus_facts(document) if document["kind"] == "corpus" else _piece_facts(document)
     groups = [_lines(about), _lines(_music_facts(document))]
     if document["pitch_histogram"]:
         groups.append(_histograms(document))
     groups.append(_bars(document))
-    return "\n\n".join(groups) + "\n"
+    return "\n\n".join(groups)
 
 
 def text(value: Any) -> str:
-    """Return a JSON value in words: at most 3 digits after the point, thousands apart."""
+    """Return a value of a model's configuration in words."""
     if isinstance(value, float):
-        return f"{value:,.3f}".rstrip("0").rstrip(".")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {text(entry)}" for key, entry in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(str, value))
+        return number(value)
     return "-" if value is None else str(value)
+
+
+def number(value: float) -> str:
+    """Return a number with its thousands apart and at most 3 digits after the point."""
+    return f"{value:,.3f}".rstrip("0").rstrip(".")
+
+
+def count(value: float, noun: str) -> str:
+    """Return a number with its noun: ``1 piece``, ``2 pieces``."""
+    return f"{number(value)} {noun}{'' if value == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
@@ -58,10 +62,9 @@ def duplicates(document: _Document) -> str:
     found = document["duplicates"]
     if not found["pieces"]:
         return "none"
-    return (
-        f"{_count(found['pieces'], 'piece')} the same as an earlier one ({text(found['transposed'])} in another "
-        f"key); {text(found['across_splits'])} with a copy in another split"
-    )
+    copies = f"{number(found['pieces'])} {'copy' if found['pieces'] == 1 else 'copies'} of an earlier piece"
+    scattered = number(found["across_splits"]) if found["across_splits"] else "none"
+    return f"{copies} ({number(found['transposed'])} in another key); {scattered} in more than one split"
 
 
 def skipped(document: _Document) -> str:
@@ -69,25 +72,34 @@ def skipped(document: _Document) -> str:
     if not document["skipped"]:
         return "none"
     reasons = sorted(document["reasons"].items(), key=lambda row: -row[1])
-    return f"{text(document['skipped'])}: " + ", ".join(f"{text(count)} {reason}" for reason, count in reasons)
+    return f"{number(document['skipped'])}: " + ", ".join(f"{number(n)} {reason}" for reason, n in reasons)
+
+
+def playing_time(document: _Document) -> str:
+    """Say how long a corpus plays, and what that rests on."""
+    time, untimed = duration(3600 * document["hours"]), document["pieces_without_tempo"]
+    pieces = count(document["pieces"], "piece")
+    return f"{time}; {number(untimed)} of {pieces} without a tempo, taken at 120" if untimed else time
 
 
 def _corpus_facts(document: _Document) -> _Rows:
-    untimed, lengths = document["pieces_without_tempo"], document["lengths"]
-    taken = f", {_count(untimed, 'piece')} without a tempo taken at 120" if untimed else ""
-    sizes = [f"{_long(size['quarters'], document)} {name}" for name, size in lengths.items()]
-    metre = document["metre"] and "{}/{}".format(*document["metre"])
-    return [
+    shortest, median, longest = (document["lengths"][name] for name in ("shortest", "median", "longest"))
+    middle, most = (_long(size["quarters"], document) for size in (median, longest))
+    frames = f"{number(shortest['frames'])} to {number(longest['frames'])} frames"
+    lengths = f"{frames}, median {number(median['frames'])}; median {middle}, longest {most}"
+    facts = [
         ("corpus", f"{document['name']}: {document['file']}, {document['bytes'] / 1e6:,.1f} MB"),
         ("layout", str(Layout.from_dict(document))),
-        ("pieces", f"{text(document['pieces'])}: {text(document['splits'])}"),
-        ("frames", f"{text(document['frames'])}: {text(document['split_frames'])}"),
-        ("playing time", duration(3600 * document["hours"]) + taken),
-        ("lengths", ", ".join(sizes)),
-        ("tempo, metre", f"{text(document['tempo'])}, {text(metre)} (most typical)"),
+        ("pieces", f"{number(document['pieces'])}: {_listed(document['splits'])}"),
+        ("frames", f"{number(document['frames'])}: {_listed(document['split_frames'])}"),
+        ("playing time", playing_time(document)),
+        ("lengths", lengths),
         ("duplicates", duplicates(document)),
         ("skipped", skipped(document)),
     ]
+    if document["tempo"] and not document.get("frame_seconds"):
+        facts.insert(5, ("tempo", f"{number(document['tempo'])} quarters per minute in the median piece"))
+    return facts
 
 
 def _piece_facts(document: _Document) -> _Rows:
@@ -96,42 +108,46 @@ def _piece_facts(document: _Document) -> _Rows:
         ("file", f"{document['file']} (read by {document['reader']})"),
         (
             "length",
-            f"{duration(document['seconds'])}, {text(document['quarters'])} quarters, "
-            f"{text(document['frames'])} frames at {document['resolution']} per quarter",
+            f"{duration(document['seconds'])}, {number(document['quarters'])} quarters, "
+            f"{number(document['frames'])} frames at {document['resolution']} per quarter",
         ),
-        ("tempo", "none said, so 120" if tempo is None else f"{text(tempo)} quarters per minute"),
+        ("tempo", "none said, so 120" if tempo is None else f"{number(tempo)} quarters per minute"),
         ("metre", "none said" if metre is None else "{}/{}".format(*metre)),
-        ("key", f"sounds in {document['key'] or 'none'}; written: {document['key_signature'] or 'none'}"),
+        ("key", f"{document['key'] or 'none'} found; key signature: {document['key_signature'] or 'none'}"),
     ]
     if document["hanging_notes"]:
-        facts.append(("hanging notes", f"{text(document['hanging_notes'])} that the file never ends"))
-    names = [track["name"] for track in document["track_list"]]
-    width = min(30, max(map(len, names), default=0))
-    for index, track in enumerate(document["track_list"]):
-        facts.append(("" if index else "tracks", _track(track, width)))
+        facts.append(("hanging notes", f"{number(document['hanging_notes'])} that the file never ends"))
+    names = [_printable(track["name"], 30) for track in document["track_list"]]
+    width = max(map(len, names), default=0)
+    for index, (name, track) in enumerate(zip(names, document["track_list"], strict=True)):
+        facts.append(("" if index else "tracks", _track(f"{name:{width}}", track)))
     return facts
 
 
-def _track(track: _Document, width: int) -> str:
+def _track(name: str, track: _Document) -> str:
     sound = "drums" if track["drums"] else f"program {track['program']}"
-    pitches = f"{pitch_name(track['lowest_pitch'])} to {pitch_name(track['highest_pitch'])}"
-    name = track["name"] if len(track["name"]) <= width else track["name"][: width - 1] + "…"
-    notes = _count(track["notes"], "note")
-    return f"{track['number']:>2}  {name:{width}}  {sound:11}  {notes:>12}  {'' if track['drums'] else pitches}".rstrip()
+    low, high = pitch_name(track["lowest_pitch"]), pitch_name(track["highest_pitch"])
+    notes = count(track["notes"], "note")
+    facts = f"{track['number']:>2}  {name}  {sound:11}  {notes:>12}"
+    return facts if track["drums"] else f"{facts}  {low} to {high}"
+
+
+def _printable(name: str, width: int) -> str:
+    shown = "".join(character if character.isprintable() else " " for character in name).strip()
+    return shown if len(shown) <= width else shown[: width - 1] + "…"
 
 
 def _music_facts(document: _Document) -> _Rows:
     rows = [("density", f"{_percent(document['density'])} of cells are on")]
-    silence = (
-        f"nothing in {_percent(document['empty_frame_rate'])} of frames, "
-        f"for at most {_long(document['longest_silence'], document)}"
-    )
+    if document["empty_frame_rate"]:
+        empty, longest = _percent(document["empty_frame_rate"]), _long(document["longest_silence"], document)
+        rows.append(("silence", f"{empty} of frames, for at most {longest}"))
     if not document["notes"]:
-        return [*rows, ("polyphony", silence)]
+        return rows
     return [
+        ("polyphony", f"{document['polyphony']:.2f} pitches at once where something sounds"),
         *rows,
-        ("polyphony", f"{document['polyphony']:.2f} pitches where something sounds; {silence}"),
-        ("notes", f"{text(document['notes'])}, {document['onsets_per_quarter']:.2f} start per quarter"),
+        ("notes", f"{number(document['notes'])}, {_rate(document['onsets_per_quarter'], document)}"),
         (
             "note lengths",
             f"median {_long(document['median_note_length'], document)}, "
@@ -158,7 +174,7 @@ def _music_facts(document: _Document) -> _Rows:
 
 
 def _histograms(document: _Document) -> str:
-    pitches = {int(pitch): count for pitch, count in document["pitch_histogram"].items()}
+    pitches = {int(pitch): n for pitch, n in document["pitch_histogram"].items()}
     bars, names = pitch_lines(pitches, WIDTH - _LABEL)
     classes = histogram_line([document["pitch_class_histogram"][name] for name in PITCH_CLASSES])
     return _lines([("pitches", bars), ("", names), ("pitch classes", classes)])
@@ -168,12 +184,12 @@ def _bars(document: _Document) -> str:
     """Return what is counted as bars, side by side: keys and metres of a corpus, and numbers of voices."""
     frames, voices = document["frames"], list(document["polyphony_histogram"].items())
     if len(voices) > MOST_VOICES + 1:
-        more = sum(count for _, count in voices[MOST_VOICES:])
+        more = sum(n for _, n in voices[MOST_VOICES:])
         voices = [*voices[:MOST_VOICES], (f"{MOST_VOICES} or more", more)]
-    columns = [["voices", *bar_lines(voices, text=lambda count: _percent(count / frames))]]
+    columns = [["voices (frames)", *bar_lines(voices, text=lambda n: _percent(n / frames))]]
     if document["kind"] == "corpus":
         for name in ("metres", "keys"):
-            columns.insert(0, [name, *bar_lines(most_common(document[name]))])
+            columns.insert(0, [f"{name} (pieces)", *bar_lines(most_common(document[name]))])
     rows = zip_longest(*columns, fillvalue="")
     return "\n".join("   ".join(f"{cell:24}" for cell in row).rstrip() for row in rows)
 
@@ -182,18 +198,30 @@ def _lines(rows: _Rows) -> str:
     return "\n".join(f"{label:{_LABEL}}{value}".rstrip() for label, value in rows)
 
 
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number(value)}" for name, value in counts.items())
+
+
 def _long(quarters: float, document: _Document) -> str:
     """Return a length in quarter notes, or in seconds where frames are."""
-    if document.get("frame_seconds"):
-        return f"{quarters * document['resolution'] * document['frame_seconds']:,.3g} s"
-    return _count(round(quarters, 2), "quarter")
+    seconds = _quarter_seconds(document)
+    return f"{quarters * seconds:,.3g} s" if seconds else count(round(quarters, 2), "quarter")
 
 
-def _count(number: float, noun: str) -> str:
-    return f"{text(number)} {noun}{'' if number == 1 else 's'}"
+def _rate(onsets_per_quarter: float, document: _Document) -> str:
+    """Return how many notes start, per quarter note or per second."""
+    seconds = _quarter_seconds(document)
+    unit, rate = ("second", onsets_per_quarter / seconds) if seconds else ("quarter", onsets_per_quarter)
+    return f"{rate:.2f} start per {unit}"
+
+
+def _quarter_seconds(document: _Document) -> float | None:
+    """Return how long a quarter note lasts where frames are in seconds."""
+    seconds = document.get("frame_seconds")
+    return seconds and float(seconds * document["resolution"])
 
 
 def _percent(share: float) -> str:
-    """Return a share in percent with the digits that matter."""
+    """Return a share in percent, with two digits after the point near none and all."""
     percent = 100 * share
-    return f"{percent:.0f}%" if percent in (0, 100) or 10 <= percent < 99.5 else f"{percent:.2g}%"
+    return f"{percent:.0f}%" if percent in (0, 100) or 10 <= percent < 99 else f"{percent:.2f}%"

@@ -69,7 +69,8 @@ def sample(
     if primer is not None:
         source = sys.stdin.buffer.read() if str(primer) == "-" else primer
         heard, score = read_primer(source, layout, "stdin" if str(primer) == "-" else str(primer))
-    tempo = tempo or (score.main_tempo() if score else None) or network.data.get("tempo") or TEMPO
+    heard_tempo = score.main_tempo() if score else None
+    tempo = tempo or layout.tempo or heard_tempo or network.data.get("tempo") or TEMPO
     tempo = min(max(tempo, SLOWEST), FASTEST)
     metre = (score.main_metre() if score else None) or tuple(network.data.get("metre") or (4, 4))
     length = _frames(asked or {"bars": BARS}, layout.resolution, tempo, metre)

@@ -1,7 +1,9 @@
-"""``musicrnn show``: what a MIDI file, a corpus or a model is, in the terminal or as a picture."""
+"""``musicrnn show``: what a piece, a corpus or a model is, in the terminal or as a picture."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,14 +14,20 @@ from musicrnn.cli.options import CORPUS, Json, Quiet, Verbose
 from musicrnn.errors import FileError, UsageError
 
 if TYPE_CHECKING:
-    from musicrnn.music import PianoRoll, Score
+    from musicrnn.corpus import Corpus
+    from musicrnn.music import PianoRoll, Score, Track
+
+PAGE_QUARTERS = 128.0
+"""Quarter notes of a piece that the picture of a corpus shows."""
 
 
 def show(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="FILE…", help=f"MIDI files, corpora or models. [default: {CORPUS}]", show_default=False
+            metavar="FILE…",
+            help=f"MIDI files, MusicXML and ABC (with music21), corpora or models. [default: {CORPUS}]",
+            show_default=False,
         ),
     ] = None,
     output: Annotated[
@@ -40,49 +48,130 @@ def show(
         raise UsageError(f"--quarters: expected a length above 0 and below 1e9, found {quarters}")
     paths = files or [CORPUS]
     if output is not None:
-        _draw(paths, output, resolution, quarters)
+        _draw([_open(path, resolution) for path in paths], output, quarters)
         if json:
             console.result_json({"file": str(output)})
         else:
             console.result(str(output))
-        return
-    documents = [_describe(path, resolution) for path in paths]
-    if json:
+    elif json:
+        documents = [_describe(_open(path, resolution)) for path in paths]
         console.result_json(documents[0] if len(documents) == 1 else documents)
-        return
-    for path, document in zip(paths, documents, strict=True):
-        console.result("\n".join(f"{key:22} {_text(value)}" for key, value in document.items()))
-        if document["kind"] != "model":
-            console.result(_terminal(_first_roll(path, resolution, quarters)))
+    else:
+        for path in paths:
+            console.result(_page(_open(path, resolution), quarters))
 
 
-def _describe(path: Path, resolution: int) -> dict[str, Any]:
-    """Return facts and statistics about a file, as JSON values."""
-    from musicrnn.music.statistics import pooled_statistics, roll_statistics
+@dataclass(frozen=True)
+class _Model:
+    path: Path
 
-    kind = _kind(path)
-    if kind == "model":
-        return _describe_model(path)
-    if kind == "corpus":
+
+@dataclass(frozen=True)
+class _Piece:
+    kind: str
+    path: Path
+    score: Score
+    roll: PianoRoll
+
+
+def _open(path: Path, resolution: int) -> Corpus | _Model | _Piece:
+    """Return what a path stands for: a corpus, a model, or else a piece."""
+    from musicrnn.errors import about
+    from musicrnn.music import to_pianoroll
+
+    if path == CORPUS or (path / "corpus.json").exists():
         from musicrnn.corpus import open_corpus
 
-        corpus = open_corpus(path)
-        splits = {name: len(split) for name, split in corpus.items()}
-        rolls = (roll for split in corpus.values() for roll in split)
-        head = {"kind": kind, "file": str(path), **corpus.facts(), "splits": splits}
-        del head["directory"]
-        return {**head, **pooled_statistics(rolls).as_dict()}
-    score, roll = _read(path, resolution)
-    head = {
-        "kind": kind,
-        "file": str(path),
+        return open_corpus(path)
+    if (path / "config.json").exists():
+        return _Model(path)
+    if path.is_dir():
+        raise FileError(f"{path}: expected a MIDI file, a corpus or a model, found another kind of folder")
+    kind, name, score = _read(path)
+    with about(name):
+        return _Piece(kind, path, score, to_pianoroll(score, resolution, (0, 127)))
+
+
+def _read(path: Path) -> tuple[str, str, Score]:
+    """Return the kind of a file, its name in messages, and the piece that it holds."""
+    import sys
+    from dataclasses import replace
+
+    from musicrnn.corpus import Source
+    from musicrnn.music import read_midi
+    from musicrnn.music.notation import SUFFIXES, read_notation
+
+    if str(path) == "-":
+        return "midi", "stdin", read_midi(sys.stdin.buffer.read(), "stdin")
+    if path.suffix.lower() not in SUFFIXES:
+        return "midi", str(path), read_midi(path)
+    tunes = Source(path.name, str(path)).tunes()
+    first = next(tunes)
+    if more := sum(1 for _ in tunes):
+        console.note(f"{path}: the first of {more + 1} tunes")
+    score = read_notation(first.read(), path.suffix.lower(), first.path)
+    return "notation", first.path, replace(score, reader="music21")
+
+
+def _describe(subject: Corpus | _Model | _Piece) -> dict[str, Any]:
+    """Return facts and statistics about what is shown, as JSON values."""
+    if isinstance(subject, _Model):
+        return {"kind": "model", "file": str(subject.path), **_describe_model(subject.path)}
+    if isinstance(subject, _Piece):
+        return {"kind": subject.kind, "file": str(subject.path), **_describe_piece(subject)}
+    from musicrnn.corpus.summary import summarize
+
+    return {"kind": "corpus", "file": str(subject.directory), **summarize(subject, _track).as_dict()}
+
+
+def _track(rows: range) -> Iterable[int]:
+    """Show the progress through the pieces of a corpus on a terminal."""
+    if not console.shows_progress():
+        return rows
+    return _with_bar(rows)
+
+
+def _with_bar(rows: range) -> Iterator[int]:
+    with console.progress_bar("counting", "{task.completed:,}/{task.total:,}") as progress:
+        yield from progress.track(rows, description="")
+
+
+def _describe_piece(piece: _Piece) -> dict[str, Any]:
+    import numpy as np
+
+    from musicrnn.music.statistics import RollCounts
+    from musicrnn.music.tonality import key_of_signature
+
+    score, roll = piece.score, piece.roll
+    counts = RollCounts(roll.layout)
+    counts.add(roll)
+    return {
         "tracks": len(score.tracks),
+        "track_list": [_describe_track(number, track) for number, track in enumerate(score.tracks, 1)],
         "tempo": score.main_tempo(),
         "metre": list(score.main_metre() or ()) or None,
         "key": _key(score),
-        "resolution": resolution,
+        "key_signature": key_of_signature(score.keys[0]).name if score.keys else None,
+        "resolution": roll.layout.resolution,
+        "seconds": float(score.seconds(np.array([score.end]))[0]),
+        "reader": score.reader,
+        "hanging_notes": score.hanging,
+        **counts.statistics().as_dict(),
+        **counts.histograms(),
     }
-    return {**head, **roll_statistics(roll).as_dict()}
+
+
+def _describe_track(number: int, track: Track) -> dict[str, Any]:
+    """Return facts about a track with notes, by the number that ``prepare --tracks`` takes."""
+    return {
+        "number": number,
+        "name": track.name,
+        "program": track.program,
+        "drums": track.is_drum,
+        "notes": len(track.notes),
+        "lowest_pitch": int(track.notes["pitch"].min()),
+        "highest_pitch": int(track.notes["pitch"].max()),
+    }
 
 
 def _key(score: Score) -> str | None:
@@ -103,8 +192,6 @@ def _describe_model(path: Path) -> dict[str, Any]:
     history = _history(path)
     best = min(history, key=lambda epoch: epoch["valid_nll"], default=None)
     return {
-        "kind": "model",
-        "file": str(path),
         "parameters": model.parameter_count,
         **{key: value for key, value in training.items() if value is not None},
         "corpus": model.data.get("name"),
@@ -114,57 +201,81 @@ def _describe_model(path: Path) -> dict[str, Any]:
     }
 
 
-def _draw(paths: list[Path], output: Path, resolution: int, quarters: float | None) -> None:
+def _draw(subjects: list[Corpus | _Model | _Piece], output: Path, quarters: float | None) -> None:
     from musicrnn.music.draw import draw_curves, draw_rolls
 
-    kinds = {_kind(path) for path in paths}
-    if kinds == {"model"}:
+    models = [subject.path for subject in subjects if isinstance(subject, _Model)]
+    music = [subject for subject in subjects if not isinstance(subject, _Model)]
+    if models and music:
+        raise UsageError("show: expected models, or MIDI files and corpora, in one picture; found both")
+    if models:
         curves = {
             f"{path.name} {name}": [epoch[f"{key}_nll"] for epoch in _history(path)]
-            for path in paths
+            for path in models
             for name, key in (("train", "train"), ("validation", "valid"))
         }
         draw_curves(curves, output)
-    elif "model" in kinds:
-        raise UsageError("show: expected models, or MIDI files and corpora, in one picture; found both")
+    elif len(music) == 1 and not isinstance(music[0], _Piece):
+        _draw_corpus(music[0], output, quarters)
     else:
-        draw_rolls([(path.name, _first_roll(path, resolution, quarters)) for path in paths], output)
+        draw_rolls([(_name(subject), _first_roll(subject, quarters)) for subject in music], output)
 
 
-def _first_roll(path: Path, resolution: int, quarters: float | None) -> PianoRoll:
-    """Return the beginning of a MIDI file, or of the first piece of a corpus."""
+def _name(subject: Corpus | _Piece) -> str:
+    return subject.path.name if isinstance(subject, _Piece) else subject.directory.name
+
+
+def _draw_corpus(corpus: Corpus, output: Path, quarters: float | None) -> None:
+    """Draw the page of a corpus."""
+    from musicrnn.cli import page
+    from musicrnn.music.charts import Overview, draw_overview
+
+    document = _describe(corpus)
+    seconds = corpus.layout.frame_seconds
+    roll = _first_roll(corpus, quarters or PAGE_QUARTERS)
+    whole = len(roll) == corpus.index["frames"][0]
+    overview = Overview(
+        title=f"{document['name']}: {page.count(document['pieces'], 'piece')}, {document['frames']:,} frames",
+        caption=(
+            f"{corpus.layout}. Playing time: {page.playing_time(document)}.",
+            f"Duplicates: {page.duplicates(document)}. Skipped: {page.skipped(document)}.",
+        ),
+        roll=(corpus.pieces[0].name if whole else f"{corpus.pieces[0].name}, the beginning", roll),
+        pitches={int(pitch): frames for pitch, frames in document["pitch_histogram"].items()},
+        voices=list(document["polyphony_histogram"].values()),
+        keys=document["keys"],
+        metres=document["metres"],
+        lengths={
+            name: split.lengths * (seconds or 1 / corpus.layout.resolution) for name, split in corpus.items()
+        },
+        unit="seconds" if seconds else "quarter notes",
+    )
+    draw_overview(overview, output)
+
+
+def _first_roll(subject: Corpus | _Piece, quarters: float | None) -> PianoRoll:
+    """Return the beginning of a piece, or of the first piece of a corpus."""
     from musicrnn.music import PianoRoll
 
-    if _kind(path) == "corpus":
-        from musicrnn.corpus import open_corpus
-
-        roll = next(iter(open_corpus(path).values()))[0]
-    else:
-        roll = _read(path, resolution)[1]
+    roll = subject.roll if isinstance(subject, _Piece) else subject.roll(0)
     frames = len(roll) if quarters is None else max(1, round(quarters * roll.layout.resolution))
     return PianoRoll(roll.frames[:frames], roll.layout)
 
 
-def _read(path: Path, resolution: int) -> tuple[Any, PianoRoll]:
-    import sys
+def _page(subject: Corpus | _Model | _Piece, quarters: float | None) -> str:
+    """Return the page for the terminal, with the roll of a piece, or of a corpus's first, below it."""
+    import shutil
 
-    from musicrnn.errors import about
-    from musicrnn.music import read_midi, to_pianoroll
+    from musicrnn.cli.page import page
+    from musicrnn.music.draw import terminal_roll
 
-    name = "stdin" if str(path) == "-" else str(path)
-    score = read_midi(sys.stdin.buffer.read() if name == "stdin" else path, name)
-    with about(name):
-        return score, to_pianoroll(score, resolution, (0, 127))
-
-
-def _kind(path: Path) -> str:
-    if (path / "corpus.json").exists():
-        return "corpus"
-    if (path / "config.json").exists():
-        return "model"
-    if path.is_dir():
-        raise FileError(f"{path}: expected a MIDI file, a corpus or a model, found another kind of folder")
-    return "midi"
+    facts = page(_describe(subject))
+    if isinstance(subject, _Model):
+        return facts
+    roll = _first_roll(subject, quarters)
+    drawing = terminal_roll(roll, min(100, shutil.get_terminal_size().columns))
+    title = "" if isinstance(subject, _Piece) else f"{subject.pieces[0].name}\n"
+    return f"{facts}\n\n{title}{drawing}"
 
 
 def _history(path: Path) -> list[dict[str, Any]]:
@@ -176,21 +287,3 @@ def _history(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in read_bytes(path / "metrics.jsonl").splitlines()]
     except ValueError as error:
         raise FileError(f"{path / 'metrics.jsonl'}: expected a line of JSON per epoch: {error}") from error
-
-
-def _terminal(roll: PianoRoll) -> str:
-    import shutil
-
-    from musicrnn.music.draw import histogram_line, terminal_roll
-    from musicrnn.music.tonality import pitch_class_histogram
-
-    drawing = terminal_roll(roll, min(100, shutil.get_terminal_size().columns))
-    return f"{drawing}\n{histogram_line(pitch_class_histogram(roll))}"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3f}".rstrip("0").rstrip(".")
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
-    return "-" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -112,21 +112,13 @@ def _convert_music(source: Source, preparation: Preparation) -> Converted:
         read_notation(content, suffix, source.path) if suffix in SUFFIXES else read_midi(content, source.path)
     )
     facts: dict[str, Any] = {"reader": score.reader if suffix not in SUFFIXES else "music21"}
-    if score.hanging:
-        facts["hanging_notes"] = score.hanging
+    _count(facts, "hanging_notes", score.hanging)
     if not score.note_count:
         raise MidiError(f"{source.path}: expected notes, found none", "no-notes")
-    taken = select_parts(score, preparation.tracks, preparation.programs)
-    if not len(taken.pitched()):
-        found = "only drums" if taken.note_count else "none in the tracks and programs chosen"
-        raise MidiError(f"{source.path}: expected notes, found {found}", "no-notes")
-    if preparation.pedal:
-        taken = sustain(taken)
     semitones = _semitones(score) if preparation.transpose_to_c else 0
-    if semitones:
-        facts["transposed"] = semitones
+    _count(facts, "transposed", semitones)
     with about(source.path):
-        parts = tuple(_parts(source.name, taken, semitones, preparation, facts))
+        parts = tuple(_parts(source.name, score, semitones, preparation, facts))
     return Converted(
         source.name,
         source.split,
@@ -141,21 +133,23 @@ def _convert_music(source: Source, preparation: Preparation) -> Converted:
 def _parts(
     name: str, score: Score, semitones: int, preparation: Preparation, facts: dict[str, Any]
 ) -> Iterator[Part]:
-    """Yield the pieces of a score; the first error stands only if no part can be used."""
+    """Yield the pieces of a score; where its tracks are pieces, an error of one stands only for that one."""
+    if preparation.pedal:
+        score = sustain(score)
     if not preparation.split_tracks:
-        yield from _cut(name, _roll(score, semitones, preparation, facts), preparation)
+        taken = select_parts(score, preparation.tracks, preparation.programs)
+        yield from _cut(name, _roll(taken, semitones, preparation, facts), preparation)
         return
-    refusal, found = RollError("expected notes, found none", "no-notes"), False
-    for number, track in enumerate(score.tracks, 1):
-        if track.is_drum:
-            continue
-        alone = select_parts(score, [str(number)])
+    refusal: RollError | None = None
+    found = False
+    for number in range(1, len(score.tracks) + 1):
+        alone = select_parts(score, preparation.tracks, preparation.programs, only=number)
         try:
             yield from _cut(f"{name}#{number}", _roll(alone, semitones, preparation, facts), preparation)
             found = True
         except RollError as error:
-            refusal = error
-    if not found:
+            refusal = refusal or error
+    if refusal and not found:
         raise refusal
 
 
@@ -163,14 +157,20 @@ def _roll(score: Score, semitones: int, preparation: Preparation, facts: dict[st
     """Return the notes of a score on the grid; count in ``facts`` what doesn't reach it."""
     layout = preparation.layout
     notes = on_grid(score, layout, preparation.quantize)
+    if not len(notes):
+        vanished = "none long enough for a frame's middle" if len(score.pitched()) else "only drums"
+        found = vanished if score.note_count else "none in the tracks and programs chosen"
+        raise RollError(f"expected notes, found {found}", "no-notes")
+    if preparation.quantize != "nearest":
+        _count(facts, "notes_vanished", len(score.pitched()) - len(notes))
     pitch = notes["pitch"].astype(np.int64) + semitones
     inside = (pitch >= layout.low) & (pitch <= layout.high)
-    _count(facts, "notes_vanished", len(score.pitched()) - len(notes))
-    _count(facts, "notes_out_of_range", len(notes) - int(inside.sum()))
-    notes = notes[inside]
+    if not inside.all():
+        _count(facts, "notes_out_of_range", len(notes) - int(np.count_nonzero(inside)))
+        notes, pitch = notes[inside], pitch[inside]
     if not len(notes):
         raise RollError(f"expected notes in {layout.low}:{layout.high}, found none", "no-notes")
-    notes["pitch"] = pitch[inside]
+    notes["pitch"] = pitch
     end = int(notes["end"].max())
     if preparation.trim:
         first = int(notes["start"].min())
@@ -191,8 +191,9 @@ def _cut(name: str, roll: PianoRoll, preparation: Preparation) -> Iterator[Part]
     starts = [start for start in range(0, len(roll), longest) if len(roll) - start >= preparation.min_frames]
     if not starts:
         raise RollError(f"expected at least {preparation.min_frames} frames, found {len(roll)}", "too-short")
-    cut = [PianoRoll(roll.frames[start : start + longest], roll.layout) for start in starts]
-    rolls = [roll] if longest >= len(roll) else cut
+    rolls = [roll]
+    if longest < len(roll):
+        rolls = [PianoRoll(roll.frames[start : start + longest], roll.layout) for start in starts]
     yield Part(name, *fingerprint(roll), tuple(map(pack, rolls)))
 
 
@@ -202,13 +203,15 @@ def fingerprint(roll: PianoRoll) -> tuple[bytes, int]:
     The hash counts pitches from the lowest that sounds, so a transposed copy has the same.
     """
     columns, rows = np.flatnonzero(roll.sounding.any(axis=0)), np.flatnonzero(roll.sounding.any(axis=1))
-    if not len(columns):
-        return hashlib.blake2b(len(roll).to_bytes(8, "big"), digest_size=16).digest(), 0
-    heard = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    blocks = [roll.sounding[heard], roll.frames[:, roll.layout.pitches :][heard]]
-    digest = hashlib.blake2b(b"".join(np.packbits(block).tobytes() for block in blocks), digest_size=16)
-    digest.update(len(columns).to_bytes(2, "big"))
-    return digest.digest(), int(columns[0])
+    first, last = (int(columns[0]), int(columns[-1]) + 1) if len(columns) else (0, 0)
+    heard = roll.frames[rows[0] : rows[-1] + 1] if len(columns) else roll.frames
+    blocks = [heard[:, first:last]]
+    if roll.layout.has_onsets:
+        blocks.append(heard[:, roll.layout.pitches + first : roll.layout.pitches + last])
+    digest = hashlib.blake2b(b"%d %d " % (len(heard), last - first), digest_size=16)
+    for block in blocks:
+        digest.update(np.packbits(block).data)
+    return digest.digest(), first
 
 
 def _semitones(score: Score) -> int:

@@ -7,6 +7,7 @@ behind when the program is killed, and adds 70 to 120 ms to 300 pieces, where th
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import errno
 import logging
@@ -15,7 +16,6 @@ import os
 import pickle
 import selectors
 import signal
-import socket
 import sys
 import threading
 import time
@@ -23,7 +23,7 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -309,14 +309,14 @@ def _run_on_cluster(
 ) -> Generator[tuple[Item, Result | Lost], None, None]:
     try:
         from distributed import Client, KilledWorker
-        from distributed.comm import get_address_host_port
     except ImportError:
         expected = "expected the extra `scale` (pip install 'musicrnn[scale]')"
         raise UsageError(f"--scheduler: {expected}, found no dask.distributed") from None
     for name in ("distributed", "distributed.client", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong comes back as an exception
-    try:  # the socket first, since a client that finds nobody takes 20 s to end
-        socket.create_connection(get_address_host_port(address), CONNECT_SECONDS).close()
+    try:
+        greeting = asyncio.wait_for(_greet(address), CONNECT_SECONDS)
+        ThreadPoolExecutor(1).submit(asyncio.run, greeting).result()  # a notebook's own thread has a loop
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         ahead = 2 * max(1, sum(client.nthreads().values()))
     except Exception:
@@ -357,6 +357,16 @@ def _run_on_cluster(
         raise MusicRNNError(f"--scheduler {address}: expected answers, found the connection lost") from None
     finally:
         client.close()
+
+
+async def _greet(address: str) -> None:
+    """Connect and part; dask's client waits forever for a server that is silent, and is slow to give up others."""
+    from distributed import Security
+    from distributed.comm import connect
+
+    security = Security().get_connection_args("client")
+    connection = await connect(address, timeout=CONNECT_SECONDS, **security)
+    await connection.close()
 
 
 def _run_there(

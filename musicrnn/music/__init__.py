@@ -1,7 +1,7 @@
 """Music as symbols: MIDI files, scores, piano rolls, keys, statistics, pictures and sound. No torch."""
 
 from musicrnn.music.midi import midi_bytes, read_midi, write_midi
-from musicrnn.music.pianoroll import Layout, PianoRoll, to_pianoroll, to_score
+from musicrnn.music.pianoroll import Layout, PianoRoll, rasterize, to_pianoroll, to_score
 from musicrnn.music.score import Key, Metre, Score, Tempo, Track
 from musicrnn.music.statistics import RollStatistics, pooled_statistics, roll_statistics
 from musicrnn.music.tonality import TonalKey, find_key, transpose
@@ -19,6 +19,7 @@ __all__ = [
     "find_key",
     "midi_bytes",
     "pooled_statistics",
+    "rasterize",
     "read_midi",
     "roll_statistics",
     "to_pianoroll",

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,8 @@ from musicrnn.music.tonality import pitch_name
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MAX_BINS = 40
+MOST_BARS = 8
+MOST_BINS = 40
 _HORIZONTAL = " ▏▎▍▌▋▊▉█"
 
 
@@ -33,7 +34,7 @@ class Overview:
 
     Attributes:
         title: What the corpus is.
-        caption: What else is to be said of it.
+        caption: What else is to be said of it, in sentences that each begin a line.
         roll: Title and roll of a piece.
         pitches: Frames in which each MIDI pitch sounds.
         voices: Frames in which 0, 1, 2 … pitches sound.
@@ -44,13 +45,13 @@ class Overview:
     """
 
     title: str
-    caption: str
+    caption: Sequence[str]
     roll: tuple[str, PianoRoll]
     pitches: Mapping[int, int]
     voices: Sequence[int]
     keys: Mapping[str, int]
     metres: Mapping[str, int]
-    lengths: Mapping[str, NDArray[np.float64]]
+    lengths: Mapping[str, NDArray[Any]]
     unit: str = "quarter notes"
 
 
@@ -65,10 +66,8 @@ def draw_overview(overview: Overview, path: Path | str) -> None:
         FileError: The suffix is another, or the file can't be written.
     """
     with picture(Path(path), 10, 8.6) as figure:
-        figure.suptitle(
-            overview.title, x=0.012, ha="left", fontsize=12, fontweight="bold", parse_math=False
-        )
-        caption = "\n".join(textwrap.wrap(overview.caption, 130))
+        figure.suptitle(overview.title, x=0.012, ha="left", fontsize=12, fontweight="bold", parse_math=False)
+        caption = "\n".join(line for part in overview.caption for line in textwrap.wrap(part, 150))
         figure.supxlabel(caption, x=0.012, ha="left", fontsize=9, parse_math=False)
         places = figure.add_gridspec(3, 6, height_ratios=(1.15, 1, 1))
         draw_panels([figure.add_subplot(places[0, :])], [overview.roll])
@@ -79,8 +78,8 @@ def draw_overview(overview: Overview, path: Path | str) -> None:
         _draw_lengths(figure.add_subplot(places[2, 4:]), overview.lengths, overview.unit)
 
 
-def most_common(counts: Mapping[str, int], most: int = 8) -> list[tuple[str, int]]:
-    """Return what is counted most, and the sum of all others in a last row if there are more than ``most``."""
+def most_common(counts: Mapping[str, int], most: int = MOST_BARS) -> list[tuple[str, int]]:
+    """Return what is counted most; where that is more than ``most`` rows, the last one sums all others."""
     rows = sorted(counts.items(), key=lambda row: -row[1])
     if len(rows) <= most:
         return rows
@@ -114,7 +113,7 @@ def bar_lines(
 
 
 def pitch_lines(pitches: Mapping[int, int], width: int = 80) -> list[str]:
-    """Draw how much each pitch has of the largest, a character a pitch, or a few pitches where there are many.
+    """Draw how much each pitch has of the largest, a character a pitch, or a few where there are many.
 
     Args:
         pitches: Count of each MIDI pitch; there must be one.
@@ -161,25 +160,36 @@ def _draw_voices(axes: Axes, voices: Sequence[int]) -> None:
 def _draw_counts(axes: Axes, title: str, counts: Mapping[str, int]) -> None:
     rows = most_common(counts)
     largest = max(count for _, count in rows)
-    axes.barh([label for label, _ in rows], [count for _, count in rows], height=0.75, color=COLOURS[0])
+    colours = [COLOURS[0]] * len(rows)
+    if len(rows) < len(counts):
+        colours[-1] = COLOURS[-1]
+    axes.barh(range(len(rows)), [count for _, count in rows], height=0.75, color=colours)
+    axes.set_yticks(range(len(rows)), [label for label, _ in rows], parse_math=False)
     for place, (_, count) in enumerate(rows):
         axes.annotate(
             f"{count:,}", (count, place), xytext=(3, 0), textcoords="offset points", va="center_baseline"
         )
-    axes.set_ylim(max(len(rows), 4) - 0.5, -0.5)
+    axes.set_ylim(MOST_BARS - 0.5, -0.5)
     axes.set_xlim(0, 1.15 * largest)
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     draw_title(axes, title)
 
 
-def _draw_lengths(axes: Axes, lengths: Mapping[str, NDArray[np.float64]], unit: str) -> None:
+def _draw_lengths(axes: Axes, lengths: Mapping[str, NDArray[Any]], unit: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     every = np.concatenate(list(lengths.values()))
-    edges = np.histogram_bin_edges(every, min(MAX_BINS, math.isqrt(len(every)) + 4))
+    edges = np.histogram_bin_edges(every, min(MOST_BINS, math.isqrt(len(every)) + 4))
     axes.hist(
-        list(lengths.values()), bins=edges, stacked=True, color=COLOURS[: len(lengths)], label=list(lengths)
+        list(lengths.values()),
+        bins=edges.tolist(),
+        stacked=True,
+        color=COLOURS[: len(lengths)],
+        label=list(lengths),
     )
     axes.legend(frameon=False)
+    axes.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     axes.set_xlabel(unit)
     _style(axes, "lengths (pieces)")
 

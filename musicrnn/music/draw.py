@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,17 +137,20 @@ def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
             figure.savefig(file, format=suffix[1:], metadata=_METADATA[suffix])
 
 
-def draw_panels(panels: Sequence[Axes], rolls: Sequence[tuple[str, PianoRoll]]) -> None:
-    """Draw each roll, under its title, on the axes of its panel; they share the time axis, one above another."""
+def draw_panels(panels: Iterable[Axes], rolls: Sequence[tuple[str, PianoRoll]]) -> None:
+    """Draw each roll, under its title, on the axes of its panel; the panels share the time axis."""
+    *_, lowest = panels = list(panels)
     low, high = _pitch_span([roll for _, roll in rolls])
     low, high = low - 1, high + 1
     quarters = max(roll.quarters for _, roll in rolls)
     for index, (axes, (title, roll)) in enumerate(zip(panels, rolls, strict=True)):
         _draw_panel(axes, roll, low, high, quarters, COLOURS[index % 2])
         draw_title(axes, title)
-    panels[-1].set_xlim(0, quarters)
-    panels[-1].xaxis.set_major_locator(_beat_locator(quarters))
-    panels[-1].set_xlabel("quarter notes")
+    lowest.set_xlim(0, quarters)
+    lowest.xaxis.set_major_locator(_beat_locator(quarters))
+    tempos = {roll.layout.tempo for _, roll in rolls}
+    nominal = tempos.pop() if len(tempos) == 1 else None
+    lowest.set_xlabel(f"quarter notes at {nominal:g} per minute" if nominal else "quarter notes")
 
 
 def draw_title(axes: Axes, title: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 import zipfile
 
@@ -12,6 +13,8 @@ from musicrnn.music.score import Score
 
 SUFFIXES = {".abc": "abc", ".musicxml": "musicxml", ".xml": "musicxml", ".mxl": "musicxml"}
 """Names of files that hold written music, and what music21 calls their format."""
+
+_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 
 
 def read_notation(content: bytes, suffix: str, name: str) -> Score:
@@ -61,7 +64,9 @@ def _unzipped(content: bytes) -> bytes:
 
 
 def _text(content: bytes) -> str:
+    """Return the text of a file, without the line in which XML names the encoding that it no longer has."""
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except UnicodeDecodeError:
-        return content.decode("latin-1")
+        text = content.decode("latin-1")
+    return _DECLARATION.sub("", text, count=1)

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from musicrnn.music.score import Score, Track
 
 
-def select_parts(score: Score, tracks: Sequence[str] = (), programs: Collection[int] = ()) -> Score:
+def select_parts(
+    score: Score, tracks: Sequence[str] = (), programs: Collection[int] = (), only: int | None = None
+) -> Score:
     """Return the score with some of its tracks only.
 
     Args:
@@ -21,11 +23,15 @@ def select_parts(score: Score, tracks: Sequence[str] = (), programs: Collection[
         tracks: Numbers of tracks with notes, counted from 1 as ``musicrnn show`` counts them, or patterns
             of names (``*`` and ``?``, any case); none means all.
         programs: General MIDI programs, 0-127; none means all.
+        only: Number of the only track that may stay, or None.
     """
+    if not tracks and not programs and only is None:
+        return score
     taken = [
         track
         for number, track in enumerate(score.tracks, 1)
-        if (not tracks or any(_names(wanted, number, track) for wanted in tracks))
+        if only in (None, number)
+        and (not tracks or any(_names(wanted, number, track) for wanted in tracks))
         and (not programs or track.program in programs)
     ]
     return replace(score, tracks=tuple(taken))

@@ -166,7 +166,7 @@ class RollCounts:
         if len(cells):
             strikes = roll.onsets[frame, pitch] == 1 if self.layout.has_onsets else begins
             (first,) = np.nonzero(strikes)
-            self._add_notes(pitch[first], np.diff(first, append=len(cells)))
+            self._add_notes(pitch[first], np.diff(np.append(first, len(cells))))
 
     def histograms(self) -> dict[str, dict[str, int]]:
         """Return how many frames each MIDI pitch, each pitch class and each number of pitches sounds.

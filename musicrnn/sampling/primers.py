@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from musicrnn.errors import MidiError, about
-from musicrnn.music import Layout, PianoRoll, Score, read_midi, to_pianoroll
+from musicrnn.music import Layout, PianoRoll, Score, rasterize, read_midi
 
 
 def read_primer(source: Path | bytes, layout: Layout, name: str) -> tuple[PianoRoll, Score]:
@@ -26,7 +26,7 @@ def read_primer(source: Path | bytes, layout: Layout, name: str) -> tuple[PianoR
     """
     score = read_midi(source, name)
     with about(name):
-        roll = to_pianoroll(score, layout.resolution, (layout.low, layout.high), layout.channels)
+        roll = rasterize(score, layout)
     if not roll.sounding.any():
         raise MidiError(f"{name}: expected notes in {layout.low}:{layout.high}, found none", "no-notes")
     return roll, score

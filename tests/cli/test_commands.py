@@ -8,7 +8,6 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 from typer.testing import Result
@@ -139,23 +138,6 @@ def test_many_samples_are_numbered_and_reproducible_one_by_one(invoke: Invoke, t
     assert (
         Path("alone.mid").read_bytes() == Path("x/out-3.mid").read_bytes() != Path("x/out-1.mid").read_bytes()
     )
-
-
-def test_show_describes_and_draws_everything(
-    invoke: Invoke, midi_folder: Path, corpus: Corpus, trained: Path
-) -> None:
-    piece = midi_folder / "piece-00.mid"
-    midi = json.loads(ran(invoke("show", piece, "--json")))
-    assert (midi["kind"], midi["tempo"], midi["metre"], midi["polyphony"]) == ("midi", 90, [3, 4], 2)
-    described = json.loads(ran(invoke("show", corpus.directory, "--json")))
-    assert (described["pieces"], described["frames"]) == (12, corpus.frames)
-    model = json.loads(ran(invoke("show", trained, "--json")))
-    assert (model["hidden"], model["epochs"], model["corpus"]) == (8, 3, corpus.name)
-    assert "C4" in ran(invoke("show", piece)) and "polyphony" in ran(invoke("show", piece, corpus.directory))
-    assert ran(invoke("show", piece, corpus.directory, "-o", "rolls.png")) == "rolls.png\n"
-    assert Path("rolls.png").read_bytes().startswith(b"\x89PNG")
-    ran(invoke("show", trained, "-o", "curves.svg"))
-    assert ElementTree.parse("curves.svg").getroot().tag.endswith("svg")
 
 
 def test_render_makes_audio_of_the_right_length(invoke: Invoke, midi_folder: Path) -> None:

@@ -20,16 +20,6 @@ from musicrnn.errors import CorpusError
 PROTOCOLS = range(6)
 
 
-class Call:
-    """Pickles as the call of a function."""
-
-    def __init__(self, function: Any, *arguments: Any) -> None:
-        self.reduced = function, arguments
-
-    def __reduce__(self) -> Any:
-        return self.reduced
-
-
 def objects(*items: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
     array = np.empty(len(items), object)
     for index, item in enumerate(items):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from musicrnn.errors import RollError
 from musicrnn.music import pianoroll
 from musicrnn.music.midi import midi_bytes, read_midi, write_midi
-from musicrnn.music.pianoroll import Layout, PianoRoll, quantized, to_pianoroll, to_score
+from musicrnn.music.pianoroll import Layout, PianoRoll, quantized, rasterize, to_pianoroll, to_score
 from musicrnn.music.score import NOTE, Score, Tempo, Track
 
 PIANO = Layout(resolution=4, low=60, high=62)
@@ -30,7 +31,8 @@ def rolls(draw: st.DrawFn, channels: st.SearchStrategy[str]) -> PianoRoll:
 def again(roll: PianoRoll, score: Score) -> PianoRoll:
     """The roll of a score on the grid of another roll."""
     layout = roll.layout
-    return to_pianoroll(score, layout.resolution, (layout.low, layout.high), layout.channels)
+    pitches = layout.low, layout.high
+    return to_pianoroll(score, layout.resolution, pitches, layout.channels, layout.frame_seconds)
 
 
 def score_of(*notes: tuple[int, int, int], **facts: object) -> Score:
@@ -253,3 +255,182 @@ def test_rolls_follow_each_other_only_in_one_layout():
     assert joined.frames.tolist() == [*one.frames.tolist(), *other.frames.tolist()]
     with pytest.raises(RollError, match="expected a roll of the layout"):
         one.followed_by(PianoRoll(np.ones((1, 176), np.uint8), Layout()))
+
+
+@st.composite
+def scores(draw: st.DrawFn) -> Score:
+    """A score of two tracks whose notes crowd on few pitches and ticks, with changes of tempo."""
+    per_quarter = draw(st.sampled_from([1, 7, 12, 96]))
+    tick = st.integers(0, 5 * per_quarter)
+    tracks = []
+    for _ in range(2):
+        notes = draw(st.lists(st.tuples(tick, tick, st.integers(59, 63)), max_size=6))
+        rows = [(min(note[:2]), max(note[:2]), note[2], 80) for note in notes]
+        tracks.append(Track(np.array(rows, NOTE)))
+    changes = draw(st.lists(st.tuples(tick, st.sampled_from([30, 97.5, 120, 250])), max_size=3))
+    tempos = tuple(Tempo(*change) for change in sorted(changes, key=lambda change: change[0]))
+    return Score(per_quarter, tuple(tracks), tempos, end=draw(tick) + per_quarter)
+
+
+def moments(score: Score, layout: Layout) -> list[Fraction]:
+    """The time of every tick, in frames."""
+    if layout.frame_seconds is None:
+        return [Fraction(tick * layout.resolution, score.ticks_per_quarter) for tick in range(score.end + 1)]
+    times, tempo = [Fraction(0)], Fraction(120)
+    for tick in range(score.end):
+        tempo = ([tempo] + [Fraction(change.quarters) for change in score.tempos if change.tick == tick])[-1]
+        step = 60 / tempo / score.ticks_per_quarter / Fraction(str(layout.frame_seconds))
+        times.append(times[-1] + step)
+    return times
+
+
+def plainly_drawn(score: Score, layout: Layout, quantize: str) -> PianoRoll | None:
+    """The roll that the rules ask for, cell by cell, or None if it has no frame."""
+    time, half, cells = moments(score, layout), Fraction(1, 2), []
+    for start, end, pitch, _ in score.pitched().tolist():
+        if quantize == "nearest":
+            first, after = (int(time[tick] + half) for tick in (start, end))
+            frames = range(first, max(after, first + 1))
+        else:
+            frames = [frame for frame in range(int(time[-1]) + 1) if time[start] <= frame + half < time[end]]
+        cells += [(frame, pitch, frame == frames[0]) for frame in frames]
+    if quantize == "nearest":
+        length = int(time[-1] + half)
+    else:
+        length = sum(frame + half < time[-1] for frame in range(int(time[-1]) + 1))
+    roll = np.zeros((max([length, *[frame + 1 for frame, _, _ in cells]]), layout.width), np.uint8)
+    for frame, pitch, begins in cells:
+        if layout.low <= pitch <= layout.high:
+            roll[frame, pitch - layout.low] = 1
+            if begins and layout.has_onsets:
+                roll[frame, layout.pitches + pitch - layout.low] = 1
+    return PianoRoll.trusted(roll, layout) if len(roll) else None
+
+
+GRIDS = st.builds(
+    Layout,
+    st.integers(1, 24),
+    st.just(60),
+    st.just(62),
+    st.sampled_from(pianoroll.CHANNELS),
+    st.sampled_from([None, None, 0.02, 0.05, 0.125, 0.3, 1.7]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(scores(), GRIDS, st.sampled_from(pianoroll.QUANTIZATIONS))
+def test_rolls_are_those_that_the_rules_ask_for_cell_by_cell(
+    score: Score, layout: Layout, quantize: str
+) -> None:
+    expected = plainly_drawn(score, layout, quantize)
+    if expected is None:
+        with pytest.raises(RollError, match="found an empty score"):
+            rasterize(score, layout, quantize)
+    else:
+        assert rasterize(score, layout, quantize) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(scores(), st.integers(1, 24))
+def test_no_note_is_lost_at_the_nearest_frame(score: Score, resolution: int) -> None:
+    roll = to_pianoroll(score, resolution)
+    for start, _, pitch, _ in score.pitched().tolist():
+        nearest = int(Fraction(start * resolution, score.ticks_per_quarter) + Fraction(1, 2))
+        assert roll.onsets[nearest, pitch - 21] == roll.sounding[nearest, pitch - 21] == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "heard"),
+    [
+        (0, 120, [(0, 1, 60)]),
+        (59, 179, [(0, 1, 60)]),
+        (60, 180, [(0, 1, 60)]),  # begins with the middle of frame 0, ends before that of frame 1
+        (61, 180, []),
+        (61, 181, [(1, 2, 60)]),
+        (0, 60, []),
+        (0, 61, [(0, 1, 60)]),
+    ],
+)
+def test_a_note_sounds_in_the_frames_whose_middle_it_covers(start: int, end: int, heard: list) -> None:
+    assert spans(to_pianoroll(score_of((start, end, 60), end=480), 4, quantize="midpoint")) == heard
+
+
+def test_refuses_a_quantization_it_does_not_know() -> None:
+    with pytest.raises(RollError, match="one of nearest, midpoint, got 'floor'"):
+        to_pianoroll(score_of((0, 120, 60)), quantize="floor")
+
+
+@pytest.mark.parametrize(
+    ("frame_seconds", "resolution", "tempo"),
+    [(0.02, 25, 120), (0.05, 10, 120), (0.3, 2, 100), (10, 1, 6), (0.001, 96, 625)],
+)
+def test_frames_in_seconds_are_played_at_about_120(
+    frame_seconds: float, resolution: int, tempo: float
+) -> None:
+    layout = Layout.in_seconds(frame_seconds)
+    assert (layout.resolution, layout.tempo) == (resolution, pytest.approx(tempo))
+    assert to_score(PianoRoll(np.ones((1, 176), np.uint8), layout)).main_tempo() == pytest.approx(tempo)
+
+
+def test_frames_that_follow_the_beat_are_played_at_any_tempo() -> None:
+    assert Layout(4).tempo is None
+
+
+@pytest.mark.parametrize("frame_seconds", [0, -1, 0.0009, 10.1, float("nan"), float("inf")])
+def test_refuses_senseless_lengths_of_frames(frame_seconds: float) -> None:
+    with pytest.raises(RollError, match=r"frames must last 0\.001 to 10 seconds, got"):
+        Layout.in_seconds(frame_seconds)
+
+
+def test_the_length_of_frames_goes_through_json_values_and_words() -> None:
+    layout = Layout.in_seconds(0.05)
+    assert layout.to_dict()["frame_seconds"] == 0.05
+    assert Layout.from_dict(layout.to_dict()) == layout
+    assert (Layout(4).grid, layout.grid) == ("4 per quarter", "0.05 s each")
+
+
+def test_frames_in_seconds_follow_the_tempo() -> None:
+    tempos = (Tempo(0, 60.0), Tempo(480, 120.0))
+    roll = to_pianoroll(score_of((0, 480, 60), (480, 960, 62), tempos=tempos), frame_seconds=0.25)
+    assert spans(roll) == [(0, 4, 60), (4, 6, 62)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rolls(st.sampled_from(pianoroll.CHANNELS)),
+    st.sampled_from([0.001, 0.011, 0.02, 0.0333, 0.1, 0.7, 1.234567, 10]),
+)
+def test_roll_in_seconds_to_midi_bytes_to_roll_is_exact(roll: PianoRoll, frame_seconds: float) -> None:
+    layout = roll.layout
+    roll = PianoRoll(roll.frames, Layout.in_seconds(frame_seconds, layout.low, layout.high, layout.channels))
+    assert again(roll, read_midi(midi_bytes(to_score(roll)))) == roll
+
+
+def test_a_score_too_long_in_seconds_is_refused() -> None:
+    with pytest.raises(RollError, match="found a score of 500000") as caught:
+        to_pianoroll(score_of((0, 480_000, 60)), frame_seconds=0.001)
+    assert caught.value.reason == "too-long"
+
+
+@settings(max_examples=80, deadline=None)
+@given(rolls(st.sampled_from(pianoroll.CHANNELS)))
+def test_from_notes_is_the_inverse_of_notes(roll: PianoRoll) -> None:
+    notes = roll.notes()
+    assert PianoRoll.from_notes(notes, len(roll), roll.layout) == roll
+    assert PianoRoll.from_notes(notes[::-1], len(roll), roll.layout) == roll
+
+
+def test_from_notes_leaves_out_what_is_out_of_range_and_joins_what_overlaps() -> None:
+    rows = [(2, 4, 62), (0, 5, 59), (0, 2, 60), (0, 5, 60), (2, 3, 60), (1, 6, 63), (5, 6, 61)]
+    notes = np.array([(*row, 80) for row in rows], NOTE)
+    roll = PianoRoll.from_notes(notes, 7, PIANO)
+    assert spans(roll) == [(0, 2, 60), (2, 5, 60), (2, 4, 62), (5, 6, 61)]
+    assert len(roll) == 7
+    assert notes["pitch"].tolist() == [row[2] for row in rows]
+
+
+def test_from_notes_takes_no_notes_at_all() -> None:
+    assert PianoRoll.from_notes(np.zeros(0, NOTE), 3, PIANO) == PianoRoll(np.zeros((3, 6), np.uint8), PIANO)
+    with pytest.raises(RollError, match="found an empty score") as caught:
+        PianoRoll.from_notes(np.zeros(0, NOTE), 0, PIANO)
+    assert caught.value.reason == "no-notes"

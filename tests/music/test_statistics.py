@@ -17,11 +17,13 @@ from musicrnn.errors import RollError
 from musicrnn.music.pianoroll import Layout, PianoRoll
 from musicrnn.music.statistics import (
     SCALES,
+    RollCounts,
     pitch_class_entropy,
     pooled_statistics,
     roll_statistics,
     scale_consistency,
 )
+from musicrnn.music.tonality import find_key
 
 OCTAVE = Layout(resolution=2, low=60, high=72)
 
@@ -157,6 +159,82 @@ def test_pooled_note_lengths_are_those_of_all_notes(pieces: list[list[int]]) -> 
         assert found.longest_note == max(every) / 2
     else:
         assert found.mean_note_length is None
+
+
+def longest(values: list[bool]) -> int:
+    """The length of the longest stretch of True."""
+    return max((len(list(group)) for value, group in itertools.groupby(values) if value), default=0)
+
+
+@st.composite
+def rolls(draw: st.DrawFn) -> PianoRoll:
+    """Rolls of up to four pitches in any layout; few pitches make silence, drones and repeats likely."""
+    channels = draw(st.sampled_from(["frame", "frame+onset"]))
+    layout = Layout(draw(st.integers(1, 4)), low := draw(st.integers(0, 120)), low + 3, channels)
+    frames = st.lists(st.integers(0, 1), min_size=layout.width, max_size=layout.width)
+    return PianoRoll(np.array(draw(st.lists(frames, min_size=1, max_size=12)), np.uint8), layout)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rolls())
+def test_what_is_counted_is_what_a_walk_through_the_frames_finds(roll: PianoRoll) -> None:
+    frames = [tuple(np.flatnonzero(frame) + roll.layout.low) for frame in roll.sounding]
+    same = [before == after for before, after in itertools.pairwise(frames)]
+    sounds_on = [before == after != () for before, after in itertools.pairwise(frames)]
+    notes, per_quarter = roll.notes(), roll.layout.resolution
+    lengths = notes["end"] - notes["start"]
+    found = roll_statistics(roll)
+    assert found.notes == len(notes)
+    assert found.density == pytest.approx(roll.frames.mean())
+    assert found.empty_frame_rate == pytest.approx(frames.count(()) / len(frames))
+    assert found.longest_silence == longest([frame == () for frame in frames]) / per_quarter
+    assert found.repeated_frame_rate == pytest.approx(sum(same) / max(1, len(same)))
+    assert found.longest_unchanged == (longest(sounds_on) + any(frames)) / per_quarter
+    if len(notes):
+        assert found.polyphony == pytest.approx(sum(map(len, frames)) / sum(map(bool, frames)))
+        assert found.mean_note_length == pytest.approx(lengths.mean() / per_quarter)
+        assert found.median_note_length == np.median(lengths) / per_quarter
+        assert found.longest_note == lengths.max() / per_quarter
+        assert (found.lowest_pitch, found.highest_pitch) == (notes["pitch"].min(), notes["pitch"].max())
+        assert found.unique_pitches == len(set(itertools.chain(*frames)))
+
+
+def test_histograms_count_frames() -> None:
+    counts = RollCounts(OCTAVE)
+    counts.add(PIECE)
+    counts.add(roll_of(3, (0, 1, 60)))
+    assert counts.histograms() == {
+        "pitch_histogram": {"60": 7, "64": 3, "66": 1, "72": 1},
+        "pitch_class_histogram": {
+            **dict.fromkeys(["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"], 0),
+            "C": 8,
+            "E": 3,
+            "F#": 1,
+        },
+        "polyphony_histogram": {"0": 5, "1": 4, "2": 4},
+    }
+
+
+def test_without_a_note_there_is_nothing_in_the_histogram_of_pitches() -> None:
+    counts = RollCounts(OCTAVE)
+    counts.add(roll_of(3))
+    assert counts.histograms()["pitch_histogram"] == {}
+    assert counts.histograms()["polyphony_histogram"] == {"0": 3}
+
+
+def test_keys_are_those_found_roll_by_roll() -> None:
+    def scale(tonic: int) -> PianoRoll:
+        steps = (0, 4, 7, 0, 2, 4, 5, 7, 9, 11)
+        notes = [(i, i + 1, 60 + (tonic + step) % 12) for i, step in enumerate(steps)]
+        return roll_of(len(steps), *notes)
+
+    pieces = [scale(0), scale(7), scale(7), PIECE]
+    counts = RollCounts(OCTAVE)
+    for roll in [*pieces, roll_of(4)]:
+        counts.add(roll)
+    names = [find_key(roll).name for roll in pieces]
+    assert names[:3] == ["C major", "G major", "G major"]
+    assert counts.keys == {**{name: names.count(name) for name in names}, "none": 1}
 
 
 def test_many_rolls_are_read_once_and_none_is_kept() -> None:

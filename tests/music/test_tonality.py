@@ -15,6 +15,7 @@ from musicrnn.music.tonality import (
     MINOR_PROFILE,
     TonalKey,
     find_key,
+    key_of_signature,
     pitch_class_histogram,
     pitch_name,
     semitones_to_c,
@@ -187,3 +188,20 @@ def test_moved_signatures_name_the_moved_tonic(sharps: int, semitones: int) -> N
     (moved,) = transpose(tune([(60, 1)], keys=(Key(0, sharps, False),)), semitones).keys
     assert (7 * moved.sharps) % 12 == (7 * sharps + semitones) % 12
     assert abs(moved.sharps) <= 7
+
+
+@pytest.mark.parametrize("minor", [False, True])
+@pytest.mark.parametrize("sharps", range(-7, 8))
+def test_a_signature_names_the_key_that_has_it(sharps: int, minor: bool) -> None:
+    key = key_of_signature(Key(0, sharps, minor))
+    assert (key.minor, (7 * (key.tonic + 3 * minor) - sharps) % 12) == (minor, 0)
+    assert key.sharps in (sharps, sharps - 12, sharps + 12)
+
+
+@pytest.mark.parametrize(
+    ("sharps", "minor", "name", "semitones"),
+    [(0, False, "C major", 0), (0, True, "A minor", 3), (-3, True, "C minor", 0), (1, False, "G major", 5)],
+)
+def test_signatures_that_everyone_knows(sharps: int, minor: bool, name: str, semitones: int) -> None:
+    key = key_of_signature(Key(0, sharps, minor))
+    assert (key.name, semitones_to_c(key)) == (name, semitones)
