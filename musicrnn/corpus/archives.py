@@ -18,6 +18,16 @@ MAX_EXPANSION = 200
 FREE_EXPANSION = 2**28
 """Bytes that any archive may expand to, however small it is."""
 
+MAX_HEADER_BYTES = 2**20
+"""Longest list of facts before a member of a .tar, names included."""
+
+_LONG_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 _DAMAGE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, tarfile.TarError, RuntimeError)
 """What zipfile and tarfile raise at damage; RuntimeError asks for a password."""
 
@@ -41,6 +51,22 @@ class _Exhausted(Exception):  # noqa: N818 (it ends the reading of an archive, a
     """The archive expands to more than it may."""
 
 
+class _Header(tarfile.TarInfo):
+    """What stands before a member of a .tar; unlike tarfile's own it is bounded, and damage is no end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+                raise  # the end
+            raise tarfile.ReadError(f"{error} instead of a member or the end") from error
+        if header.type in _LONG_HEADERS and header.size > MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {header.size} bytes")
+        return header
+
+
 def is_archive(path: Path) -> bool:
     """Whether a file is an archive by its name."""
     return path.name.lower().endswith(SUFFIXES) and not path.is_dir()
@@ -60,7 +86,7 @@ def read_members(path: Path, takes: Callable[[str], bool], pattern: str | None =
     """
 
     def wanted(name: str) -> bool:
-        return name.lower().endswith(".csv") or (takes(name) and (pattern is None or _matches(name, pattern)))
+        return _is_table(name) or (takes(name) and (pattern is None or _matches(name, pattern)))
 
     budget = max(FREE_EXPANSION, MAX_EXPANSION * path.stat().st_size)
     reading = _zip_members if path.name.lower().endswith(".zip") else _tar_members
@@ -74,6 +100,10 @@ def read_members(path: Path, takes: Callable[[str], bool], pattern: str | None =
         yield Member(path.name, refusal=(detail, "damaged-archive"))
 
 
+def _is_table(name: str) -> bool:
+    return name.lower().endswith(".csv")
+
+
 def _matches(name: str, pattern: str) -> bool:
     parts, patterns = name.split("/"), pattern.split("/")
     return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
@@ -81,8 +111,8 @@ def _matches(name: str, pattern: str) -> bool:
 
 def _zip_members(path: Path, wanted: Callable[[str], bool], budget: int) -> Iterator[Member]:
     with zipfile.ZipFile(path) as archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir() and wanted(entry.filename)]
-        entries.sort(key=lambda entry: (not entry.filename.endswith(".csv"), entry.filename.split("/")))
+        entries = [entry for entry in archive.infolist() if wanted(entry.filename) and not entry.is_dir()]
+        entries.sort(key=lambda entry: (not _is_table(entry.filename), entry.filename.split("/")))
         for entry in entries:
             where = f"{path}:{entry.filename}"
             if entry.file_size > MAX_FILE_BYTES:
@@ -94,7 +124,7 @@ def _zip_members(path: Path, wanted: Callable[[str], bool], budget: int) -> Iter
             try:
                 with archive.open(entry) as file:
                     content = file.read(MAX_FILE_BYTES + 1)
-            except (*_DAMAGE, NotImplementedError) as error:
+            except Exception as error:  # every way of compression has errors of its own
                 reason = "encrypted" if entry.flag_bits & 1 else "damaged-archive"
                 detail = f"{where}: expected a readable member, found: {error}"
                 yield Member(entry.filename, refusal=(detail, reason))
@@ -103,7 +133,7 @@ def _zip_members(path: Path, wanted: Callable[[str], bool], budget: int) -> Iter
 
 
 def _tar_members(path: Path, wanted: Callable[[str], bool], budget: int) -> Iterator[Member]:
-    with tarfile.open(path, "r|*") as archive:
+    with tarfile.open(path, "r|*", tarinfo=_Header) as archive:
         for entry in archive:
             if entry.offset_data + entry.size > budget:
                 raise _Exhausted

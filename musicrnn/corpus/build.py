@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -81,6 +82,7 @@ def build_corpus(
         MusicRNNError: There is no such scheduler.
     """
     started = time.monotonic()
+    importlib.import_module("symusic")  # once here, rather than in every worker
     if directory.exists() and not (directory / "corpus.json").exists() and any(_entries(directory)):
         raise CorpusError(f"{directory}: expected a corpus or an empty folder to write to, found other files")
     request = {

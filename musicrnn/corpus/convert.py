@@ -202,15 +202,15 @@ def fingerprint(roll: PianoRoll) -> tuple[bytes, int]:
 
     The hash counts pitches from the lowest that sounds, so a transposed copy has the same.
     """
-    columns, rows = np.flatnonzero(roll.sounding.any(axis=0)), np.flatnonzero(roll.sounding.any(axis=1))
-    first, last = (int(columns[0]), int(columns[-1]) + 1) if len(columns) else (0, 0)
-    heard = roll.frames[rows[0] : rows[-1] + 1] if len(columns) else roll.frames
-    blocks = [heard[:, first:last]]
-    if roll.layout.has_onsets:
-        blocks.append(heard[:, roll.layout.pitches + first : roll.layout.pitches + last])
+    used = np.flatnonzero(np.bitwise_or.reduce(roll.frames, axis=0)[: roll.layout.pitches])
+    first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
+    heard = roll.frames
+    if len(used) and not (heard[0].any() and heard[-1].any()):
+        rows = np.flatnonzero(heard.any(axis=1))
+        heard = heard[rows[0] : rows[-1] + 1]
     digest = hashlib.blake2b(b"%d %d " % (len(heard), last - first), digest_size=16)
-    for block in blocks:
-        digest.update(np.packbits(block).data)
+    for channel in range(0, roll.layout.width, roll.layout.pitches):
+        digest.update(np.packbits(heard[:, channel + first : channel + last]).data)
     return digest.digest(), first
 
 

@@ -11,7 +11,8 @@ from musicrnn.errors import FileError, MidiError
 from musicrnn.music import PianoRoll
 from musicrnn.music.midi import read_file
 
-_TUNE = re.compile(rb"^X:[^\n]*$", re.MULTILINE)
+_TUNE = re.compile(rb"^X:", re.MULTILINE)
+_FIELD = re.compile(rb"^[A-Z]:[^\n]*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,10 @@ class Source:
         return read_file(Path(self.path)) if self.content is None else self.content
 
     def tunes(self) -> Iterator[Source]:
-        """Yield itself, or the tunes of a book of tunes in ABC, each as a source of its own."""
+        """Yield itself, or the tunes of a book of tunes in ABC, each as a source of its own.
+
+        What the book says before its first tune goes for every tune that doesn't say otherwise.
+        """
         if self.suffix != ".abc" or self.refusal:
             yield self
             return
@@ -59,9 +63,13 @@ class Source:
             yield replace(self, refusal=(str(error), error.reason))
             return
         starts = [match.start() for match in _TUNE.finditer(content)]
-        if len(starts) < 2:
+        if not starts:
             yield replace(self, content=content)
             return
+        common = _FIELD.findall(content[: starts[0]])
         for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(content)], strict=True), 1):
-            name = f"{self.name}#{number}"
-            yield replace(self, name=name, path=f"{self.path}#{number}", content=content[start:end])
+            first, _, rest = content[start:end].partition(b"\n")
+            fields = [field for field in common if b"\n" + field[:2] not in b"\n" + rest]
+            tune = b"".join([first, b"\n", *fields, rest])
+            place = f"#{number}" if len(starts) > 1 else ""
+            yield replace(self, name=self.name + place, path=self.path + place, content=tune)

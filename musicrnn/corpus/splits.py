@@ -44,9 +44,10 @@ def assign_splits(
     for split, share in ((valid, shares[0]), (test, shares[1])):
         if split in named or share == 0 or (split == test and named):
             continue
-        for group in _draw(order, sizes, max(1, round(share * len(free)))):
-            order.remove(group)
-            splits[free[member == group]] = split
+        drawn = np.zeros(len(sizes), bool)
+        drawn[_draw(order, sizes, max(1, round(share * len(free))))] = True
+        order = [group for group in order if not drawn[group]]
+        splits[free[drawn[member]]] = split
     return splits
 
 

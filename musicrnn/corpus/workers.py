@@ -154,12 +154,12 @@ class _Worker(Generic[Item, Result]):
         """Make sure that the process is gone, and return how it went."""
         self.process.join(TICK)
         self.process.kill()
-        self.process.join()
+        self.process.join(10 * TICK)  # a dead network disk can hold a process for longer
         self.connection.close()
         code = self.process.exitcode or 0
         if code == errno.ENOMEM:
-            return "out of memory"
-        return f"signal {-code}" if code < 0 else f"exit status {code}"
+            return "ran out of memory"
+        return f"died of signal {-code}" if code < 0 else f"exited with status {code}"
 
 
 class _Pool(Generic[Item, Result]):
@@ -191,13 +191,13 @@ class _Pool(Generic[Item, Result]):
         worker.chunk = chunk
         worker.due = len(items)
         worker.deadline = self.now + self.time_limit + worker.grace
-        with suppress(BrokenPipeError):  # it died; its end of the pipe tells so soon enough
+        with suppress(ConnectionError):  # it died; its end of the pipe tells so soon enough
             worker.connection.send(items)
 
     def look(self, seconds: float) -> None:
         """Take in the results that are there, waiting for one, and see to workers that died or hang."""
         deadlines = [worker.deadline - self.now for worker in self.workers if worker.chunk]
-        ready = self.selector.select(max(0.0, min(seconds, *deadlines, TICK)))
+        ready = self.selector.select(max(0.0, min([seconds, *deadlines])))
         looked = time.monotonic()
         self.now += min(looked - self.looked, TICK)
         self.looked = looked
@@ -345,13 +345,13 @@ def _run_on_cluster(
             batch, future = sent.popleft()
             try:
                 results = wait_for(future)
-            except KilledWorker:  # dask's own, which no item's process can take along unless it means to
+            except KilledWorker:  # dask's own process, several times
                 results = []
                 for item in batch:
                     try:
                         results += wait_for(submit([item]))
                     except KilledWorker:
-                        results.append(Lost("crashed", "the cluster's worker died"))
+                        results.append(Lost("crashed", "the worker of the cluster died"))
             yield from zip(batch, results, strict=True)
     except CancelledError:
         raise MusicRNNError(f"--scheduler {address}: expected answers, found the connection lost") from None
@@ -360,7 +360,7 @@ def _run_on_cluster(
 
 
 async def _greet(address: str) -> None:
-    """Connect and part; dask's client waits forever for a server that is silent, and is slow to give up others."""
+    """Connect and part; dask's own client waits forever where another kind of server is silent."""
     from distributed import Security
     from distributed.comm import connect
 

@@ -171,23 +171,20 @@ class PianoRoll:
             raise RollError("expected at least one note or a length, found an empty score", "no-notes")
         if length > MAX_FRAMES:
             raise RollError(f"expected at most {MAX_FRAMES} frames, found a score of {length}", "too-long")
-        pitch = notes["pitch"].astype(np.int64)
-        inside = (pitch >= layout.low) & (pitch <= layout.high)
-        column = pitch[inside] - layout.low
-        # On one axis, pitch after pitch: a note begins where those before it on the axis have ended.
-        start, axis = notes["start"][inside], column * length
-        begin, end = axis + start, axis + notes["end"][inside]
-        order = np.argsort(begin)
-        begin, reached = begin[order], np.maximum.accumulate(end[order])
-        begin[1:] = np.maximum(begin[1:], reached[:-1])
-        spans = np.maximum(reached - begin, 0)
-        row = begin - axis[order] + spans - np.cumsum(spans)
-        cells = np.repeat(row * layout.width + column[order], spans)
+        column = notes["pitch"].astype(np.int64) - layout.low
+        outside = (column < 0) | (column >= layout.pitches)
+        if outside.any():
+            notes, column = notes[~outside], column[~outside]
+        start, spans = notes["start"], notes["end"] - notes["start"]
+        row, cell = start, start * layout.width + column
+        if spans.sum() > length * layout.pitches:
+            row, column, spans = _disjoint(start, column, spans, length)
+        cells = np.repeat((row - np.cumsum(spans) + spans) * layout.width + column, spans)
         cells += np.arange(0, len(cells) * layout.width, layout.width)
         frames = np.zeros(length * layout.width, np.uint8)
         frames[cells] = 1
         if layout.has_onsets:
-            frames[start * layout.width + layout.pitches + column] = 1
+            frames[cell + layout.pitches] = 1
         return cls.trusted(frames.reshape(length, layout.width), layout)
 
     def __len__(self) -> int:
@@ -356,6 +353,20 @@ def quantized(ticks: Any, ticks_per_quarter: int, resolution: int, half_up: bool
     """
     doubled, whole = 2 * ticks * resolution, 2 * ticks_per_quarter
     return (doubled + ticks_per_quarter) // whole if half_up else -((ticks_per_quarter - doubled) // whole)
+
+
+def _disjoint(
+    start: NDArray[Any], column: NDArray[Any], spans: NDArray[Any], length: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return starts, columns and spans that sound in the same cells, each cell once.
+
+    On one axis, pitch after pitch, a note begins where those before it on the axis have ended.
+    """
+    order = np.argsort(column * length + start)
+    begin, axis = (column * length + start)[order], (column * length)[order]
+    reached = np.maximum.accumulate(begin + spans[order])
+    begin[1:] = np.maximum(begin[1:], reached[:-1])
+    return begin - axis, column[order], np.maximum(reached - begin, 0)
 
 
 def _runs(sounding: NDArray[np.uint8], onsets: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -118,6 +118,8 @@ class Score:
 
     def _held(self, changes: Sequence[tuple[int, _Value]]) -> dict[_Value, int]:
         """Return for how many ticks each value holds."""
+        if len(changes) == 1:
+            return {changes[0][1]: self.end}
         held: dict[_Value, int] = {}
         ticks = [tick for tick, _ in changes[1:]] + [max(self.end, changes[-1][0])] if changes else []
         for (tick, value), until in zip(changes, ticks, strict=True):
@@ -137,9 +139,11 @@ class Score:
 
     def pitched(self) -> NDArray[Any]:
         """Return the notes of all tracks but drums as one array of dtype ``NOTE``."""
+        parts = [track.notes for track in self.tracks if not track.is_drum]
+        if len(parts) < 2:
+            return parts[0].copy() if parts else np.zeros(0, NOTE)
         whole = np.dtype((np.void, NOTE.itemsize))  # numpy joins opaque items ten times faster than records
-        parts = [track.notes.view(whole) for track in self.tracks if not track.is_drum]
-        return np.concatenate(parts).view(NOTE) if parts else np.zeros(0, NOTE)
+        return np.concatenate([part.view(whole) for part in parts]).view(NOTE)
 
 
 def key_name(sharps: int, minor: bool) -> str:

@@ -15,7 +15,7 @@ from typer.testing import Result
 
 from musicrnn import open_corpus, read_midi, to_pianoroll, to_score, write_midi
 from musicrnn.corpus import Corpus
-from musicrnn.music import Key, Layout, Metre, PianoRoll, Score, Tempo, Track
+from musicrnn.music import Key, Metre, PianoRoll, Score, Tempo, Track
 from musicrnn.music.score import NOTE
 
 Invoke = Callable[..., Result]
@@ -140,8 +140,7 @@ def test_the_page_of_a_file(invoke: Invoke, band: Path) -> None:
 
 def test_a_piece_can_come_from_stdin(invoke: Invoke, band: Path) -> None:
     page = ran(invoke("show", "-", input=band.read_bytes()))
-    assert "F2 to C5" in page and "C4" in page.splitlines()[-10] + page
-    ran(invoke("show", "-", "-o", "x.png", input=band.read_bytes()))
+    assert "F2 to C5" in page and re.search("^  C4 ┤", page, re.MULTILINE)
 
 
 def test_only_drums_are_silence(invoke: Invoke, tmp_path: Path) -> None:
@@ -174,7 +173,7 @@ def test_the_page_of_a_corpus(invoke: Invoke, corpus: Corpus) -> None:
     assert "tempo         90 quarters per minute in the median piece" in lines
     assert "skipped       none" in lines
     assert any(re.fullmatch(r"keys \(pieces\) +metres \(pieces\) +voices \(frames\)", line) for line in lines)
-    assert any("3/4 ██████████████████ 12".replace("██ 12", "█ 12") in line for line in lines)
+    assert any(re.search("  3/4 █+ 12  ", line) for line in lines)
     assert corpus.pieces[0].name in lines
     assert max(map(len, lines)) <= 110 and not any(line != line.rstrip() for line in lines)
 

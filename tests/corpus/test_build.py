@@ -56,37 +56,6 @@ def test_folders_named_after_splits_are_splits(tmp_path: Path) -> None:
     assert {name: len(split) for name, split in corpus.items()} == {"train": 1, "valid": 2, "test": 3}
 
 
-def test_several_folders_keep_their_names_apart(tmp_path: Path) -> None:
-    folders = [str(make_midi(tmp_path / name, 1)) for name in ("a", "b")]
-    assert [piece.name for piece in collect(folders)] == ["a/piece-00.mid", "b/piece-00.mid"]
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        (
-            "nowhere",
-            "nowhere: expected a file, a folder, a glob, or one of chorales, jsb, .* found nothing there",
-        ),
-        ("empty", "empty: expected music .* found none"),
-    ],
-)
-def test_sources_without_music_are_refused(tmp_path: Path, name: str, message: str) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(CorpusError, match=message):
-        collect([str(tmp_path / name)])
-
-
-def test_names_come_from_stdin_and_globs(midi_folder: Path) -> None:
-    files = sorted(midi_folder.glob("*.mid"))
-    assert [
-        Path(piece.path) for piece in collect(["-"], [f"{file}\n" for file in files[:2]] + ["\n"])
-    ] == files[:2]
-    assert [Path(piece.path) for piece in collect([str(midi_folder / "*-1?.mid")])] == files[10:]
-    with pytest.raises(CorpusError, match="expected names of files on stdin, found none"):
-        collect(["-"], [])
-
-
 def test_other_files_are_never_replaced_by_a_corpus(midi_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(

@@ -25,7 +25,7 @@ LAYOUT = Layout(4, 48, 72)
 
 
 def write(folder: Path, layout: Layout = LAYOUT) -> Corpus:
-    """A corpus of five pieces: the first is cut in two, the fourth silent, the last the third a semitone up."""
+    """Five pieces: the first is cut in two, the fourth is silent, the last is the third a semitone up."""
     rng = np.random.default_rng(0)
     rolls = [
         PianoRoll((rng.random((length, layout.width)) < 0.05).astype(np.uint8), layout)

@@ -10,6 +10,7 @@ References:
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,9 +32,19 @@ _END_OF_TRACK = b"\xff\x2f\x00"
 _NOTHING = b"\xff\x7f\x00"  # a sequencer's own event, empty
 _LATER = 4 * (2**28 - 1)  # ticks between a track's end and the releases added: four of the longest deltas
 _PAUSE = b"".join([_NOTHING, *[b"\xff\xff\xff\x7f" + _NOTHING] * 4, b"\x00"])
-_PEDAL = 64
+_PEDAL_UP = [bytes([0, 0xB0 | channel, 64, 0]) for channel in range(16)]
+_EVERY_KEY = range(128)
 _STATUS_FIRST = re.compile(rb"[\x80-\xff]{0,3}[\x00-\x7f][\x80-\xff]")
 _HTML = re.compile(rb"\s*<(!doctype|html|head|\?xml|script)", re.IGNORECASE)
+
+
+def _releases(keys: Sequence[int]) -> list[bytes]:
+    """Return for every channel releases of keys and pedal, without the first delta and with one after them."""
+    events = b"\x00".join(bytes([key, 0]) for key in keys)
+    return [bytes([0x80 | channel]) + events + up + b"\x00" for channel, up in enumerate(_PEDAL_UP)]
+
+
+_RELEASES = _releases(_EVERY_KEY)
 
 
 def read_midi(source: Path | str | bytes, name: str | None = None) -> Score:
@@ -58,20 +69,17 @@ def read_midi(source: Path | str | bytes, name: str | None = None) -> Score:
     reader, parsed = "symusic", _parse(data, chunks)
     if parsed is None:
         reader, (data, chunks, parsed) = "mido", _mended(data, name)
-    tracks, hung, releases = _read_tracks(parsed, name), 0, 1
-    while (hanging := sum(int(np.count_nonzero(_hanging(track))) for track in tracks)) > hung:
+    notes, tracks = _read_tracks(parsed, name)
+    hung, releases = 0, 1
+    while (hanging := int(np.count_nonzero(notes["end"] >= _LATER))) > hung:
         hung, releases = hanging, 4 * releases  # a release ends one note, but a key may be struck often
-        keys = sorted({pitch for track in tracks for pitch in track.notes["pitch"][_hanging(track)].tolist()})
-        channels = sum(len(_channels(data[start:end])) for start, end in chunks)
-        if 3 * releases * len(keys) * channels > MAX_RELEASE_BYTES:
+        keys = np.unique(notes["pitch"][notes["end"] >= _LATER]).tolist()
+        if 3 * releases * len(keys) * len(_channels(data)) * len(chunks) > MAX_RELEASE_BYTES:
             raise MidiError(f"{name}: expected notes that end, found too many that don't", "too-many-notes")
-        tracks = _read_tracks(_parse(data, chunks, keys * releases), name)
+        notes, tracks = _read_tracks(_parse(data, chunks, keys * releases), name)
     if hung:
         tracks = [_ended(track) for track in tracks]
-    if any(
-        track.notes["start"].min() < 0 or (track.notes["end"] < track.notes["start"]).any()
-        for track in tracks
-    ):
+    if len(notes) and (notes["start"].min() < 0 or (notes["end"] < notes["start"]).any()):
         raise MidiError(f"{name}: expected at most {_LATER} ticks, found more", "too-long")
     return Score(
         ticks_per_quarter=parsed.ticks_per_quarter,
@@ -95,8 +103,10 @@ def read_file(path: Path) -> bytes:
         MidiError: It is too large.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        with Path(path).open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            # One byte more than it says, or than is allowed: a buffer of that size is asked for at once.
+            data = file.read(min(size or MAX_FILE_BYTES, MAX_FILE_BYTES) + 1)
     except OSError as error:
         raise FileError(f"{path}: can't read: {error.strerror or error}", "unreadable") from error
     if len(data) > MAX_FILE_BYTES:
@@ -104,7 +114,7 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-def _parse(data: bytes, chunks: list[tuple[int, int]], keys: Sequence[int] = range(128)) -> Any:
+def _parse(data: bytes, chunks: list[tuple[int, int]], keys: Sequence[int] = _EVERY_KEY) -> Any:
     """Return what symusic makes of a file with these releases added, or None where it refuses the file."""
     import symusic
 
@@ -194,25 +204,24 @@ def _released(data: bytes, chunks: list[tuple[int, int]], keys: Sequence[int]) -
     Pedals are released before it begins, too: symusic takes those of channels 2 to 16 to be down until then.
     """
     yield b"MThd\0\0\0\6" + data[8:10] + len(chunks).to_bytes(2, "big") + data[12:14]
-    releases = b"\x00".join(bytes([pitch, 0]) for pitch in keys)
+    releases = _RELEASES if keys is _EVERY_KEY else _releases(keys)
+    channels = _channels(data)
     for start, end in chunks:
         events = data[start:end]
-        channels = _channels(events)
-        body = [bytes([0, 0xB0 | channel, _PEDAL, 0]) for channel in channels]
-        body += [b"\x00", _NOTHING]
-        if not _STATUS_FIRST.match(events):
-            body = []
+        body = []
+        if channels and _STATUS_FIRST.match(events):
+            body = [_PEDAL_UP[channel] for channel in channels]
+            body += [b"\x00", _NOTHING]
         ended = _before_end(events)
         body += [ended, b"\x00" if ended is events else b"", _PAUSE]
-        for channel in channels:
-            body += [bytes([0x80 | channel]), releases, bytes([0, 0xB0 | channel, _PEDAL, 0, 0])]
+        body += [releases[channel] for channel in channels]
         body.append(_END_OF_TRACK)
         yield b"MTrk" + sum(map(len, body)).to_bytes(4, "big") + b"".join(body)
 
 
-def _channels(events: bytes) -> list[int]:
+def _channels(data: bytes) -> list[int]:
     """Return the channels that may have notes: a status byte may stand for something else, but not lack."""
-    return [channel for channel in range(16) if 0x90 | channel in events]
+    return [channel for channel in range(16) if 0x90 | channel in data]
 
 
 def _before_end(events: bytes) -> bytes:
@@ -255,14 +264,10 @@ def _number(events: bytes, at: int) -> tuple[int, int]:
     raise IndexError
 
 
-def _hanging(track: Track) -> NDArray[np.bool_]:
-    return np.asarray(track.notes["end"] >= _LATER)
-
-
 def _ended(track: Track) -> Track:
     """End the notes that hang where their key is struck or released next, else with the track."""
     notes = track.notes
-    hung = _hanging(track)
+    hung = notes["end"] >= _LATER
     notes["end"][hung] -= _LATER
     for pitch in np.unique(notes["pitch"][hung]):
         of_pitch = notes["pitch"] == pitch
@@ -274,23 +279,28 @@ def _ended(track: Track) -> Track:
     return track
 
 
-def _read_tracks(parsed: Any, name: str) -> list[Track]:
+def _read_tracks(parsed: Any, name: str) -> tuple[NDArray[Any], list[Track]]:
+    """Return all notes, and the tracks that have some, whose notes are slices of those."""
     if parsed.note_num() > MAX_NOTES:
         raise MidiError(f"{name}: expected at most {MAX_NOTES} notes, found more", "too-many-notes")
-    return [_read_track(track) for track in parsed.tracks if len(track.notes)]
-
-
-def _read_track(track: Any) -> Track:
-    columns = track.notes.numpy()
-    notes = np.empty(len(columns["time"]), NOTE)
-    notes["start"] = columns["time"]
-    notes["end"] = notes["start"] + columns["duration"]
-    notes["pitch"] = columns["pitch"]
-    notes["velocity"] = columns["velocity"]
+    found = [(track, columns) for track in parsed.tracks if len((columns := track.notes.numpy())["time"])]
+    if not found:
+        return np.zeros(0, NOTE), []
+    notes = np.empty(sum(len(columns["time"]) for _, columns in found), NOTE)
+    for field, source in (("start", "time"), ("end", "duration"), ("pitch",) * 2, ("velocity",) * 2):
+        notes[field] = np.concatenate([columns[source] for _, columns in found])
+    notes["end"] += notes["start"]
     order = notes["start"] * 128 + notes["pitch"]
-    if (order[1:] < order[:-1]).any():
-        notes = notes[np.argsort(order, kind="stable")]
-    return Track(notes, int(track.program), bool(track.is_drum), str(track.name), _pedals(track.pedals))
+    falls = set((np.flatnonzero(order[1:] < order[:-1]) + 1).tolist())
+    tracks, begin = [], 0
+    for track, columns in found:
+        end = begin + len(columns["time"])
+        if not falls.isdisjoint(range(begin + 1, end)):
+            notes[begin:end] = notes[begin:end][np.argsort(order[begin:end], kind="stable")]
+        facts = int(track.program), bool(track.is_drum), str(track.name), _pedals(track.pedals)
+        tracks.append(Track(notes[begin:end], *facts))
+        begin = end
+    return notes, tracks
 
 
 def _pedals(pedals: Any) -> NDArray[np.int64]:
