@@ -88,6 +88,8 @@ def exclusive(path: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
+            if not lock_path.exists():
+                raise FileError(f"{path.parent}: can't write: no file can be made there") from None
             raise FileError(f"{path}: expected to write alone, found another process at work") from None
     try:
         yield

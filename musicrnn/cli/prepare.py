@@ -142,18 +142,22 @@ def prepare(
     )
     _check_rolls(collection, preparation)
     output = output or Path("data/prepared") / collection.name
-    prepared = build_corpus(
-        collection,
-        preparation,
-        output,
-        seed=seed,
-        shares=(valid, test),
-        keep_duplicates=keep_duplicates,
-        workers=workers or os.cpu_count() or 1,
-        time_limit=time_limit,
-        scheduler=scheduler,
-        progress=console.track_pieces,
-    )
+    try:
+        prepared = build_corpus(
+            collection,
+            preparation,
+            output,
+            seed=seed,
+            shares=(valid, test),
+            keep_duplicates=keep_duplicates,
+            workers=workers or os.cpu_count() or 1,
+            time_limit=time_limit,
+            scheduler=scheduler,
+            progress=console.track_pieces,
+        )
+    except KeyboardInterrupt:
+        console.note(f"{output}: what is done is kept; the same command goes on from there")
+        raise
     if verbose:
         with (output / "report.jsonl").open(encoding="utf-8") as report:
             for line in report:

@@ -64,6 +64,8 @@ class Draft:
     def __exit__(self, *exception: object) -> None:
         self._bin.close()
         self._journal.close()
+        if not self.done:
+            self.discard()
 
     @property
     def pieces(self) -> int:

@@ -127,10 +127,11 @@ class _Group:
             else:
                 files.append(str(path))
         if files:
-            alike = len({os.path.isabs(file) for file in files}) == 1
+            alike = len({Path(file).is_absolute() for file in files}) == 1
             files = files if alike else list(map(os.path.abspath, files))
             base = os.path.commonpath([str(Path(file).parent) for file in files])
-            yield _Files(_slashed(base), [os.path.relpath(file, base or ".").replace(os.sep, "/") for file in files])
+            names = [os.path.relpath(file, base or ".").replace(os.sep, "/") for file in files]
+            yield _Files(_slashed(base), names)
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,8 @@ def _folder(path: Path, prefix: str) -> _Files:
     splits: dict[str, str] = {}
     for table in sorted(path.glob("*.csv")):
         splits |= _table(table.read_bytes(), "")
-    return _Files(_slashed(str(path)), names, prefix, {prefix + name: split for name, split in splits.items()})
+    splits = {prefix + name: split for name, split in splits.items()}
+    return _Files(_slashed(str(path)), names, prefix, splits)
 
 
 def _table(content: bytes, folder: str) -> dict[str, str]:

@@ -273,7 +273,8 @@ with distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_addre
     there = partial(run, workers=1, time_limit=1, scheduler=cluster.scheduler_address)
     for fates in ({}, {5: crash, 70: leave, 90: spin}, {7: kill_the_parent}):
         found = list(there(partial(square_unless, fates=fates), range(100)))
-        print([item for item, _ in found] == [*range(100)], [pair for pair in found if pair[1] != pair[0] ** 2])
+        others = [(item, result) for item, result in found if result != item**2]
+        print([item for item, _ in found] == [*range(100)], others)
     try:
         list(there(partial(square_unless, fates={20: divide}), range(30)))
     except ZeroDivisionError as error:

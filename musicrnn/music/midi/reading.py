@@ -39,7 +39,7 @@ _HTML = re.compile(rb"\s*<(!doctype|html|head|\?xml|script)", re.IGNORECASE)
 
 
 def _releases(keys: Sequence[int]) -> list[bytes]:
-    """Return for every channel releases of keys and pedal, without the first delta and with one after them."""
+    """Return for every channel releases of keys and pedal, with a delta after them but none before."""
     events = b"\x00".join(bytes([key, 0]) for key in keys)
     return [bytes([0x80 | channel]) + events + up + b"\x00" for channel, up in enumerate(_PEDAL_UP)]
 
