@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from musicrnn.corpus.bulk import BATCH, convert_all
 from musicrnn.corpus.convert import Converted, Preparation, convert
 from musicrnn.corpus.draft import Draft
 from musicrnn.corpus.source import Source
 from musicrnn.corpus.sources import Collection
 from musicrnn.corpus.store import VERSION, Corpus, open_corpus
-from musicrnn.corpus.workers import Lost, run
+from musicrnn.corpus.workers import Item, Lost, Result, run
 from musicrnn.errors import CorpusError
 from musicrnn.files import exclusive, written
 
@@ -91,11 +92,9 @@ def build_corpus(
         "preparation": asdict(preparation),
     }
     with exclusive(directory), written(directory), Draft(directory, preparation.layout, request) as draft:
-        task = partial(convert, preparation=preparation)
-        to_do = islice(collection, draft.done, None)
-        running = run(task, to_do, workers=workers, time_limit=time_limit, scheduler=scheduler)
-        with closing(running):
-            for piece in progress(_found(running), collection.count, draft.done):
+        work = _Work(preparation, workers, time_limit, scheduler)
+        with closing(work.convert(islice(collection, draft.done, None))) as pieces:
+            for piece in progress(pieces, collection.count, draft.done):
                 draft.add(piece)
         if not draft.pieces:
             draft.discard()
@@ -110,14 +109,45 @@ def build_corpus(
     return Prepared(open_corpus(directory), sources, sum(reasons.values()), reasons, seconds)
 
 
-def _found(running: Iterable[tuple[Source, Converted | Lost]]) -> Iterator[Converted]:
-    """Yield what became of each piece, lost ones included."""
-    for source, found in running:
-        if isinstance(found, Lost):
-            detail = f"{source.path}: expected a piece that can be read, found: {found.detail}"
-            yield Converted(source.name, source.split, reason=found.reason, detail=detail)
-        else:
-            yield found
+@dataclass(frozen=True)
+class _Work:
+    """How and where sources are converted."""
+
+    preparation: Preparation
+    workers: int
+    time_limit: float
+    scheduler: str | None
+
+    def convert(self, sources: Iterator[Source]) -> Generator[Converted, None, None]:
+        """Yield what becomes of each source, in order.
+
+        Sources travel in batches. Those of a batch that crashes or hangs are tried again one by one.
+        """
+        batches = iter(lambda: list(islice(sources, BATCH)), [])
+        with closing(self._run(partial(convert_all, preparation=self.preparation), batches)) as running:
+            for batch, found in running:
+                yield from self._one_by_one(batch) if isinstance(found, Lost) else found
+
+    def _one_by_one(self, sources: list[Source]) -> Iterator[Converted]:
+        with closing(self._run(partial(convert, preparation=self.preparation), sources)) as running:
+            for source, found in running:
+                if isinstance(found, Lost):
+                    detail = f"{source.path}: expected a piece that can be read, found: {found.detail}"
+                    yield Converted(source.name, source.split, reason=found.reason, detail=detail)
+                else:
+                    yield found
+
+    def _run(
+        self, task: Callable[[Item], Result], items: Iterable[Item]
+    ) -> Generator[tuple[Item, Result | Lost], None, None]:
+        return run(
+            task,
+            items,
+            workers=self.workers,
+            time_limit=self.time_limit,
+            chunk=1,
+            scheduler=self.scheduler,
+        )
 
 
 def _entries(directory: Path) -> Iterator[Path]:

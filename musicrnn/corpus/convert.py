@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from musicrnn.corpus.source import Source
 from musicrnn.corpus.store import pack
@@ -208,10 +209,15 @@ def fingerprint(roll: PianoRoll) -> tuple[bytes, int]:
     if len(used) and not (heard[0].any() and heard[-1].any()):
         rows = np.flatnonzero(heard.any(axis=1))
         heard = heard[rows[0] : rows[-1] + 1]
-    digest = hashlib.blake2b(b"%d %d " % (len(heard), last - first), digest_size=16)
-    for channel in range(0, roll.layout.width, roll.layout.pitches):
-        digest.update(np.packbits(heard[:, channel + first : channel + last]).data)
-    return digest.digest(), first
+    return digest(heard, first, last, roll.layout), first
+
+
+def digest(heard: NDArray[np.uint8], first: int, last: int, layout: Layout) -> bytes:
+    """Return the hash of frames, shape (T, D), that sound in the columns from ``first`` to ``last`` only."""
+    found = hashlib.blake2b(b"%d %d " % (len(heard), last - first), digest_size=16)
+    for channel in range(0, layout.width, layout.pitches):
+        found.update(np.packbits(heard[:, channel + first : channel + last]).data)
+    return found.digest()
 
 
 def _semitones(score: Score) -> int:

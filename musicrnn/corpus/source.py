@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from musicrnn.errors import FileError, MidiError
 from musicrnn.music import PianoRoll
@@ -47,7 +46,7 @@ class Source:
             FileError: The file can't be read.
             MidiError: It is larger than any piece of music.
         """
-        return read_file(Path(self.path)) if self.content is None else self.content
+        return read_file(self.path) if self.content is None else self.content
 
     def tunes(self) -> Iterator[Source]:
         """Yield itself, or the tunes of a book of tunes in ABC, each as a source of its own.

@@ -228,20 +228,26 @@ def _groups(argument: str, names: Iterable[str], get: Callable[[Dataset], Path])
 
 
 def _folder(path: Path, prefix: str) -> _Files:
-    names = []
-    for folder, _, files in os.walk(path):
-        inside = os.path.relpath(folder, path)
-        inside = "" if inside == "." else inside.replace(os.sep, "/") + "/"
-        names += [inside + file for file in files if takes_name(file)]
+    names = list(_walk(str(path), ""))
     if not names:
         kinds = ", ".join(sorted(MIDI_SUFFIXES | NOTATION.keys()))
         raise CorpusError(f"{path}: expected music ({kinds}) in the folder or below it, found none")
-    names.sort(key=lambda name: name.split("/"))
     splits: dict[str, str] = {}
     for table in sorted(path.glob("*.csv")):
         splits |= _table(table.read_bytes(), "")
     splits = {prefix + name: split for name, split in splits.items()}
     return _Files(_slashed(str(path)), names, prefix, splits)
+
+
+def _walk(folder: str, inside: str) -> Iterator[str]:
+    """Yield the names of all music below a folder, sorted folder by folder."""
+    with os.scandir(folder) as found:
+        entries = sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in found)
+    for name, is_folder, is_link in entries:
+        if is_folder and not is_link:
+            yield from _walk(f"{folder}/{name}", f"{inside}{name}/")
+        elif not is_folder and takes_name(name):
+            yield inside + name
 
 
 def _table(content: bytes, folder: str) -> dict[str, str]:

@@ -362,7 +362,7 @@ def _run_on_cluster(
 async def _greet(address: str) -> None:
     """Connect and part; dask's own client waits forever where another kind of server is silent."""
     from distributed import Security
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     security = Security().get_connection_args("client")
     connection = await connect(address, timeout=CONNECT_SECONDS, **security)

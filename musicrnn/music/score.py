@@ -17,7 +17,7 @@ NOTE = np.dtype(
 DEFAULT_TEMPO = 120.0
 """Quarter notes per minute where a MIDI file says nothing."""
 
-_Value = TypeVar("_Value")
+Value = TypeVar("Value")
 _LETTERS = "FCGDAEB"  # a fifth apart, with flats before them and sharps after
 
 
@@ -108,23 +108,12 @@ class Score:
 
     def main_tempo(self) -> float | None:
         """Return the quarter notes per minute that hold longest, or None where the file says nothing."""
-        held = self._held([(tempo.tick, tempo.quarters) for tempo in self.tempos])
-        return round(float(max(held, key=lambda tempo: held[tempo])), 3) if held else None
+        return main_tempo([(tempo.tick, tempo.quarters) for tempo in self.tempos], self.end)
 
     def main_metre(self) -> tuple[int, int] | None:
         """Return the time signature that holds longest, or None where the file says nothing."""
-        held = self._held([(metre.tick, (metre.numerator, metre.denominator)) for metre in self.metres])
-        return max(held, key=lambda metre: held[metre]) if held else None
-
-    def _held(self, changes: Sequence[tuple[int, _Value]]) -> dict[_Value, int]:
-        """Return for how many ticks each value holds."""
-        if len(changes) == 1:
-            return {changes[0][1]: self.end}
-        held: dict[_Value, int] = {}
-        ticks = [tick for tick, _ in changes[1:]] + [max(self.end, changes[-1][0])] if changes else []
-        for (tick, value), until in zip(changes, ticks, strict=True):
-            held[value] = held.get(value, 0) + until - tick
-        return held
+        changes = [(metre.tick, (metre.numerator, metre.denominator)) for metre in self.metres]
+        return longest_held(changes, self.end)
 
     def seconds(self, ticks: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the time of each tick in seconds from the beginning, at the tempos of the score."""
@@ -144,6 +133,28 @@ class Score:
             return parts[0].copy() if parts else np.zeros(0, NOTE)
         whole = np.dtype((np.void, NOTE.itemsize))  # numpy joins opaque items ten times faster than records
         return np.concatenate([part.view(whole) for part in parts]).view(NOTE)
+
+
+def main_tempo(changes: Sequence[tuple[int, float]], end: int) -> float | None:
+    """Return the quarter notes per minute that hold longest, rounded; see ``longest_held``."""
+    tempo = longest_held(changes, end)
+    return None if tempo is None else round(float(tempo), 3)
+
+
+def longest_held(changes: Sequence[tuple[int, Value]], end: int) -> Value | None:
+    """Return the value that holds for most ticks, or None if there is none.
+
+    Args:
+        changes: Ticks and the values that hold from there on, in order of time.
+        end: Tick at which the last value ends.
+    """
+    if len(changes) < 2:
+        return changes[0][1] if changes else None
+    held: dict[Value, int] = {}
+    ticks = [tick for tick, _ in changes[1:]] + [max(end, changes[-1][0])]
+    for (tick, value), until in zip(changes, ticks, strict=True):
+        held[value] = held.get(value, 0) + until - tick
+    return max(held, key=lambda value: held[value])
 
 
 def key_name(sharps: int, minor: bool) -> str:

@@ -395,6 +395,19 @@ def test_frames_in_seconds_follow_the_tempo() -> None:
     assert spans(roll) == [(0, 4, 60), (4, 6, 62)]
 
 
+@pytest.mark.parametrize(
+    ("per_quarter", "frame_seconds", "tick", "nearest", "midpoint"),
+    [(480, 0.05, 72, 2, 1), (480, 0.1, 144, 2, 1), (10, 0.02, 3, 8, 7)],
+)
+def test_halves_are_halves_in_seconds_too(
+    per_quarter: int, frame_seconds: float, tick: int, nearest: int, midpoint: int
+) -> None:
+    score = Score(per_quarter, (Track(np.array([(tick, 960, 60, 80)], NOTE)),))
+    for quantize, frame in (("nearest", nearest), ("midpoint", midpoint)):
+        roll = to_pianoroll(score, frame_seconds=frame_seconds, quantize=quantize)
+        assert spans(roll)[0][0] == frame
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     rolls(st.sampled_from(pianoroll.CHANNELS)),
@@ -427,6 +440,18 @@ def test_from_notes_leaves_out_what_is_out_of_range_and_joins_what_overlaps() ->
     assert spans(roll) == [(0, 2, 60), (2, 5, 60), (2, 4, 62), (5, 6, 61)]
     assert len(roll) == 7
     assert notes["pitch"].tolist() == [row[2] for row in rows]
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9), st.integers(59, 62)), max_size=24))
+def test_from_notes_draws_every_cell_of_every_note(found: list[tuple[int, int, int]]) -> None:
+    expected = np.zeros((18, PIANO.width), np.uint8)
+    for start, span, pitch in found:
+        if pitch >= PIANO.low:
+            expected[start : start + span, pitch - PIANO.low] = 1
+            expected[start, PIANO.pitches + pitch - PIANO.low] = 1
+    notes = np.array([(start, start + span, pitch, 80) for start, span, pitch in found], NOTE)
+    assert PianoRoll.from_notes(notes, 18, PIANO).frames.tolist() == expected.tolist()
 
 
 def test_from_notes_takes_no_notes_at_all() -> None:

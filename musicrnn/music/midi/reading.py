@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,8 @@ MAX_RELEASE_BYTES = 2**25
 
 _END_OF_TRACK = b"\xff\x2f\x00"
 _NOTHING = b"\xff\x7f\x00"  # a sequencer's own event, empty
-_LATER = 4 * (2**28 - 1)  # ticks between a track's end and the releases added: four of the longest deltas
+HANGING = 4 * (2**28 - 1)
+"""Ticks between the end of a track and the releases that are added to it: four of the longest deltas."""
 _PAUSE = b"".join([_NOTHING, *[b"\xff\xff\xff\x7f" + _NOTHING] * 4, b"\x00"])
 _PEDAL_UP = [bytes([0, 0xB0 | channel, 64, 0]) for channel in range(16)]
 _EVERY_KEY = range(128)
@@ -71,31 +72,79 @@ def read_midi(source: Path | str | bytes, name: str | None = None) -> Score:
         reader, (data, chunks, parsed) = "mido", _mended(data, name)
     notes, tracks = _read_tracks(parsed, name)
     hung, releases = 0, 1
-    while (hanging := int(np.count_nonzero(notes["end"] >= _LATER))) > hung:
+    while (hanging := int(np.count_nonzero(notes["end"] >= HANGING))) > hung:
         hung, releases = hanging, 4 * releases  # a release ends one note, but a key may be struck often
-        keys = np.unique(notes["pitch"][notes["end"] >= _LATER]).tolist()
+        keys = np.unique(notes["pitch"][notes["end"] >= HANGING]).tolist()
         if 3 * releases * len(keys) * len(_channels(data)) * len(chunks) > MAX_RELEASE_BYTES:
             raise MidiError(f"{name}: expected notes that end, found too many that don't", "too-many-notes")
         notes, tracks = _read_tracks(_parse(data, chunks, keys * releases), name)
     if hung:
         tracks = [_ended(track) for track in tracks]
     if len(notes) and (notes["start"].min() < 0 or (notes["end"] < notes["start"]).any()):
-        raise MidiError(f"{name}: expected at most {_LATER} ticks, found more", "too-long")
+        raise MidiError(f"{name}: expected at most {HANGING} ticks, found more", "too-long")
     return Score(
         ticks_per_quarter=parsed.ticks_per_quarter,
         tracks=tuple(tracks),
-        tempos=tuple(Tempo(t.time, 6e7 / t.mspq) for t in parsed.tempos if t.mspq > 0),
-        metres=tuple(
-            Metre(m.time, m.numerator, m.denominator) for m in parsed.time_signatures if m.numerator > 0
-        ),
+        tempos=tuple(Tempo(tick, quarters) for tick, quarters in _tempos(parsed)),
+        metres=tuple(Metre(tick, *metre) for tick, metre in _metres(parsed)),
         keys=tuple(Key(k.time, k.key, bool(k.tonality)) for k in parsed.key_signatures if -7 <= k.key <= 7),
-        end=max((marker.time for marker in parsed.markers if marker.text == END_MARKER), default=0),
+        end=_end(parsed),
         reader=reader,
         hanging=hung,
     )
 
 
-def read_file(path: Path) -> bytes:
+class Columns(NamedTuple):
+    """A file whose notes have been read and not yet looked at.
+
+    Attributes:
+        ticks_per_quarter: Ticks in a quarter note.
+        tempos: Ticks, and the quarter notes per minute from there on.
+        metres: Ticks, and the time signatures from there on.
+        end: Tick at which it says that it ends, or 0.
+        tracks: For every track with notes whether it is drums, and its notes by column: ``time`` and
+            ``duration`` in ticks, ``pitch`` and ``velocity``, shape (N,).
+    """
+
+    ticks_per_quarter: int
+    tempos: list[tuple[int, float]]
+    metres: list[tuple[int, tuple[int, int]]]
+    end: int
+    tracks: list[tuple[bool, dict[str, NDArray[Any]]]]
+
+
+def read_columns(data: bytes) -> Columns | None:
+    """Read a file without looking at its notes, for those that look at the notes of many files at once.
+
+    Returns:
+        What is in it, or None where symusic refuses it or its notes are too many. Notes that end at
+        ``HANGING`` ticks or later hang.
+
+    Raises:
+        MidiError: The bytes are no MIDI file that can be read.
+    """
+    parsed = _parse(data, _check_bytes(data, "the given bytes"))
+    if parsed is None or parsed.note_num() > MAX_NOTES:
+        return None
+    found = [(bool(track.is_drum), track.notes.numpy()) for track in parsed.tracks]
+    tracks = [track for track in found if len(track[1]["time"])]
+    return Columns(parsed.ticks_per_quarter, _tempos(parsed), _metres(parsed), _end(parsed), tracks)
+
+
+def _tempos(parsed: Any) -> list[tuple[int, float]]:
+    return [(tempo.time, 6e7 / tempo.mspq) for tempo in parsed.tempos if tempo.mspq > 0]
+
+
+def _metres(parsed: Any) -> list[tuple[int, tuple[int, int]]]:
+    found = parsed.time_signatures
+    return [(metre.time, (metre.numerator, metre.denominator)) for metre in found if metre.numerator > 0]
+
+
+def _end(parsed: Any) -> int:
+    return max((marker.time for marker in parsed.markers if marker.text == END_MARKER), default=0)
+
+
+def read_file(path: str | Path) -> bytes:
     """Return the bytes of a file, unless they are more than any piece of music needs.
 
     Raises:
@@ -103,12 +152,18 @@ def read_file(path: Path) -> bytes:
         MidiError: It is too large.
     """
     try:
-        with Path(path).open("rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            # One byte more than it says, or than is allowed: a buffer of that size is asked for at once.
-            data = file.read(min(size or MAX_FILE_BYTES, MAX_FILE_BYTES) + 1)
+        # The bare calls of the system: half of what a small file costs is how it is opened.
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            size = os.fstat(descriptor).st_size
+            parts = [os.read(descriptor, min(size or MAX_FILE_BYTES, MAX_FILE_BYTES) + 1)]
+            while parts[-1] and len(parts[0]) != size and sum(map(len, parts)) <= MAX_FILE_BYTES:
+                parts.append(os.read(descriptor, 2**20))
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise FileError(f"{path}: can't read: {error.strerror or error}", "unreadable") from error
+    data = b"".join(parts)
     if len(data) > MAX_FILE_BYTES:
         raise MidiError(f"{path}: expected at most {MAX_FILE_BYTES} bytes, found more", "too-large")
     return data
@@ -267,8 +322,8 @@ def _number(events: bytes, at: int) -> tuple[int, int]:
 def _ended(track: Track) -> Track:
     """End the notes that hang where their key is struck or released next, else with the track."""
     notes = track.notes
-    hung = notes["end"] >= _LATER
-    notes["end"][hung] -= _LATER
+    hung = notes["end"] >= HANGING
+    notes["end"][hung] -= HANGING
     for pitch in np.unique(notes["pitch"][hung]):
         of_pitch = notes["pitch"] == pitch
         events = np.unique(np.append(notes["start"][of_pitch], notes["end"][of_pitch & ~hung]))
@@ -309,5 +364,5 @@ def _pedals(pedals: Any) -> NDArray[np.int64]:
     columns = pedals.numpy()
     start = columns["time"].astype(np.int64)
     end = start + columns["duration"]
-    pedals = np.stack([start, np.where(end >= _LATER, end - _LATER, end)], axis=1)
+    pedals = np.stack([start, np.where(end >= HANGING, end - HANGING, end)], axis=1)
     return np.asarray(pedals[pedals[:, 0] < pedals[:, 1]])

@@ -86,7 +86,7 @@ RIFF = b"RIFF\x32\x00\x00\x00RMIDdata\x26\x00\x00\x00" + file_of(NOTE_ON_OFF)
         (file_of(NOTE_ON_OFF, division=0), "division-0", "found division 0"),
         (file_of(NOTE_ON_OFF, division=0xE728), "smpte", "found an SMPTE division"),
         (file_of(b"\x00\x90\x3c" + b"\xff" * 12), "damaged", "found damage"),
-        (file_of(b"\x00\x3c\x40"), "damaged", "found damage"),
+        (file_of(b"\x00\x3c\x40" + NOTE_ON_OFF), "damaged", "found damage: .*running status"),
         (file_of(*[b""] * (reading.MAX_TRACKS + 1)), "too-many-tracks", "at most 1024 tracks, found more"),
     ],
 )
@@ -155,6 +155,14 @@ def test_names_a_missing_file(tmp_path: Path) -> None:
 )
 def test_what_surrounds_the_track_does_not_matter(data: bytes) -> None:
     assert spans(read_midi(data)) == [[(0, 96, 60)]]
+
+
+def test_the_end_of_a_track_is_told_from_bytes_that_look_like_it() -> None:
+    text, program, bend = b"\x00\xff\x01\x03" + END[1:], b"\x00\xc0\x05", b"\x00\xe0\x00\x40"
+    exclusive = b"\x00\xf0\x04" + END[1:] + b"\xf7"
+    events = text + program + exclusive + bend + on(0, 60) + b"\x05\x3e\x40" + text
+    score = read_midi(raw_file_of(events + HUNDRED_LATER + NOTE_ON_OFF))
+    assert (spans(score), score.hanging, score.tracks[0].program) == ([[(0, 105, 60), (5, 105, 62)]], 2, 5)
 
 
 def test_all_tracks_are_read_whatever_the_header_counts() -> None:

@@ -1,0 +1,188 @@
+"""Many sources at once: the fast twin of ``convert``, with the same results.
+
+A small piece takes longer to call numpy for than to compute. So the notes of many files are put on the grid
+together, as if the pieces followed each other, and cut apart again. Whatever is out of the ordinary, in the
+files or in what is asked for, goes the slow way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicrnn.corpus.convert import Converted, Part, Preparation, convert, digest
+from musicrnn.corpus.source import Source
+from musicrnn.corpus.store import row_bytes
+from musicrnn.errors import MusicRNNError
+from musicrnn.music import Layout, PianoRoll
+from musicrnn.music.midi.reading import HANGING, Columns, read_columns
+from musicrnn.music.notation import SUFFIXES
+from musicrnn.music.pianoroll import quantized
+from musicrnn.music.score import NOTE, longest_held, main_tempo
+
+BATCH = 16
+"""Sources that are converted together."""
+LONGEST = 4096
+"""Frames of the longest piece that is taken along; a longer one gains nothing by company."""
+
+
+class _Heard(NamedTuple):
+    """A file that may go the fast way: its position among the sources, its bytes' checksum, its notes."""
+
+    position: int
+    sha256: str
+    columns: Columns
+
+
+def convert_all(sources: Sequence[Source], preparation: Preparation) -> list[Converted]:
+    """Return ``[convert(source, preparation) for source in sources]``."""
+    found: dict[int, Converted] = {}
+    if _is_plain(preparation):
+        heard = [file for file in map(_hear, range(len(sources)), sources) if file is not None]
+        if len(heard) > 1:
+            found = dict(_convert_heard(heard, sources, preparation))
+    return [found.get(place) or convert(source, preparation) for place, source in enumerate(sources)]
+
+
+def _is_plain(preparation: Preparation) -> bool:
+    """Whether nothing is asked for but the usual."""
+    usual = Preparation(preparation.layout, min_frames=preparation.min_frames)
+    return preparation.layout.frame_seconds is None and replace(preparation, max_frames=None) == usual
+
+
+def _hear(position: int, source: Source) -> _Heard | None:
+    if source.refusal or source.roll or source.suffix in SUFFIXES:
+        return None
+    try:
+        content = source.read()
+        columns = read_columns(content)
+    except MusicRNNError:
+        return None
+    if columns is None or not columns.tracks:
+        return None
+    return _Heard(position, hashlib.sha256(content).hexdigest(), columns)
+
+
+class _Notes(NamedTuple):
+    """The notes of many files that lie in the pitch range, drums left out.
+
+    Attributes:
+        file: Number of the file, ascending, shape (N,).
+        start: First tick, shape (N,).
+        end: Tick after the last, shape (N,).
+        pitch: MIDI pitch, shape (N,).
+    """
+
+    file: NDArray[Any]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    pitch: NDArray[Any]
+
+    def of(self, kept: NDArray[np.bool_]) -> _Notes:
+        """Return the notes that are ``kept``."""
+        return _Notes(*(column[kept] for column in self))
+
+
+class _Files(NamedTuple):
+    """What is known of every file before its notes are on the grid.
+
+    Attributes:
+        end: Tick at which its last note ends, drums included, shape (F,).
+        outside: Its notes outside the pitch range, shape (F,).
+        ordinary: Whether it has notes in the pitch range, and all its notes end, shape (F,).
+    """
+
+    end: NDArray[np.int64]
+    outside: NDArray[np.int64]
+    ordinary: NDArray[np.bool_]
+
+
+def _convert_heard(
+    heard: list[_Heard], sources: Sequence[Source], preparation: Preparation
+) -> Iterator[tuple[int, Converted]]:
+    """Yield positions and results of the files that turn out to be ordinary."""
+    layout = preparation.layout
+    notes, files = _join(heard, layout)
+    lengths, notes = _on_grid(notes, heard, files.ordinary, layout)
+    longest = min(LONGEST, preparation.max_frames or LONGEST)
+    fits = (lengths >= preparation.min_frames) & (lengths <= longest)
+    bases = np.append(0, np.cumsum(np.where(fits, lengths, 0)))
+    notes = notes.of(fits[notes.file])
+    if not len(notes.file):
+        return
+    records = np.empty(len(notes.file), NOTE)
+    records["start"], records["end"] = notes.start + bases[notes.file], notes.end + bases[notes.file]
+    records["pitch"] = notes.pitch
+    roll = PianoRoll.from_notes(records, int(bases[-1]), layout)
+    packed, width = np.packbits(roll.frames, axis=1), row_bytes(layout)
+    content, merged = packed.tobytes(), _merged(records, notes.file, len(heard), layout)
+    used = np.bitwise_or.reduceat(packed, bases[:-1][fits], axis=0)
+    columns = iter(np.unpackbits(used, axis=1, count=layout.pitches))
+    for index in np.flatnonzero(fits).tolist():
+        file, begin, end = heard[index], int(bases[index]), int(bases[index + 1])
+        source, sounding = sources[file.position], np.flatnonzero(next(columns))
+        first, last = int(sounding[0]), int(sounding[-1]) + 1
+        facts: dict[str, Any] = {"reader": "symusic"}
+        for name, counts in (("notes_out_of_range", files.outside), ("notes_merged", merged)):
+            if counts[index]:
+                facts[name] = int(counts[index])
+        rows = (content[begin * width : end * width],)
+        part = Part(source.name, digest(roll.frames[begin:end], first, last, layout), first, rows)
+        until = max(file.columns.end, int(files.end[index]))
+        found = main_tempo(file.columns.tempos, until), longest_held(file.columns.metres, until)
+        yield (
+            file.position,
+            Converted(source.name, source.split, (part,), None, "", facts, file.sha256, *found),
+        )
+
+
+def _join(heard: list[_Heard], layout: Layout) -> tuple[_Notes, _Files]:
+    """Return the notes of all files, and what can be told of the files."""
+    tracks = [(number, *track) for number, file in enumerate(heard) for track in file.columns.tracks]
+    sizes = [len(columns["time"]) for _, _, columns in tracks]
+    start, duration, pitch = (
+        np.concatenate([columns[name] for _, _, columns in tracks]).astype(np.int64)
+        for name in ("time", "duration", "pitch")
+    )
+    file = np.repeat([number for number, _, _ in tracks], sizes)
+    pitched = np.repeat([not is_drum for _, is_drum, _ in tracks], sizes)
+    end, count = start + duration, len(heard)
+    begins = np.append(0, np.cumsum(np.bincount(file, minlength=count))[:-1])
+    odd = (start < 0) | (duration < 0) | (end >= HANGING)
+    inside = pitched & (pitch >= layout.low) & (pitch <= layout.high)
+    ordinary = np.bincount(file[inside], minlength=count) > 0
+    ordinary[file[odd]] = False
+    outside = np.bincount(file[pitched & ~inside], minlength=count)
+    notes = _Notes(file, start, end, pitch).of(inside & ordinary[file])
+    return notes, _Files(np.maximum.reduceat(end, begins), outside, ordinary)
+
+
+def _on_grid(
+    notes: _Notes, heard: list[_Heard], ordinary: NDArray[np.bool_], layout: Layout
+) -> tuple[NDArray[np.int64], _Notes]:
+    """Return how many frames each file has, 0 where it isn't ordinary, and the notes in frames from 0 on."""
+    lengths = np.zeros(len(heard), np.int64)
+    if not len(notes.file):
+        return lengths, notes
+    per_quarter = np.array([file.columns.ticks_per_quarter for file in heard])[notes.file]
+    start = quantized(notes.start, per_quarter, layout.resolution)
+    end = np.maximum(quantized(notes.end, per_quarter, layout.resolution), start + 1)
+    begins = np.flatnonzero(np.diff(notes.file, prepend=-1))
+    first = np.zeros(len(heard), np.int64)
+    first[ordinary] = np.minimum.reduceat(start, begins)
+    lengths[ordinary] = np.maximum.reduceat(end, begins) - first[ordinary]
+    first = first[notes.file]
+    return lengths, notes._replace(start=start - first, end=end - first)
+
+
+def _merged(records: NDArray[Any], file: NDArray[Any], count: int, layout: Layout) -> NDArray[np.int64]:
+    """Return how many notes of each file share their onset with another, shape (F,)."""
+    if not layout.has_onsets:
+        return np.zeros(count, np.int64)
+    _, first = np.unique(records["start"] * 128 + records["pitch"], return_index=True)
+    return np.asarray(np.bincount(file, minlength=count) - np.bincount(file[first], minlength=count))
