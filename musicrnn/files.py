@@ -50,12 +50,15 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def replace_directory(new: Path, path: Path) -> None:
-    """Give a finished folder beside ``path`` the name ``path``; what was there before is removed.
+    """Give a finished folder of files beside ``path`` the name ``path``; what was there before is removed.
 
     Raises:
         FileError: The folder can't be written.
     """
     with written(path):
+        for file in new.iterdir():
+            with file.open("rb") as content:
+                os.fsync(content.fileno())
         old = new.with_name(f"{new.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if path.exists():

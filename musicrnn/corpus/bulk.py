@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from musicrnn.corpus.convert import Converted, Part, Preparation, convert, digest
 from musicrnn.corpus.source import Source
-from musicrnn.corpus.store import row_bytes
+from musicrnn.corpus.store import pack_frames, row_bytes
 from musicrnn.errors import MusicRNNError
 from musicrnn.music import Layout, PianoRoll
 from musicrnn.music.midi.reading import HANGING, Columns, read_columns
@@ -119,7 +119,7 @@ def _convert_heard(
     records["start"], records["end"] = notes.start + bases[notes.file], notes.end + bases[notes.file]
     records["pitch"] = notes.pitch
     roll = PianoRoll.from_notes(records, int(bases[-1]), layout)
-    packed, width = np.packbits(roll.frames, axis=1), row_bytes(layout)
+    packed, width = pack_frames(roll.frames), row_bytes(layout)
     content, merged = packed.tobytes(), _merged(records, notes.file, len(heard), layout)
     used = np.bitwise_or.reduceat(packed, bases[:-1][fits], axis=0)
     columns = iter(np.unpackbits(used, axis=1, count=layout.pitches))

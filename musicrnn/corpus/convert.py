@@ -16,8 +16,11 @@ from musicrnn.errors import MidiError, MusicRNNError, RollError, about
 from musicrnn.music import Layout, PianoRoll, Score, read_midi
 from musicrnn.music.notation import SUFFIXES, read_notation
 from musicrnn.music.parts import select_parts, sustain
-from musicrnn.music.pianoroll import on_grid, to_frames
+from musicrnn.music.pianoroll import MAX_FRAMES, on_grid, to_frames
 from musicrnn.music.tonality import find_key, key_of_signature, semitones_to_c
+
+MAX_PART_FRAMES = 4 * MAX_FRAMES
+"""Frames of all pieces that the tracks of one file may become."""
 
 
 @dataclass(frozen=True)
@@ -142,14 +145,20 @@ def _parts(
         yield from _cut(name, _roll(taken, semitones, preparation, facts), preparation)
         return
     refusal: RollError | None = None
-    found = False
+    found, frames = False, 0
     for number in range(1, len(score.tracks) + 1):
         alone = select_parts(score, preparation.tracks, preparation.programs, only=number)
         try:
-            yield from _cut(f"{name}#{number}", _roll(alone, semitones, preparation, facts), preparation)
+            roll = _roll(alone, semitones, preparation, facts)
+            frames += len(roll)
+            yield from _cut(f"{name}#{number}", roll, preparation)
             found = True
         except RollError as error:
             refusal = refusal or error
+        if frames > MAX_PART_FRAMES:
+            raise RollError(
+                f"expected at most {MAX_PART_FRAMES} frames in all, found more", "too-long"
+            )
     if refusal and not found:
         raise refusal
 
@@ -221,8 +230,14 @@ def digest(heard: NDArray[np.uint8], first: int, last: int, layout: Layout) -> b
 
 
 def _semitones(score: Score) -> int:
-    """Return the move that brings a score to C: by its first key signature, else by the key it sounds in."""
-    key = key_of_signature(score.keys[0]) if score.keys else find_key(score)
+    """Return the move that brings a score to C: by its first key signature, else by the key it sounds in.
+
+    Music that sounds in no key stays where it is.
+    """
+    try:
+        key = key_of_signature(score.keys[0]) if score.keys else find_key(score)
+    except RollError:
+        return 0
     return semitones_to_c(key)
 
 

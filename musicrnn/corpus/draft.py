@@ -29,6 +29,10 @@ from musicrnn.music import Layout
 COMMIT = 64
 """Sources between two moments from which an interrupted draft can go on."""
 
+_KEPT = ("frames.bin", "journal.jsonl", "request.json")
+_ENCODING = ("utf-8", "backslashreplace")
+"""Names of files that aren't UTF-8 become escapes that JSON reads back as they were."""
+
 
 class Draft:
     """A corpus that is being written. A context that closes its files.
@@ -85,7 +89,7 @@ class Draft:
         """Write what waits, frames before the lines that vouch for them."""
         self._bin.write(b"".join(frames for _, frames in self._waiting))
         self._bin.flush()
-        self._journal.write("".join(line + "\n" for line, _ in self._waiting).encode())
+        self._journal.write("".join(line + "\n" for line, _ in self._waiting).encode(*_ENCODING))
         self._journal.flush()
         self._waiting = []
 
@@ -107,8 +111,8 @@ class Draft:
         self._describe(index, parts["split"], _firsts(parts["content"]))
         self._write_corpus(name, index, self.folder / "pieces")
         replace_directory(self.folder, self.directory)
-        for leftover in ("journal.jsonl", "request.json"):
-            (self.directory / leftover).unlink()
+        for name in _KEPT[1:]:
+            (self.directory / name).unlink()
 
     def _describe(self, index: NDArray[Any], splits: NDArray[np.uint8], firsts: NDArray[np.int64]) -> None:
         """Write the lines of pieces and report in one walk through the journal, and complete the index."""
@@ -117,7 +121,7 @@ class Draft:
         copied = set(firsts[firsts != np.arange(len(firsts))].tolist())
         with (
             (self.folder / "pieces").open("wb") as lines,
-            (self.folder / "report.jsonl").open("w", encoding="utf-8") as report,
+            (self.folder / "report.jsonl").open("w", encoding=_ENCODING[0], errors=_ENCODING[1]) as report,
         ):
             for entry in self._entries():
                 lengths, copies = [], []
@@ -137,7 +141,7 @@ class Draft:
                             "crc32": crc32,
                             **{key: entry[key] for key in ("sha256", "tempo", "metre")},
                         }
-                        line = json.dumps(piece, ensure_ascii=False).encode()
+                        line = json.dumps(piece, ensure_ascii=False).encode(*_ENCODING)
                         place = {"offset": offset, "line": lines.tell(), "size": len(line)}
                         for column, value in {**place, "frames": frames, "crc32": crc32}.items():
                             index[column][row] = value
@@ -161,7 +165,7 @@ class Draft:
             "skipped": dict(sorted(self.reasons.items())),
             "index_crc32": zlib.crc32((self.folder / "index.npy").read_bytes()),
         }
-        document = json.dumps(head, indent=1, ensure_ascii=False).encode()
+        document = json.dumps(head, indent=1, ensure_ascii=False).encode(*_ENCODING)
         with whole_file(self.folder / "corpus.json") as file, lines.open("rb") as source:
             file.write(document.removesuffix(b"\n}") + b",\n " + PIECES + b"\n")
             shutil.copyfileobj(source, file)
@@ -181,6 +185,9 @@ class Draft:
             write_bytes(journal, b"")
             write_bytes(self.folder / "frames.bin", b"")
             write_json(asked, request)
+        for path in self.folder.iterdir():  # what a finish that was interrupted has left
+            if path.name not in _KEPT:
+                path.unlink()
         self._bin: IO[bytes] = (self.folder / "frames.bin").open("r+b")
         self._journal: IO[bytes] = journal.open("r+b")
         self._journal.truncate(self._replay())

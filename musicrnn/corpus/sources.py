@@ -11,11 +11,12 @@ import glob
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from musicrnn.bundled import bundled
+from musicrnn.corpus.archives import SUFFIXES as ARCHIVES
 from musicrnn.corpus.archives import is_archive, read_members
 from musicrnn.corpus.fetch import fetch
 from musicrnn.corpus.published import SUFFIXES as PUBLISHED
@@ -92,8 +93,10 @@ def collect(
         raise CorpusError(f"{published[0]}: expected a file of rolls alone, found {len(paths)} sources")
     if published:
         return _published(published[0], resolution)
-    several = sum(path.is_dir() or is_archive(path) for path in paths) > 1
-    roots = [root for group in found for root in group.roots(several)]
+    holders = [path for path in paths if path.is_dir() or is_archive(path)]
+    alike = len({_stem(path) for path in holders}) < len(holders)
+    prefixes = {path: f"{path if alike else _stem(path)}/" for path in holders if len(holders) > 1}
+    roots = [root for group in found for root in group.roots(prefixes)]
     identity = hashlib.sha256(repr([root.identity() for root in roots]).encode()).hexdigest()
     counts = [root.count for root in roots]
     whole = None if None in counts else sum(count for count in counts if count)
@@ -115,11 +118,11 @@ class _Group:
     paths: tuple[Path, ...]
     dataset: Dataset | None = None
 
-    def roots(self, several: bool) -> Iterator[_Files | _Archive]:
-        """Yield what holds pieces; ``several`` roots put their names before those of their pieces."""
+    def roots(self, prefixes: Mapping[Path, str]) -> Iterator[_Files | _Archive]:
+        """Yield what holds pieces; where there are several, each has a prefix for the names of its pieces."""
         files: list[str] = []
         for path in self.paths:
-            prefix = f"{_stem(path)}/" if several else ""
+            prefix = prefixes.get(path, "")
             if path.is_dir():
                 yield _folder(path, prefix)
             elif is_archive(path):
@@ -149,7 +152,7 @@ class _Files:
         return None if tune_books else len(self.names)
 
     def identity(self) -> str:
-        digest = hashlib.sha256(self.base.encode())
+        digest = hashlib.sha256(repr((self.base, self.splits)).encode("utf-8", "surrogateescape"))
         for name in self.names:
             try:
                 status = Path(self.base + name).stat()
@@ -228,25 +231,32 @@ def _groups(argument: str, names: Iterable[str], get: Callable[[Dataset], Path])
 
 
 def _folder(path: Path, prefix: str) -> _Files:
-    names = list(_walk(str(path), ""))
+    names: list[str] = []
+    splits: dict[str, str] = {}
+    for name in _walk(str(path), ""):
+        if name.lower().endswith(".csv"):
+            splits |= _table((path / name).read_bytes(), PurePosixPath(name).parent.as_posix())
+        else:
+            names.append(name)
     if not names:
         kinds = ", ".join(sorted(MIDI_SUFFIXES | NOTATION.keys()))
         raise CorpusError(f"{path}: expected music ({kinds}) in the folder or below it, found none")
-    splits: dict[str, str] = {}
-    for table in sorted(path.glob("*.csv")):
-        splits |= _table(table.read_bytes(), "")
     splits = {prefix + name: split for name, split in splits.items()}
     return _Files(_slashed(str(path)), names, prefix, splits)
 
 
 def _walk(folder: str, inside: str) -> Iterator[str]:
-    """Yield the names of all music below a folder, sorted folder by folder."""
-    with os.scandir(folder) as found:
-        entries = sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in found)
+    """Yield the names of all music and tables below a folder, and of folders that can't be read."""
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in found)
+    except OSError:
+        yield inside.removesuffix("/") or "."
+        return
     for name, is_folder, is_link in entries:
         if is_folder and not is_link:
             yield from _walk(f"{folder}/{name}", f"{inside}{name}/")
-        elif not is_folder and takes_name(name):
+        elif not is_folder and (takes_name(name) or name.lower().endswith(".csv")):
             yield inside + name
 
 
@@ -280,4 +290,5 @@ def _slashed(folder: str) -> str:
 
 def _stem(path: Path) -> str:
     name = path.name or path.resolve().name
-    return name.split(".tar")[0] if ".tar" in name else Path(name).stem
+    ending = next((suffix for suffix in ARCHIVES if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(ending)] if ending else Path(name).stem
