@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from musicrnn.corpus import Corpus, build_corpus, collect
+from musicrnn.corpus import Corpus, Preparation, Source, build, build_corpus, collect
+from musicrnn.corpus.convert import Converted, convert
 from musicrnn.errors import CorpusError
-from musicrnn.music import read_midi, to_pianoroll
+from musicrnn.music import Layout, read_midi, to_pianoroll, transpose, write_midi
 from tests.conftest import PREPARATION, make_midi
 
 
@@ -71,3 +76,48 @@ def test_nothing_is_left_behind_where_no_piece_can_be_read(tmp_path: Path) -> No
     with pytest.raises(CorpusError, match=r"a.mid: expected a MIDI file, found an empty file"):
         build_corpus(collect([str(tmp_path / "in")]), PREPARATION, tmp_path / "out")
     assert not (tmp_path / "out").exists() and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers see what a test replaces only where they fork")
+def test_a_crash_and_a_hang_cost_one_piece_each(
+    midi_folder: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fates = {
+        "piece-03.mid": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+        "piece-07.mid": lambda: time.sleep(60),
+    }
+
+    def fatal(source: Source, preparation: Preparation) -> Converted:
+        fates.get(source.name, lambda: None)()
+        return convert(source, preparation)
+
+    def fatal_all(sources: list[Source], preparation: Preparation) -> list[Converted]:
+        return [fatal(source, preparation) for source in sources]
+
+    monkeypatch.setattr(build, "convert", fatal)
+    monkeypatch.setattr(build, "convert_all", fatal_all)
+    done = build_corpus(collect([str(midi_folder)]), PREPARATION, tmp_path / "c", workers=2, time_limit=1)
+    assert done.reasons == {"crashed": 1, "time-limit": 1}
+    rest = [piece.name for piece in corpus.pieces if piece.name not in fates]
+    assert [piece.name for piece in done.corpus.pieces] == rest
+    report = [json.loads(line) for line in (tmp_path / "c" / "report.jsonl").read_text().splitlines()]
+    assert "signal 9" in report[3]["detail"] and "took longer than 1 s" in report[7]["detail"]
+
+
+def test_duplicates_and_transposed_copies_stay_together(tmp_path: Path) -> None:
+    folder = make_midi(tmp_path / "in", 12)
+    for index in range(12):
+        score = read_midi(folder / f"piece-{index:02d}.mid")
+        write_midi(transpose(score, -1 if index % 2 else 0), folder / f"zcopy-{index:02d}.mid")
+    layout = Preparation(Layout(resolution=4, low=48, high=83))
+    corpus = build_corpus(collect([str(folder)]), layout, tmp_path / "out", shares=(0.2, 0.2)).corpus
+    found = corpus.duplicates()
+    assert (found.pieces, found.transposed, found.across_splits) == (12, 6, 0)
+    split = {piece.name: piece.split for piece in corpus.pieces}
+    assert all(split[f"piece-{index:02d}.mid"] == split[f"zcopy-{index:02d}.mid"] for index in range(12))
+    lines = [json.loads(line) for line in (tmp_path / "out" / "report.jsonl").read_text().splitlines()]
+    assert [line.get("duplicate_of") for line in lines[12:]] == [line["name"] for line in lines[:12]]
+    loose = build_corpus(
+        collect([str(folder)]), layout, tmp_path / "loose", shares=(0.2, 0.2), keep_duplicates=True
+    ).corpus
+    assert loose.duplicates().across_splits > 0
