@@ -156,9 +156,7 @@ def _parts(
         except RollError as error:
             refusal = refusal or error
         if frames > MAX_PART_FRAMES:
-            raise RollError(
-                f"expected at most {MAX_PART_FRAMES} frames in all, found more", "too-long"
-            )
+            raise RollError(f"expected at most {MAX_PART_FRAMES} frames in all, found more", "too-long")
     if refusal and not found:
         raise refusal
 

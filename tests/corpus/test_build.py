@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -121,3 +122,31 @@ def test_duplicates_and_transposed_copies_stay_together(tmp_path: Path) -> None:
         collect([str(folder)]), layout, tmp_path / "loose", shares=(0.2, 0.2), keep_duplicates=True
     ).corpus
     assert loose.duplicates().across_splits > 0
+
+
+CLUSTER = """
+import sys
+from pathlib import Path
+from distributed import LocalCluster
+from musicrnn.corpus import build_corpus, collect
+from tests.conftest import PREPARATION
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        folder, target = map(Path, sys.argv[1:])
+        address = cluster.scheduler_address
+        build_corpus(collect([str(folder)]), PREPARATION, target, shares=(0.2, 0.2), scheduler=address)
+"""
+
+
+def test_a_cluster_gives_the_same_bytes(midi_folder: Path, corpus: Corpus, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="needs the extra `scale`")
+    root = Path(__file__).parents[2]
+    (tmp_path / "cluster.py").write_text(CLUSTER)
+    subprocess.run(
+        [sys.executable, tmp_path / "cluster.py", midi_folder, tmp_path / "c"],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        timeout=120,
+    )
+    for path in corpus.directory.iterdir():
+        assert (tmp_path / "c" / path.name).read_bytes() == path.read_bytes(), path.name
