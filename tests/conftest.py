@@ -70,6 +70,12 @@ def invoke() -> Callable[..., Result]:
     return run
 
 
+def ran(result: Result) -> str:
+    """Return what a command that must succeed printed."""
+    assert result.exit_code == 0, result.output
+    return str(result.stdout)
+
+
 @pytest.fixture
 def musicrnn(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
     """Run the command line as a real process in an empty folder."""

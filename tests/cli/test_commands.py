@@ -15,6 +15,7 @@ from typer.testing import Result
 from musicrnn import open_corpus, read_midi
 from musicrnn.corpus import Corpus
 from musicrnn.training import Recipe
+from tests.conftest import ran
 
 Invoke = Callable[..., Result]
 
@@ -22,11 +23,6 @@ Invoke = Callable[..., Result]
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def ran(result: Result) -> str:
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 def test_prepare_takes_layout_and_split_flags(invoke: Invoke, midi_folder: Path) -> None:

@@ -17,6 +17,7 @@ from musicrnn import open_corpus, read_midi, to_pianoroll, to_score, write_midi
 from musicrnn.corpus import Corpus
 from musicrnn.music import Key, Metre, PianoRoll, Score, Tempo, Track
 from musicrnn.music.score import NOTE
+from tests.conftest import ran
 
 Invoke = Callable[..., Result]
 
@@ -38,11 +39,6 @@ C D E F|G4|
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def ran(result: Result) -> str:
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 def texts_in(path: str) -> list[str]:
