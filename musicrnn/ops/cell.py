@@ -19,20 +19,22 @@ class Weights(NamedTuple):
         input: W, shape (G*H, D).
         hidden: U, shape (G*H, H).
         bias: b, shape (G*H,).
-        peepholes: Diagonals from the memory cell to the gates i, f, o, shape (3, H); LSTM only.
+        peepholes: Diagonals from the memory cell to the gates i, f, o, shape (3, H); lstm only.
+        alpha: How much of the context units stays from frame to frame, shape (C,); scrn only.
     """
 
     input: Tensor
     hidden: Tensor
     bias: Tensor
     peepholes: Tensor | None = None
+    alpha: Tensor | None = None
 
 
 Step = Callable[[Tensor, State], State]
 """One time step: projected input ``W x + b`` (B, G*H), state before -> state after."""
 
-Kernel = Callable[[Tensor, State, Weights], tuple[Tensor, State]]
-"""A whole sequence at once: inputs (B, T, D), first state, weights -> outputs (B, T, H), last state."""
+Library = Callable[[Tensor, State, Weights], tuple[Tensor, State]]
+"""A whole sequence by a library: inputs (B, T, D), first state, weights -> outputs (B, T, H), last state."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +42,24 @@ class Cell:
     """A recurrent unit.
 
     Attributes:
-        name: What ``--cell`` calls it.
+        name: What ``--cell`` calls it; its files are in the folder of that name.
         gates: Blocks of H rows in its weights, G.
-        states: Tensors in its state.
         naive: The reference: binds the weights and returns its equations, one time step at a time.
-        fused: A fast kernel for the same function, if there is one.
-        peepholes: Whether it may have peephole connections.
+        states: Tensors in its state.
+        biases: Blocks of H numbers in its bias, if not G.
+        library: The same function in cuDNN and oneDNN, without peepholes and mask.
+        optional: What else it may have, of ``peepholes`` and ``context``.
     """
 
     name: str
     gates: int
-    states: int
     naive: Callable[[Weights], Step]
-    fused: Kernel | None = None
-    peepholes: bool = False
+    states: int = 1
+    biases: int | None = None
+    library: Library | None = None
+    optional: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """Name of the package with its equations."""
+        return self.name.replace("-", "_")

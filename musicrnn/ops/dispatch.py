@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+
+import torch
 from torch import Tensor
 
 from musicrnn.errors import UsageError
+from musicrnn.ops import choices, library
 from musicrnn.ops.cell import Cell, State, Weights
 from musicrnn.ops.gru import naive as _gru
-from musicrnn.ops.lstm import fused as _lstm_fused
+from musicrnn.ops.gru_reset_after import naive as _gru_reset_after
+from musicrnn.ops.gru_simplified import naive as _gru_simplified
+from musicrnn.ops.irnn import naive as _irnn
 from musicrnn.ops.lstm import naive as _lstm
 from musicrnn.ops.scan import scan
-from musicrnn.ops.tanh import fused as _tanh_fused
+from musicrnn.ops.scrn import naive as _scrn
 from musicrnn.ops.tanh import naive as _tanh
 
 CELLS = {
     cell.name: cell
     for cell in (
-        Cell("tanh", gates=1, states=1, naive=_tanh.bind, fused=_tanh_fused.sequence),
-        Cell("lstm", gates=4, states=2, naive=_lstm.bind, fused=_lstm_fused.sequence, peepholes=True),
-        Cell("gru", gates=3, states=1, naive=_gru.bind),
+        Cell("tanh", 1, _tanh.bind, library=library.tanh),
+        Cell("lstm", 4, _lstm.bind, states=2, library=library.lstm, optional=("peepholes",)),
+        Cell("gru", 3, _gru.bind),
+        Cell("gru-reset-after", 3, _gru_reset_after.bind, biases=4, library=library.gru_reset_after),
+        Cell("gru-simplified", 2, _gru_simplified.bind),
+        Cell("irnn", 1, _irnn.bind),
+        Cell("scrn", 1, _scrn.bind, optional=("context",)),
     )
 }
 """The cells by the names that ``--cell`` takes."""
+
+Fused = Callable[[Tensor, State, Weights, Tensor | None], tuple[Tensor, State]]
+"""A whole sequence by a kernel: inputs (B, T, D), first state, weights, mask -> outputs, last state."""
 
 
 def cell_named(name: str) -> Cell:
@@ -35,13 +51,25 @@ def cell_named(name: str) -> Cell:
     return CELLS[name]
 
 
+@cache
+def fused(cell: Cell) -> Fused | None:
+    """Return the kernel of a cell, or None where kernels can't be compiled."""
+    try:
+        sequence: Fused = import_module(f"musicrnn.ops.{cell.folder}.fused").sequence
+    except Exception as error:  # numba missing, or of another make: the equations work all the same
+        logging.getLogger("musicrnn.ops").warning("no fast kernels here (%s); going on without", error)
+        return None
+    return sequence
+
+
 def recurrence(
     cell: Cell, inputs: Tensor, state: State, weights: Weights, mask: Tensor | None = None
 ) -> tuple[Tensor, State]:
     """Run one recurrent layer over a batch of sequences.
 
-    The fused kernel is taken where the cell has one for exactly this function: it knows no peepholes, and
-    no mask.
+    On a CPU the cell's kernel does it, or oneDNN's where ``choices`` says that it is faster. On a GPU cuDNN does
+    it if it has exactly this function. Everything else goes through the equations, step by step: other
+    devices and types of number, and machines without numba.
 
     Args:
         cell: The recurrent unit.
@@ -53,6 +81,13 @@ def recurrence(
     Returns:
         Outputs, shape (B, T, H), and the state after the last real frame of each row.
     """
-    if cell.fused is not None and mask is None and weights.peepholes is None:
-        return cell.fused(inputs, state, weights)
+    plain = cell.library is not None and mask is None and weights.peepholes is None
+    if inputs.is_cuda and plain:
+        return cell.library(inputs, state, weights)  # type: ignore[misc]
+    if inputs.device.type == "cpu" and inputs.dtype in (torch.float32, torch.float64) and inputs.numel():
+        if plain and choices.library_wins(cell.name, len(inputs), weights.hidden.shape[1]):
+            return cell.library(inputs, state, weights)  # type: ignore[misc]
+        kernel = fused(cell)
+        if kernel is not None:
+            return kernel(inputs, state, weights, mask)
     return scan(cell, inputs, state, weights, mask)

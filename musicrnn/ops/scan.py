@@ -23,7 +23,8 @@ def scan(
     Returns:
         Outputs, shape (B, T, H), and the state after the last real frame of each row.
     """
-    projected = torch.nn.functional.linear(inputs, weights.input, weights.bias)
+    heard = weights.bias[: len(weights.input)]
+    projected = torch.nn.functional.linear(inputs, weights.input, heard)
     step, outputs = cell.naive(weights), []
     for t, frame in enumerate(projected.unbind(1)):
         following = step(frame, state)

@@ -1,17 +1,64 @@
-"""The LSTM without peepholes over a whole sequence by torch's own kernel, that of ``torch.nn.LSTM``."""
+"""The equations of the long short-term memory and their derivatives, for kernels; see ``naive.py``."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from musicrnn.ops.cell import State, Weights
+from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.functions import sigmoid, tanh
+from musicrnn.ops.kernels.recurrence import fuse
 
 
-def sequence(inputs: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:
-    """Return outputs, shape (B, T, H), and the last state, for inputs of shape (B, T, D)."""
-    parameters = [weights.input, weights.hidden, weights.bias, torch.zeros_like(weights.bias)]
-    start = [tensor[None].contiguous() for tensor in state]
-    training = torch.is_grad_enabled()
-    outputs, h, c = torch.lstm(inputs, start, parameters, True, 1, 0.0, training, False, True)
-    return outputs, (h[0], c[0])
+@on_vectors
+def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
+    (i, f, g, o), (h, c) = blocks, state
+    i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
+    c = f * c + i * g
+    return (i, f, g, o), (o * tanh(c), c)
+
+
+@on_vectors
+def backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+    (i, f, g, o), (h, c), (d, d_c) = blocks, state, gradient
+    m = tanh(f * c + i * g)
+    d_o = d * m * o * (1 - o)
+    d_c = d_c + d * o * (1 - m * m)
+    return (*of_gates(i, f, g, c, d_c), d_o), (d * 0, d_c * f), ()
+
+
+@on_vectors
+def forward_peepholes(blocks, state, constants):  # type: ignore[no-untyped-def]
+    (i, f, g, o), (h, c), (p_i, p_f, p_o) = blocks, state, constants
+    i, f, g = sigmoid(i + p_i * c), sigmoid(f + p_f * c), tanh(g)
+    c = f * c + i * g
+    o = sigmoid(o + p_o * c)
+    return (i, f, g, o), (o * tanh(c), c)
+
+
+@on_vectors
+def backward_peepholes(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+    (i, f, g, o), (h, c), (d, d_c), (p_i, p_f, p_o) = blocks, state, gradient, constants
+    following = f * c + i * g
+    m = tanh(following)
+    d_o = d * m * o * (1 - o)
+    d_c = d_c + d * o * (1 - m * m) + p_o * d_o
+    d_i, d_f, d_g = of_gates(i, f, g, c, d_c)
+    before = d_c * f + p_i * d_i + p_f * d_f
+    return (d_i, d_f, d_g, d_o), (d * 0, before), (d_i * c, d_f * c, d_o * following)
+
+
+@on_vectors
+def of_gates(i, f, g, c, d_c):  # type: ignore[no-untyped-def]
+    """Return the gradients that reach i, f and g through c' = f c + i g."""
+    return d_c * g * i * (1 - i), d_c * c * f * (1 - f), d_c * i * (1 - g * g)
+
+
+EQUATIONS = Equations("lstm", 4, forward, backward, states=2)
+PEEPHOLES = Equations("lstm-peepholes", 4, forward_peepholes, backward_peepholes, states=2, constants=3)
+_without, _with = fuse(EQUATIONS), fuse(PEEPHOLES)
+
+
+def sequence(inputs: Tensor, state: State, weights: Weights, mask: Tensor | None) -> tuple[Tensor, State]:
+    """Run the layer over a batch of sequences, with the peepholes it has."""
+    return (_without if weights.peepholes is None else _with)(inputs, state, weights, mask)

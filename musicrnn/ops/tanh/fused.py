@@ -1,16 +1,23 @@
-"""The tanh recurrence over a whole sequence by torch's own kernel, the one behind ``torch.nn.RNN``."""
+"""The equation of the tanh unit and its derivative, for kernels; see ``naive.py``."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.functions import tanh
+from musicrnn.ops.kernels.recurrence import fuse
 
-from musicrnn.ops.cell import State, Weights
+
+@on_vectors
+def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
+    h = tanh(blocks[0])
+    return (h,), (h,)
 
 
-def sequence(inputs: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:
-    """Return outputs, shape (B, T, H), and the last state, for inputs of shape (B, T, D)."""
-    parameters = [weights.input, weights.hidden, weights.bias, torch.zeros_like(weights.bias)]
-    training = torch.is_grad_enabled()
-    outputs, h = torch.rnn_tanh(inputs, state[0][None], parameters, True, 1, 0.0, training, False, True)
-    return outputs, (h[0],)
+@on_vectors
+def backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+    (h,), (d,) = blocks, gradient
+    return (d * (1 - h * h),), (d * 0,), ()
+
+
+EQUATIONS = Equations("tanh", 1, forward, backward)
+sequence = fuse(EQUATIONS)

@@ -1,0 +1,37 @@
+"""The equations of the gated recurrent unit and their derivatives, for kernels; see ``naive.py``."""
+
+from __future__ import annotations
+
+from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.functions import sigmoid, tanh
+from musicrnn.ops.kernels.recurrence import fuse
+
+
+@on_vectors
+def gates(blocks, state):  # type: ignore[no-untyped-def]
+    (r, z, n), (h,) = blocks, state
+    r = sigmoid(r)
+    return (r, sigmoid(z), n), r * h
+
+
+@on_vectors
+def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
+    (r, z, n), (h,) = blocks, state
+    n = tanh(n)
+    return (r, z, n), (h + z * (n - h),)
+
+
+@on_vectors
+def backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+    (r, z, n), (h,), (d,) = blocks, state, gradient
+    return (r, d * (n - h) * z * (1 - z), d * z * (1 - n * n)), (d * (1 - z),), ()
+
+
+@on_vectors
+def gates_backward(blocks, state, gradients, operand, gradient):  # type: ignore[no-untyped-def]
+    (r, z, n), (h,), (d,) = blocks, state, gradient
+    return (operand * h * r * (1 - r), gradients[1], gradients[2]), (d + operand * r,)
+
+
+EQUATIONS = Equations("gru", 3, forward, backward, driven=2, open=gates, open_backward=gates_backward)
+sequence = fuse(EQUATIONS)

@@ -1,0 +1,36 @@
+"""The gated recurrent unit with its reset gate after the product, as cuDNN and ``torch.nn.GRU`` have it.
+
+    r = sigmoid(W_r x + U_r h + b_r)
+    z = sigmoid(W_z x + U_z h + b_z)
+    n = tanh(W_n x + b_n + r * (U_n h + b_u))
+    h' = (1 - z) * n + z * h
+
+The gates are packed r, z, n; the bias has a fourth block, b_u, which r switches. z keeps the old state, in
+torch's sense and against that of ``gru``.
+
+References:
+    Cho et al. 2014, arXiv:1406.1078v3; https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from musicrnn.ops.cell import State, Step, Weights
+
+
+def bind(weights: Weights) -> Step:
+    """Bind the weights of a layer and return its time step: W x + b, shape (B, 3H), and (h,) -> (h',)."""
+    u, size = weights.hidden.T, weights.hidden.shape[1]
+    b_u = weights.bias[3 * size :]
+
+    def step(projected: Tensor, state: State) -> State:
+        (h,) = state
+        w_r, w_z, w_n = projected.chunk(3, dim=1)
+        u_r, u_z, u_n = (h @ u).chunk(3, dim=1)
+        r, z = torch.sigmoid(w_r + u_r), torch.sigmoid(w_z + u_z)
+        n = torch.tanh(w_n + r * (u_n + b_u))
+        return (torch.lerp(n, h, z),)
+
+    return step

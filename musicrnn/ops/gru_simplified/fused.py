@@ -1,0 +1,24 @@
+"""The equations of the gru without a reset gate and their derivatives, for kernels; see ``naive.py``."""
+
+from __future__ import annotations
+
+from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.functions import sigmoid, tanh
+from musicrnn.ops.kernels.recurrence import fuse
+
+
+@on_vectors
+def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
+    (z, n), (h,) = blocks, state
+    z, n = sigmoid(z), tanh(n)
+    return (z, n), (h + z * (n - h),)
+
+
+@on_vectors
+def backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+    (z, n), (h,), (d,) = blocks, state, gradient
+    return (d * (n - h) * z * (1 - z), d * z * (1 - n * n)), (d * (1 - z),), ()
+
+
+EQUATIONS = Equations("gru-simplified", 2, forward, backward)
+sequence = fuse(EQUATIONS)

@@ -1,0 +1,22 @@
+"""The equation of rectified linear units and its derivative, for kernels; see ``naive.py``."""
+
+from __future__ import annotations
+
+from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.functions import relu, step
+from musicrnn.ops.kernels.recurrence import fuse
+
+
+@on_vectors
+def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
+    h = relu(blocks[0])
+    return (h,), (h,)
+
+
+@on_vectors
+def backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+    return (gradient[0] * step(blocks[0]),), (gradient[0] * 0,), ()
+
+
+EQUATIONS = Equations("irnn", 1, forward, backward)
+sequence = fuse(EQUATIONS)

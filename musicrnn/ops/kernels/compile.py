@@ -1,0 +1,93 @@
+"""Entry points of kernels: compiled at the first call, kept on disk, announced, run by several threads."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import carray, types
+from numba.core.caching import FunctionCache
+from numba.core.ccallback import CFunc
+from numba.core.typing import signature
+from numba.extending import register_jitable
+from torch import Tensor
+
+from musicrnn.ops.kernels.vectors import ticket
+from musicrnn.ops.kernels.parallel import run_by_threads
+
+log = logging.getLogger("musicrnn.ops")
+
+
+class Entry:
+    """A compiled function that works on slices of a batch's rows.
+
+    Args:
+        name: Tells kernels apart in the cache.
+        body: Jitable ``body(job, like, index, first, last)``: work on the rows from ``first`` to before
+            ``last`` of the ``index``-th slice; ``like`` is a number of the type worked on.
+        fields: What a job says, all integers: sizes and addresses. One of them is ``rows``.
+        dtype: The type worked on.
+    """
+
+    def __init__(self, name: str, body: Callable[..., None], fields: tuple[str, ...], dtype: str) -> None:
+        integers = ("taken", "slices", *fields)
+        self.layout = np.dtype([*((field, np.int64) for field in integers), ("like", dtype)], align=True)
+        layout, work = self.layout, register_jitable(body)
+
+        def entry(data):  # type: ignore[no-untyped-def]
+            job = carray(data, 1, layout)[0]
+            while True:
+                index = ticket(data)
+                if index >= job.slices:
+                    break
+                first, last = index * job.rows // job.slices, (index + 1) * job.rows // job.slices
+                work(job, job.like, index, first, last)
+
+        entry.__qualname__ = f"{name}_{dtype}_{_sources()}"
+        kind = signature(types.void, types.voidptr)
+        self._compiled = CFunc(entry, (kind.args, kind.return_type), {}, {"error_model": "numpy"})
+        try:
+            self._compiled._cache = _Cache(entry)
+        except RuntimeError:  # nowhere to keep it
+            _announce()
+        self._compiled.compile()
+
+    def __call__(self, slices: int, **job: int | Tensor | None) -> None:
+        """Do a job, each slice by one thread; tensors are handed over by their addresses, None as zero."""
+        record = np.zeros(1, self.layout)
+        for field, value in job.items():
+            record[field] = value.data_ptr() if isinstance(value, Tensor) else value or 0
+        record["slices"] = slices
+        run_by_threads(self._compiled.address, record.ctypes.data, slices)
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache on disk, for functions whose name says all that they were made from."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        return sig, codegen.magic_tuple()
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = super().load_overload(sig, target_context)
+        if found is None:
+            _announce()
+        return found
+
+
+@cache
+def _announce() -> None:
+    log.warning("compiling kernels, once …")
+
+
+@cache
+def _sources() -> str:
+    """Return a digest of all that kernels are made from, so that none outlives its source."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,57 @@
+"""What a cell has to say to become a fast kernel: its equations on vectors, and their derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from numba.extending import register_jitable
+
+on_vectors = register_jitable
+"""Marks a function of vectors that kernels call."""
+
+
+@dataclass(frozen=True)
+class Equations:
+    """The pointwise part of a recurrent unit, for a vector of units of one sequence at one time step.
+
+    A step begins with pre-activations, a tuple of one vector a block: W x + b where the block takes inputs,
+    plus U h where it is driven by the state. Cells with a second product, of something made from the first
+    blocks (the gru's r * h), say so by ``open``.
+
+    Attributes:
+        name: Tells the kernels apart in the cache.
+        blocks: Vectors a unit has per frame; after the step they hold what the derivatives need.
+        forward: ``(blocks, state, constants) -> (blocks, state)``: the step.
+        backward: ``(blocks, state before, gradient of the state, constants) -> (gradients of the
+            pre-activations, gradient of the state before, gradients of the constants)``; products with U
+            are added elsewhere.
+        states: Tensors in the state; the first is the output.
+        driven: How many of the blocks, from the first, the product U h is added to; None is all.
+        heard: From which block on W x + b is added; blocks before it get their share of the bias alone.
+        order: Which block of rows in U belongs to each driven block; None is the order of the rows.
+        constants: Vectors a unit has that don't change with time (peepholes).
+        open: ``(blocks, state) -> (blocks, operand)``: what precedes the second product, which is added to
+            the remaining blocks that hear.
+        open_backward: ``(blocks, state before, gradients of the pre-activations, gradient of the operand,
+            gradient of the state before) -> (gradients of the pre-activations, gradient of the state
+            before)``.
+    """
+
+    name: str
+    blocks: int
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    states: int = 1
+    driven: int | None = None
+    heard: int = 0
+    order: tuple[int, ...] | None = None
+    constants: int = 0
+    open: Callable[..., Any] | None = None
+    open_backward: Callable[..., Any] | None = None
+
+    @property
+    def products(self) -> int:
+        """Blocks that U h is added to before the equations."""
+        return self.blocks if self.driven is None else self.driven

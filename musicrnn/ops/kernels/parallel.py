@@ -1,0 +1,54 @@
+"""Threads for kernels: those that torch's own operations run on.
+
+A second pool beside torch's would fight with it: OpenMP's threads go on spinning for milliseconds after
+every operation, on the very cores that the other pool was given. So kernels run as a parallel region of the
+OpenMP library that torch has loaded. Where torch has none that can be called, threads are started for
+each call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+
+PARALLEL = ("GOMP_parallel",)
+
+
+@cache
+def _parallel() -> Callable[..., Any] | None:
+    """Return what starts a parallel region: of GNU's OpenMP, or of another that offers the same."""
+    try:
+        function = ctypes.CDLL(torch._C.__file__).GOMP_parallel
+    except (AttributeError, OSError):
+        return None
+    function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    function.restype = None
+    return function
+
+
+def run_by_threads(function: int, data: int, threads: int) -> None:
+    """Call a C function ``void (*)(void *)`` once in each of several threads; return when all are done.
+
+    Args:
+        function: Its address.
+        data: Its argument.
+        threads: How many.
+    """
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)
+    parallel = _parallel()
+    if threads == 1:
+        call(data)
+    elif parallel is not None:
+        parallel(function, data, threads, 0)
+    else:
+        others = [threading.Thread(target=call, args=(data,)) for _ in range(threads - 1)]
+        for thread in others:
+            thread.start()
+        call(data)
+        for thread in others:
+            thread.join()

@@ -1,0 +1,287 @@
+"""A recurrence over whole sequences, forward and backward, for any cell that gives its equations.
+
+Each call works on a slice of the batch's rows, from the first frame to the last, and shares nothing with
+the calls that work on other rows. Everything outside the recurrence (products with the inputs, gradients of
+the matrices) is left to large products before and after. Within a step the state and the blocks of its rows
+lie densely in a scratch area that stays in the cache; what the backward pass needs is written out once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from musicrnn.ops.kernels.equations import Equations
+from musicrnn.ops.kernels.product import product
+from musicrnn.ops.kernels.vectors import (
+    add_each,
+    lanes_of,
+    load,
+    load_each,
+    load_some,
+    offset,
+    pointer,
+    scalar,
+    store,
+    store_each,
+    store_some,
+    zeros_of,
+)
+
+FIELDS = (
+    "rows",  # sequences in the batch, B
+    "frames",  # T
+    "hidden",  # units, H
+    "padded",  # units up to a whole number of vectors, P
+    "keep",  # whether to write out what the backward pass needs
+    "blocks",  # (B, T, blocks * P): W x + b in, what the equations leave out; backward: gradients
+    "matrix",  # the driven blocks of U, packed: forward U', backward U
+    "second_matrix",  # the blocks of U behind the second product, packed likewise
+    "constants",  # (constants, P)
+    "mask",  # (B, T) bytes, zero on padding; 0: all frames are real
+    "start",  # (states, B, H): the state before the first frame; backward: gradient of the last state
+    "final",  # (states, B, H): the state after the last; backward: gradient of the first state
+    "outputs",  # (B, T, H): the output of every frame; backward: its gradient
+    "before",  # (states, B, T, P): the state before every frame
+    "operand",  # (B, T, P): what the second product was taken of
+    "gradients",  # (B, T, blocks * P): backward: gradients of the pre-activations
+    "constant_gradients",  # (slices, constants, P), zero before
+    "active",  # (inputs heard, ...): see rolls.py; 0: W x + b is in blocks
+    "counts",
+    "most",
+    "input_matrix",  # (D, heard blocks * P)
+    "bias",  # (blocks * P)
+    "input_gradients",  # (slices, D, heard blocks * P), zero before
+    "bias_gradients",  # (slices, blocks * P), zero before
+    "width",  # D
+    "scratch",  # (slices, scratch_size)
+    "scratch_size",
+)
+
+
+def step_of(equations: Equations) -> Callable[..., None]:
+    """Return the compiled step of a cell: the state of all rows of a slice moves one frame on.
+
+    Its arguments: the blocks of the rows, holding W x + b, dense (rows, blocks * P); the states, dense
+    (states, rows, P); room for an operand (rows, P); the packed matrices; the constants; rows, H, P; and
+    the mask of the rows with its stride, or a stride of zero.
+    """
+    blocks, states, constants = equations.blocks, equations.states, equations.constants
+    driven = equations.products
+    forward, two = equations.forward, equations.open is not None
+    opening = equations.open if two else equations.forward
+
+    @register_jitable
+    def step(pre, state, operand, matrix, second_matrix, constant, rows, hidden, padded, live, stride):  # type: ignore[no-untyped-def]
+        lanes = lanes_of(pre)
+        width, vectors, plane = blocks * padded, padded // lanes, rows * padded
+        for block in range(driven):
+            part = offset(matrix, block * hidden * padded)
+            product(offset(pre, block * padded), width, state, padded, part, rows, hidden, vectors)
+        if two:
+            for row in range(rows):
+                for unit in range(0, padded, lanes):
+                    a = load_each(pre, row * width + unit, padded, blocks)
+                    h = load_each(state, row * padded + unit, plane, states)
+                    a, made = opening(a, h)
+                    store_each(a, pre, row * width + unit, padded)
+                    store(made, operand, row * padded + unit)
+            for block in range(driven, blocks):
+                part = offset(second_matrix, (block - driven) * hidden * padded)
+                product(offset(pre, block * padded), width, operand, padded, part, rows, hidden, vectors)
+        for row in range(rows):
+            if stride != 0 and scalar(live, row * stride) == 0:
+                continue
+            for unit in range(0, padded, lanes):
+                a = load_each(pre, row * width + unit, padded, blocks)
+                h = load_each(state, row * padded + unit, plane, states)
+                a, h = forward(a, h, load_each(constant, unit, padded, constants))
+                store_each(a, pre, row * width + unit, padded)
+                store_each(h, state, row * padded + unit, plane)
+
+    return step
+
+
+def forward_of(equations: Equations) -> Callable[..., None]:
+    """Return the forward pass of a cell over the rows of one slice."""
+    blocks, states = equations.blocks, equations.states
+    heard = equations.heard
+    two = equations.open is not None
+    step = step_of(equations)
+
+    @register_jitable
+    def forward(job, like, index, first, last):  # type: ignore[no-untyped-def]
+        hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
+        rows, width, keep = last - first, blocks * job.padded, job.keep != 0
+        plane = rows * padded
+        pre = offset(pointer(job.scratch, like), index * job.scratch_size)
+        state = offset(pre, rows * width)
+        operand = offset(state, states * plane)
+        lanes = lanes_of(pre)
+        kept = pointer(job.blocks, like)
+        matrix, second = pointer(job.matrix, like), pointer(job.second_matrix, like)
+        constant, bias = pointer(job.constants, like), pointer(job.bias, like)
+        outputs, before = pointer(job.outputs, like), pointer(job.before, like)
+        operands, mask = pointer(job.operand, like), pointer(job.mask, np.uint8(0))
+        stride = frames if job.mask != 0 else 0
+        active, counts = pointer(job.active, np.int32(0)), pointer(job.counts, np.int32(0))
+        inputs = pointer(job.input_matrix, like)
+        heard_width = (blocks - heard) * padded
+        load_states(state, pointer(job.start, like), states, batch, hidden, padded, first, rows)
+        for t in range(frames):
+            for row in range(rows):
+                frame = (first + row) * frames + t
+                target = offset(pre, row * width)
+                if job.active != 0:
+                    for unit in range(0, width, lanes):
+                        store(load(bias, unit), target, unit)
+                    for bit in range(scalar(counts, frame)):
+                        source = scalar(active, frame * job.most + bit) * heard_width
+                        for unit in range(0, heard_width, lanes):
+                            at = unit + heard * padded
+                            store(load(target, at) + load(inputs, source + unit), target, at)
+                else:
+                    for unit in range(0, width, lanes):
+                        store(load(kept, frame * width + unit), target, unit)
+                if keep:
+                    for number in range(states):
+                        here = (number * batch * frames + frame) * padded
+                        for unit in range(0, padded, lanes):
+                            store(load(state, number * plane + row * padded + unit), before, here + unit)
+            live = offset(mask, first * frames + t)
+            step(pre, state, operand, matrix, second, constant, rows, hidden, padded, live, stride)
+            for row in range(rows):
+                frame = (first + row) * frames + t
+                for unit in range(0, padded, lanes):
+                    value = load(state, row * padded + unit)
+                    if hidden - unit >= lanes:
+                        store(value, outputs, frame * hidden + unit)
+                    else:
+                        store_some(value, outputs, frame * hidden + unit, hidden - unit)
+                if keep:
+                    for unit in range(0, width, lanes):
+                        store(load(pre, row * width + unit), kept, frame * width + unit)
+                    if two:
+                        for unit in range(0, padded, lanes):
+                            store(load(operand, row * padded + unit), operands, frame * padded + unit)
+        store_states(state, pointer(job.final, like), states, batch, hidden, padded, first, rows)
+
+    return forward
+
+
+def backward_of(equations: Equations) -> Callable[..., None]:
+    """Return the backward pass of a cell over the rows of one slice."""
+    blocks, states, constants = equations.blocks, equations.states, equations.constants
+    driven, heard = equations.products, equations.heard
+    gradient_of, two = equations.backward, equations.open is not None
+    opening = equations.open_backward if two else equations.backward
+
+    @register_jitable
+    def backward(job, like, index, first, last):  # type: ignore[no-untyped-def]
+        hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
+        rows, width = last - first, blocks * job.padded
+        plane = rows * padded
+        delta = offset(pointer(job.scratch, like), index * job.scratch_size)
+        state = offset(delta, rows * width)
+        operand = offset(state, states * plane)
+        lanes = lanes_of(delta)
+        vectors = padded // lanes
+        kept, gradients = pointer(job.blocks, like), pointer(job.gradients, like)
+        matrix, second = pointer(job.matrix, like), pointer(job.second_matrix, like)
+        constant, before = pointer(job.constants, like), pointer(job.before, like)
+        outputs, mask = pointer(job.outputs, like), pointer(job.mask, np.uint8(0))
+        masked = job.mask != 0
+        active, counts = pointer(job.active, np.int32(0)), pointer(job.counts, np.int32(0))
+        heard_width = (blocks - heard) * padded
+        inputs = offset(pointer(job.input_gradients, like), index * job.width * heard_width)
+        biases = offset(pointer(job.bias_gradients, like), index * width)
+        sums = offset(pointer(job.constant_gradients, like), index * constants * padded)
+        saved = batch * frames * padded
+        load_states(state, pointer(job.start, like), states, batch, hidden, padded, first, rows)
+        for t in range(frames - 1, -1, -1):
+            for row in range(rows):
+                frame = (first + row) * frames + t
+                for unit in range(0, padded, lanes):
+                    at = row * padded + unit
+                    if hidden - unit >= lanes:
+                        more = load(outputs, frame * hidden + unit)
+                    else:
+                        more = load_some(outputs, frame * hidden + unit, hidden - unit)
+                    store(load(state, at) + more, state, at)
+                if masked and scalar(mask, frame) == 0:
+                    for unit in range(0, width, lanes):
+                        store(zeros_of(delta), delta, row * width + unit)
+                    continue
+                for unit in range(0, padded, lanes):
+                    a = load_each(kept, frame * width + unit, padded, blocks)
+                    h = load_each(before, frame * padded + unit, saved, states)
+                    d = load_each(state, row * padded + unit, plane, states)
+                    a, d, c = gradient_of(a, h, d, load_each(constant, unit, padded, constants))
+                    store_each(a, delta, row * width + unit, padded)
+                    store_each(d, state, row * padded + unit, plane)
+                    add_each(c, sums, unit, padded)
+            if two:
+                for row in range(rows):
+                    for unit in range(0, padded, lanes):
+                        store(zeros_of(operand), operand, row * padded + unit)
+                for block in range(driven, blocks):
+                    part = offset(second, (block - driven) * hidden * padded)
+                    product(operand, padded, offset(delta, block * padded), width, part, rows, hidden, vectors)
+                for row in range(rows):
+                    frame = (first + row) * frames + t
+                    if masked and scalar(mask, frame) == 0:
+                        continue
+                    for unit in range(0, padded, lanes):
+                        a = load_each(kept, frame * width + unit, padded, blocks)
+                        h = load_each(before, frame * padded + unit, saved, states)
+                        g = load_each(delta, row * width + unit, padded, blocks)
+                        d = load_each(state, row * padded + unit, plane, states)
+                        g, d = opening(a, h, g, load(operand, row * padded + unit), d)
+                        store_each(g, delta, row * width + unit, padded)
+                        store_each(d, state, row * padded + unit, plane)
+            for block in range(driven):
+                part = offset(matrix, block * hidden * padded)
+                product(state, padded, offset(delta, block * padded), width, part, rows, hidden, vectors)
+            for row in range(rows):
+                frame = (first + row) * frames + t
+                source = offset(delta, row * width)
+                for unit in range(0, width, lanes):
+                    value = load(source, unit)
+                    store(value, gradients, frame * width + unit)
+                    store(load(biases, unit) + value, biases, unit)
+                if job.active != 0:
+                    for bit in range(scalar(counts, frame)):
+                        target = scalar(active, frame * job.most + bit) * heard_width
+                        for unit in range(0, heard_width, lanes):
+                            value = load(source, unit + heard * padded)
+                            store(load(inputs, target + unit) + value, inputs, target + unit)
+        store_states(state, pointer(job.final, like), states, batch, hidden, padded, first, rows)
+
+    return backward
+
+
+@register_jitable
+def load_states(state, source, states, batch, hidden, padded, first, rows):  # type: ignore[no-untyped-def]
+    """Bring the rows of a slice from (states, B, H) into the scratch area, with zeros behind each."""
+    lanes = lanes_of(state)
+    for number in range(states):
+        for row in range(rows):
+            start = (number * batch + first + row) * hidden
+            for unit in range(0, padded, lanes):
+                count = min(lanes, hidden - unit)
+                store(load_some(source, start + unit, count), state, (number * rows + row) * padded + unit)
+
+
+@register_jitable
+def store_states(state, target, states, batch, hidden, padded, first, rows):  # type: ignore[no-untyped-def]
+    """Bring the rows of a slice from the scratch area back to (states, B, H)."""
+    lanes = lanes_of(state)
+    for number in range(states):
+        for row in range(rows):
+            start = (number * batch + first + row) * hidden
+            for unit in range(0, padded, lanes):
+                count = min(lanes, hidden - unit)
+                store_some(load(state, (number * rows + row) * padded + unit), target, start + unit, count)

@@ -1,0 +1,322 @@
+"""A vector register as a numba type, and raw memory to load it from.
+
+Equations written with these vectors compile to one instruction an operation, whatever the compiler's own
+vectoriser makes of a loop: numba sees a value with ``+ - * /``, LLVM sees ``<16 x float>``.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+
+def _register_bytes() -> int:
+    """Width of the host's vector registers."""
+    features = {} if numba.config.CPU_NAME == "generic" else llvm.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx") else 16
+
+
+REGISTER_BYTES = _register_bytes()
+REGISTERS = 16 if REGISTER_BYTES == 32 else 32
+"""Vector registers to plan tiles for: AVX has 16; AVX-512 and NEON have 32."""
+
+CONTRACT = ("contract",)
+"""Lets a product and a sum become one fused multiply-add."""
+
+
+class Vector(types.Type):
+    """As many floating-point numbers as a register holds."""
+
+    def __init__(self, dtype: types.Float) -> None:
+        self.dtype = dtype
+        self.lanes = REGISTER_BYTES // (dtype.bitwidth // 8)
+        super().__init__(name=f"vector({dtype} x {self.lanes})")
+
+    @property
+    def llvm(self) -> ir.VectorType:
+        """The type in LLVM's terms."""
+        return ir.VectorType(ir.FloatType() if self.dtype.bitwidth == 32 else ir.DoubleType(), self.lanes)
+
+    @property
+    def suffix(self) -> str:
+        """What LLVM appends to the names of intrinsics on this type."""
+        return f"v{self.lanes}f{self.dtype.bitwidth}"
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, vector: Vector) -> None:
+        super().__init__(manager, vector, vector.llvm)
+
+
+def splat(builder: ir.IRBuilder, scalar: ir.Value, shape: ir.VectorType) -> ir.Value:
+    """Return a vector whose lanes all hold a scalar."""
+    one = builder.insert_element(ir.Constant(shape, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
+    lanes = ir.Constant(ir.VectorType(ir.IntType(32), shape.count), [0] * shape.count)
+    return builder.shuffle_vector(one, ir.Constant(shape, ir.Undefined), lanes)
+
+
+def call(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.Value) -> ir.Value:
+    """Call one of LLVM's intrinsics."""
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def as_vector(context: Any, builder: Any, value: Any, kind: types.Type, vector: Vector) -> ir.Value:
+    """Return a vector as it is, or one whose lanes all hold a number."""
+    if isinstance(kind, Vector):
+        return value
+    return splat(builder, context.cast(builder, value, kind, vector.dtype), vector.llvm)
+
+
+def _arithmetic(function: Any, instruction: str) -> None:
+    """Teach numba an operator between vectors, and between vectors and numbers."""
+
+    @infer_global(function)
+    class _Typing(AbstractTemplate):  # type: ignore[misc]
+        def generic(self, args: tuple[types.Type, ...], kws: Any) -> Any:
+            vectors = [kind for kind in args if isinstance(kind, Vector)]
+            if len(args) == 2 and vectors and all(isinstance(a, (Vector, types.Number)) for a in args):
+                return signature(vectors[0], *args)
+            return None
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        left, right = (
+            as_vector(context, builder, value, kind, sig.return_type)
+            for value, kind in zip(args, sig.args, strict=True)
+        )
+        return getattr(builder, instruction)(left, right, flags=CONTRACT)
+
+    for kinds in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
+        lower_builtin(function, *kinds)(lower)
+
+
+for _function, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _arithmetic(_function, _instruction)
+
+
+@intrinsic
+def pointer(typing: Any, address: types.Integer, like: types.Float) -> Any:
+    """Take an integer for the address of numbers of the type of ``like``."""
+    kind = types.CPointer(like)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        return builder.inttoptr(args[0], context.get_value_type(kind))
+
+    return kind(address, like), generate
+
+
+@intrinsic
+def offset(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
+    """Move a pointer by so many numbers."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        return builder.gep(args[0], [args[1]])
+
+    return start(start, numbers), generate
+
+
+@intrinsic
+def load(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
+    """Load the vector that lies so many numbers behind a pointer."""
+    vector = Vector(start.dtype)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        return builder.load(vector_pointer(builder, args[0], args[1], vector), align=vector.dtype.bitwidth // 8)
+
+    return vector(start, numbers), generate
+
+
+@intrinsic
+def store(typing: Any, value: Vector, start: types.CPointer, numbers: types.Integer) -> Any:
+    """Store a vector so many numbers behind a pointer."""
+    vector = Vector(start.dtype)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        target = vector_pointer(builder, args[1], args[2], vector)
+        builder.store(args[0], target, align=vector.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(value, start, numbers), generate
+
+
+def _mask(builder: Any, count: ir.Value, vector: Vector) -> ir.Value:
+    """Return which lanes come before a count."""
+    integers = ir.VectorType(ir.IntType(32), vector.lanes)
+    limit = splat(builder, builder.trunc(count, ir.IntType(32)), integers)
+    return builder.icmp_signed("<", ir.Constant(integers, list(range(vector.lanes))), limit)
+
+
+@intrinsic
+def load_some(typing: Any, start: types.CPointer, numbers: types.Integer, count: types.Integer) -> Any:
+    """Load a vector of which only the first ``count`` lanes are in memory; the others are zero."""
+    vector = Vector(start.dtype)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        source = vector_pointer(builder, args[0], args[1], vector)
+        align, mask = ir.Constant(ir.IntType(32), vector.dtype.bitwidth // 8), _mask(builder, args[2], vector)
+        zero = ir.Constant(vector.llvm, None)
+        return call(builder, f"llvm.masked.load.{vector.suffix}.p0", vector.llvm, source, align, mask, zero)
+
+    return vector(start, numbers, types.intp), generate
+
+
+@intrinsic
+def store_some(
+    typing: Any, value: Vector, start: types.CPointer, numbers: types.Integer, count: types.Integer
+) -> Any:
+    """Store the first ``count`` lanes of a vector."""
+    vector = Vector(start.dtype)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        target = vector_pointer(builder, args[1], args[2], vector)
+        align, mask = ir.Constant(ir.IntType(32), vector.dtype.bitwidth // 8), _mask(builder, args[3], vector)
+        call(builder, f"llvm.masked.store.{vector.suffix}.p0", ir.VoidType(), args[0], target, align, mask)
+        return context.get_dummy_value()
+
+    return types.void(value, start, numbers, types.intp), generate
+
+
+@intrinsic
+def scalar(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
+    """Load the single number that lies so many numbers behind a pointer."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        return builder.load(builder.gep(args[0], [args[1]]))
+
+    return start.dtype(start, numbers), generate
+
+
+@intrinsic
+def put(typing: Any, value: types.Float, start: types.CPointer, numbers: types.Integer) -> Any:
+    """Store a single number so many numbers behind a pointer."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.store(args[0], builder.gep(args[1], [args[2]]))
+        return context.get_dummy_value()
+
+    return types.void(start.dtype, start, numbers), generate
+
+
+@intrinsic
+def lanes_of(typing: Any, start: types.CPointer) -> Any:
+    """Return how many of the numbers behind a pointer a vector holds."""
+    lanes = Vector(start.dtype).lanes
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        return context.get_constant(types.intp, lanes)
+
+    return types.intp(start), generate
+
+
+@intrinsic
+def zeros_of(typing: Any, start: types.CPointer) -> Any:
+    """Return a vector of zeros of the type of the numbers behind a pointer."""
+    vector = Vector(start.dtype)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        return ir.Constant(vector.llvm, None)
+
+    return vector(start), generate
+
+
+@intrinsic(prefer_literal=True)
+def load_each(typing: Any, start: types.CPointer, numbers: types.Integer, stride: types.Integer, count: types.Integer) -> Any:
+    """Load a tuple of ``count`` vectors, a constant number, that lie ``stride`` numbers apart."""
+    vector, length = Vector(start.dtype), count.literal_value
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        values, at = [], args[1]
+        for _ in range(length):
+            values.append(builder.load(vector_pointer(builder, args[0], at, vector), align=vector.dtype.bitwidth // 8))
+            at = builder.add(at, args[2])
+        return context.make_tuple(builder, sig.return_type, values)
+
+    return types.UniTuple(vector, length)(start, types.intp, types.intp, count), generate
+
+
+@intrinsic
+def store_each(typing: Any, values: types.UniTuple, start: types.CPointer, numbers: types.Integer, stride: types.Integer) -> Any:
+    """Store a tuple of vectors ``stride`` numbers apart."""
+    vector = Vector(start.dtype)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        at = args[2]
+        for value in cgutils.unpack_tuple(builder, args[0], len(values)):
+            builder.store(value, vector_pointer(builder, args[1], at, vector), align=vector.dtype.bitwidth // 8)
+            at = builder.add(at, args[3])
+        return context.get_dummy_value()
+
+    return types.void(values, start, types.intp, types.intp), generate
+
+
+@intrinsic
+def add_each(typing: Any, values: types.BaseTuple, start: types.CPointer, numbers: types.Integer, stride: types.Integer) -> Any:
+    """Add a tuple of vectors to what lies ``stride`` numbers apart."""
+    vector = Vector(start.dtype)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        at = args[2]
+        for value in cgutils.unpack_tuple(builder, args[0], len(values)):
+            place, align = vector_pointer(builder, args[1], at, vector), vector.dtype.bitwidth // 8
+            builder.store(builder.fadd(builder.load(place, align=align), value), place, align=align)
+            at = builder.add(at, args[3])
+        return context.get_dummy_value()
+
+    return types.void(values, start, types.intp, types.intp), generate
+
+
+@intrinsic
+def ticket(typing: Any, counter: types.RawPointer) -> Any:
+    """Count the 64-bit integer at an address up, atomically; return what it was."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        address = builder.bitcast(args[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", address, ir.Constant(ir.IntType(64), 1), "monotonic")
+
+    return types.int64(counter), generate
+
+
+@intrinsic
+def ones_of(typing: Any, x: Vector) -> Any:
+    """Return which lanes are one, as bits of an integer, or -1 if any lane is neither zero nor one."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        bits, result = ir.IntType(x.lanes), ir.IntType(64)
+
+        def which(relation: str, value: float) -> ir.Value:
+            lanes = builder.fcmp_unordered(relation, args[0], ir.Constant(x.llvm, [value] * x.lanes))
+            return builder.bitcast(lanes, bits)
+
+        ones, others = builder.not_(which("!=", 1.0)), which("!=", 0.0)
+        binary = builder.icmp_signed("==", ones, others)
+        return builder.select(binary, builder.zext(ones, result), ir.Constant(result, -1))
+
+    return types.int64(x), generate
+
+
+@intrinsic
+def lowest_bit(typing: Any, bits: types.Integer) -> Any:
+    """Return the position of the lowest bit that is set."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), generate
+
+
+def vector_pointer(builder: Any, start: ir.Value, numbers: ir.Value, vector: Vector) -> ir.Value:
+    """Return the address of the vector that lies so many numbers behind a pointer."""
+    return builder.bitcast(builder.gep(start, [numbers]), vector.llvm.as_pointer())
