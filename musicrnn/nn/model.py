@@ -80,7 +80,7 @@ class MusicRNN(nn.Module):
     def fitting_threads(self, batch: int) -> AbstractContextManager[None]:
         """Return a context in which torch uses as many threads as a batch of B pieces pays for."""
         config = self.config
-        return fitting_threads(cell_named(config.cell), batch, config.hidden, config.peepholes)
+        return fitting_threads(cell_named(config.cell), batch, config.hidden)
 
     def forward(
         self, frames: Tensor, state: list[State] | None = None, mask: Tensor | None = None

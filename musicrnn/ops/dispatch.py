@@ -67,9 +67,9 @@ def recurrence(
 ) -> tuple[Tensor, State]:
     """Run one recurrent layer over a batch of sequences.
 
-    On a CPU the cell's kernel does it, or oneDNN's where ``choices`` says that it is faster. On a GPU cuDNN does
-    it if it has exactly this function. Everything else goes through the equations, step by step: other
-    devices and types of number, and machines without numba.
+    On a CPU the cell's kernel does it, or oneDNN's where ``choices`` says that it is faster. On a GPU cuDNN
+    does it if it has exactly this function. Everything else goes through the equations, step by step:
+    other devices and types of number, and machines without numba.
 
     Args:
         cell: The recurrent unit.

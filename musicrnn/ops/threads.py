@@ -13,27 +13,26 @@ from contextlib import contextmanager
 import torch
 
 from musicrnn.ops.cell import Cell
+from musicrnn.ops.dispatch import fused
 
 WORTH_SHARING = 16e6
 """Floating-point operations in a time step from which more than one thread is used."""
 
 
 @contextmanager
-def fitting_threads(cell: Cell, batch: int, hidden: int, peepholes: bool = False) -> Iterator[None]:
+def fitting_threads(cell: Cell, batch: int, hidden: int) -> Iterator[None]:
     """Let torch use one thread where a step by step recurrence is too small for more.
 
     The choice depends on the sizes alone, so results don't depend on what else the machine is doing.
 
     Args:
-        cell: The recurrent unit; one with a fused kernel keeps all threads.
+        cell: The recurrent unit; one with a kernel keeps all threads.
         batch: Sequences side by side, B.
         hidden: Hidden units, H.
-        peepholes: Whether the layer has peepholes, which fused kernels don't know.
     """
-    stepwise = cell.fused is None or peepholes
     small = 2.0 * batch * cell.gates * hidden * hidden < WORTH_SHARING
     before = torch.get_num_threads()
-    if stepwise and small:
+    if small and fused(cell) is None:
         torch.set_num_threads(1)
     try:
         yield

@@ -17,8 +17,8 @@ from numba.core.typing import signature
 from numba.extending import register_jitable
 from torch import Tensor
 
-from musicrnn.ops.kernels.vectors import ticket
 from musicrnn.ops.kernels.parallel import run_by_threads
+from musicrnn.ops.kernels.vectors import ticket
 
 log = logging.getLogger("musicrnn.ops")
 

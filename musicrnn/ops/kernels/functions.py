@@ -22,7 +22,7 @@ _LN2_HIGH = {32: 0.693359375, 64: 0.69314718036912381649}
 """The leading bits of ln 2, few enough that a product with an exponent is exact."""
 
 FARTHEST = 80.0
-"""Exponents are kept within this range, which float32 can hold; sigmoid and tanh have long been flat there."""
+"""Exponents are kept within this range, which float32 can hold; sigmoid and tanh are flat by then."""
 
 
 @intrinsic
@@ -40,9 +40,7 @@ def expm1(typing: Any, x: Vector) -> Any:
         def fma(a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
             return call(builder, f"llvm.fma.{x.suffix}", shape, a, b, c)
 
-        n = call(
-            builder, f"llvm.rint.{x.suffix}", shape, builder.fmul(args[0], constant(1 / math.log(2)))
-        )
+        n = call(builder, f"llvm.rint.{x.suffix}", shape, builder.fmul(args[0], constant(1 / math.log(2))))
         high = _LN2_HIGH[bits]
         r = fma(n, constant(-high), args[0])
         r = fma(n, constant(-(math.log(2) - high) if bits == 32 else -1.9082149292705877e-10), r)
@@ -60,7 +58,6 @@ def expm1(typing: Any, x: Vector) -> Any:
 @intrinsic
 def clamp(typing: Any, x: Vector, low: types.Number, high: types.Number) -> Any:
     """Return x, but no less than ``low`` and no more than ``high``; NaN stays NaN."""
-    shape = x.llvm
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
         value = args[0]

@@ -28,7 +28,9 @@ def pack(job, like, index, first, last):  # type: ignore[no-untyped-def]
                 for cell in range(column, column + width):
                     value = like * 0
                     if cell < hidden:
-                        value = scalar(source, start + (cell * hidden + row if job.transposed else row * hidden + cell))
+                        value = scalar(
+                            source, start + (cell * hidden + row if job.transposed else row * hidden + cell)
+                        )
                     put(value, target, at)
                     at += 1
             column += width

@@ -8,7 +8,6 @@ on its neighbours, nor on how rows are shared out among threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -55,7 +54,10 @@ def product(
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         function = _function(builder.module, vector, args[0].type)
-        builder.call(function, [builder.sext(v, INT) if v.type != INT and isinstance(v.type, ir.IntType) else v for v in args])
+        builder.call(
+            function,
+            [builder.sext(v, INT) if v.type != INT and isinstance(v.type, ir.IntType) else v for v in args],
+        )
         return context.get_dummy_value()
 
     return types.void(c, types.intp, a, types.intp, b, types.intp, types.intp, types.intp), generate
@@ -90,7 +92,16 @@ def _function(module: ir.Module, vector: Vector, pointer: ir.Type) -> ir.Functio
 
 
 def _row_blocks(
-    builder: Any, c: Any, c_stride: Any, a: Any, a_stride: Any, b: Any, rows: Any, depth: Any, width: int, vector: Vector
+    builder: Any,
+    c: Any,
+    c_stride: Any,
+    a: Any,
+    a_stride: Any,
+    b: Any,
+    rows: Any,
+    depth: Any,
+    width: int,
+    vector: Vector,
 ) -> None:
     """Cover the rows with tiles, the tallest first."""
     done = cgutils.alloca_once_value(builder, INT(0))
@@ -99,13 +110,25 @@ def _row_blocks(
         blocks = builder.sdiv(builder.sub(rows, builder.load(done)), INT(height))
         with cgutils.for_range(builder, blocks):
             row = builder.load(done)
-            tile_c, tile_a = builder.gep(c, [builder.mul(row, c_stride)]), builder.gep(a, [builder.mul(row, a_stride)])
+            tile_c, tile_a = (
+                builder.gep(c, [builder.mul(row, c_stride)]),
+                builder.gep(a, [builder.mul(row, a_stride)]),
+            )
             _tile(builder, tile_c, c_stride, tile_a, a_stride, b, depth, height, width, vector)
             builder.store(builder.add(row, INT(height)), done)
 
 
 def _tile(
-    builder: Any, c: Any, c_stride: Any, a: Any, a_stride: Any, b: Any, depth: Any, height: int, width: int, vector: Vector
+    builder: Any,
+    c: Any,
+    c_stride: Any,
+    a: Any,
+    a_stride: Any,
+    b: Any,
+    depth: Any,
+    height: int,
+    width: int,
+    vector: Vector,
 ) -> None:
     """Sum one tile in registers."""
     align = vector.dtype.bitwidth // 8
@@ -125,13 +148,18 @@ def _tile(
     index.add_incoming(INT(0), entry)
     sums = [builder.phi(vector.llvm) for _ in cells]
     at = builder.gep(b, [builder.mul(index, INT(width * vector.lanes))])
-    panel = [builder.load(vector_pointer(builder, at, INT(column * vector.lanes), vector), align=align) for column in range(width)]
+    panel = [
+        builder.load(vector_pointer(builder, at, INT(column * vector.lanes), vector), align=align)
+        for column in range(width)
+    ]
     following = []
     for row in range(height):
         factor = splat(builder, builder.load(builder.gep(a, [builder.add(a_rows[row], index)])), vector.llvm)
         for column in range(width):
             total = sums[row * width + column]
-            following.append(call(builder, f"llvm.fma.{vector.suffix}", vector.llvm, factor, panel[column], total))
+            following.append(
+                call(builder, f"llvm.fma.{vector.suffix}", vector.llvm, factor, panel[column], total)
+            )
     proceed = builder.add(index, INT(1))
     index.add_incoming(proceed, loop)
     for total, start, result in zip(sums, before, following, strict=True):

@@ -205,7 +205,7 @@ class _Recurrence(torch.autograd.Function):
             most=ctx.most,
             input_gradients=d_columns,
             bias_gradients=d_bias,
-            width=size.width,
+            input_gradients_size=size.width * size.gates * padded,
             scratch=workspace.take(size.slices, size.scratch, dtype=dtype),
             scratch_size=size.scratch,
         )
@@ -273,9 +273,7 @@ def _project(inputs: Tensor, w: Tensor, bias: Tensor, unheard: int, out: Tensor)
     torch.addmm(bias[unheard:], flat, matrix, out=out[:, unheard:])
 
 
-def _active(
-    inputs: Tensor, size: Sizes, most: int, workspace: Workspace
-) -> tuple[Tensor, Tensor] | None:
+def _active(inputs: Tensor, size: Sizes, most: int, workspace: Workspace) -> tuple[Tensor, Tensor] | None:
     """Return which cells of every frame sound, and how many, if the inputs are a sparse piano roll."""
     if not most:
         return None

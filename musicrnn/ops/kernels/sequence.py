@@ -9,26 +9,23 @@ lie densely in a scratch area that stays in the cache; what the backward pass ne
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
 from musicrnn.ops.kernels.equations import Equations
 from musicrnn.ops.kernels.product import product
+from musicrnn.ops.kernels.rows import add, add_in, clear, copy, copy_out
 from musicrnn.ops.kernels.vectors import (
     add_each,
     lanes_of,
     load,
     load_each,
-    load_some,
     offset,
     pointer,
     scalar,
     store,
     store_each,
-    store_some,
-    zeros_of,
 )
 
 FIELDS = (
@@ -49,14 +46,14 @@ FIELDS = (
     "operand",  # (B, T, P): what the second product was taken of
     "gradients",  # (B, T, blocks * P): backward: gradients of the pre-activations
     "constant_gradients",  # (slices, constants, P), zero before
-    "active",  # (inputs heard, ...): see rolls.py; 0: W x + b is in blocks
-    "counts",
+    "active",  # (B, T, most) integers: the cells of a piano roll that sound; 0: W x + b is in blocks
+    "counts",  # (B, T) integers: how many those are
     "most",
     "input_matrix",  # (D, heard blocks * P)
     "bias",  # (blocks * P)
     "input_gradients",  # (slices, D, heard blocks * P), zero before
+    "input_gradients_size",  # D * heard blocks * P
     "bias_gradients",  # (slices, blocks * P), zero before
-    "width",  # D
     "scratch",  # (slices, scratch_size)
     "scratch_size",
 )
@@ -120,7 +117,6 @@ def forward_of(equations: Equations) -> Callable[..., None]:
         pre = offset(pointer(job.scratch, like), index * job.scratch_size)
         state = offset(pre, rows * width)
         operand = offset(state, states * plane)
-        lanes = lanes_of(pre)
         kept = pointer(job.blocks, like)
         matrix, second = pointer(job.matrix, like), pointer(job.second_matrix, like)
         constant, bias = pointer(job.constants, like), pointer(job.bias, like)
@@ -136,37 +132,25 @@ def forward_of(equations: Equations) -> Callable[..., None]:
                 frame = (first + row) * frames + t
                 target = offset(pre, row * width)
                 if job.active != 0:
-                    for unit in range(0, width, lanes):
-                        store(load(bias, unit), target, unit)
+                    copy(bias, target, width)
                     for bit in range(scalar(counts, frame)):
-                        source = scalar(active, frame * job.most + bit) * heard_width
-                        for unit in range(0, heard_width, lanes):
-                            at = unit + heard * padded
-                            store(load(target, at) + load(inputs, source + unit), target, at)
+                        column = offset(inputs, scalar(active, frame * job.most + bit) * heard_width)
+                        add(column, offset(target, heard * padded), heard_width)
                 else:
-                    for unit in range(0, width, lanes):
-                        store(load(kept, frame * width + unit), target, unit)
+                    copy(offset(kept, frame * width), target, width)
                 if keep:
                     for number in range(states):
                         here = (number * batch * frames + frame) * padded
-                        for unit in range(0, padded, lanes):
-                            store(load(state, number * plane + row * padded + unit), before, here + unit)
+                        copy(offset(state, number * plane + row * padded), offset(before, here), padded)
             live = offset(mask, first * frames + t)
             step(pre, state, operand, matrix, second, constant, rows, hidden, padded, live, stride)
             for row in range(rows):
                 frame = (first + row) * frames + t
-                for unit in range(0, padded, lanes):
-                    value = load(state, row * padded + unit)
-                    if hidden - unit >= lanes:
-                        store(value, outputs, frame * hidden + unit)
-                    else:
-                        store_some(value, outputs, frame * hidden + unit, hidden - unit)
+                copy_out(offset(state, row * padded), offset(outputs, frame * hidden), hidden)
                 if keep:
-                    for unit in range(0, width, lanes):
-                        store(load(pre, row * width + unit), kept, frame * width + unit)
+                    copy(offset(pre, row * width), offset(kept, frame * width), width)
                     if two:
-                        for unit in range(0, padded, lanes):
-                            store(load(operand, row * padded + unit), operands, frame * padded + unit)
+                        copy(offset(operand, row * padded), offset(operands, frame * padded), padded)
         store_states(state, pointer(job.final, like), states, batch, hidden, padded, first, rows)
 
     return forward
@@ -196,7 +180,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
         masked = job.mask != 0
         active, counts = pointer(job.active, np.int32(0)), pointer(job.counts, np.int32(0))
         heard_width = (blocks - heard) * padded
-        inputs = offset(pointer(job.input_gradients, like), index * job.width * heard_width)
+        inputs = offset(pointer(job.input_gradients, like), index * job.input_gradients_size)
         biases = offset(pointer(job.bias_gradients, like), index * width)
         sums = offset(pointer(job.constant_gradients, like), index * constants * padded)
         saved = batch * frames * padded
@@ -204,16 +188,9 @@ def backward_of(equations: Equations) -> Callable[..., None]:
         for t in range(frames - 1, -1, -1):
             for row in range(rows):
                 frame = (first + row) * frames + t
-                for unit in range(0, padded, lanes):
-                    at = row * padded + unit
-                    if hidden - unit >= lanes:
-                        more = load(outputs, frame * hidden + unit)
-                    else:
-                        more = load_some(outputs, frame * hidden + unit, hidden - unit)
-                    store(load(state, at) + more, state, at)
+                add_in(offset(outputs, frame * hidden), offset(state, row * padded), hidden)
                 if masked and scalar(mask, frame) == 0:
-                    for unit in range(0, width, lanes):
-                        store(zeros_of(delta), delta, row * width + unit)
+                    clear(offset(delta, row * width), width)
                     continue
                 for unit in range(0, padded, lanes):
                     a = load_each(kept, frame * width + unit, padded, blocks)
@@ -224,12 +201,12 @@ def backward_of(equations: Equations) -> Callable[..., None]:
                     store_each(d, state, row * padded + unit, plane)
                     add_each(c, sums, unit, padded)
             if two:
-                for row in range(rows):
-                    for unit in range(0, padded, lanes):
-                        store(zeros_of(operand), operand, row * padded + unit)
+                clear(operand, plane)
                 for block in range(driven, blocks):
                     part = offset(second, (block - driven) * hidden * padded)
-                    product(operand, padded, offset(delta, block * padded), width, part, rows, hidden, vectors)
+                    product(
+                        operand, padded, offset(delta, block * padded), width, part, rows, hidden, vectors
+                    )
                 for row in range(rows):
                     frame = (first + row) * frames + t
                     if masked and scalar(mask, frame) == 0:
@@ -248,16 +225,12 @@ def backward_of(equations: Equations) -> Callable[..., None]:
             for row in range(rows):
                 frame = (first + row) * frames + t
                 source = offset(delta, row * width)
-                for unit in range(0, width, lanes):
-                    value = load(source, unit)
-                    store(value, gradients, frame * width + unit)
-                    store(load(biases, unit) + value, biases, unit)
+                copy(source, offset(gradients, frame * width), width)
+                add(source, biases, width)
                 if job.active != 0:
                     for bit in range(scalar(counts, frame)):
-                        target = scalar(active, frame * job.most + bit) * heard_width
-                        for unit in range(0, heard_width, lanes):
-                            value = load(source, unit + heard * padded)
-                            store(load(inputs, target + unit) + value, inputs, target + unit)
+                        column = offset(inputs, scalar(active, frame * job.most + bit) * heard_width)
+                        add(offset(source, heard * padded), column, heard_width)
         store_states(state, pointer(job.final, like), states, batch, hidden, padded, first, rows)
 
     return backward
@@ -266,22 +239,17 @@ def backward_of(equations: Equations) -> Callable[..., None]:
 @register_jitable
 def load_states(state, source, states, batch, hidden, padded, first, rows):  # type: ignore[no-untyped-def]
     """Bring the rows of a slice from (states, B, H) into the scratch area, with zeros behind each."""
-    lanes = lanes_of(state)
+    clear(state, states * rows * padded)
     for number in range(states):
         for row in range(rows):
-            start = (number * batch + first + row) * hidden
-            for unit in range(0, padded, lanes):
-                count = min(lanes, hidden - unit)
-                store(load_some(source, start + unit, count), state, (number * rows + row) * padded + unit)
+            place = offset(state, (number * rows + row) * padded)
+            add_in(offset(source, (number * batch + first + row) * hidden), place, hidden)
 
 
 @register_jitable
 def store_states(state, target, states, batch, hidden, padded, first, rows):  # type: ignore[no-untyped-def]
     """Bring the rows of a slice from the scratch area back to (states, B, H)."""
-    lanes = lanes_of(state)
     for number in range(states):
         for row in range(rows):
-            start = (number * batch + first + row) * hidden
-            for unit in range(0, padded, lanes):
-                count = min(lanes, hidden - unit)
-                store_some(load(state, (number * rows + row) * padded + unit), target, start + unit, count)
+            place = offset(target, (number * batch + first + row) * hidden)
+            copy_out(offset(state, (number * rows + row) * padded), place, hidden)

@@ -134,7 +134,9 @@ def load(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
     vector = Vector(start.dtype)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return builder.load(vector_pointer(builder, args[0], args[1], vector), align=vector.dtype.bitwidth // 8)
+        return builder.load(
+            vector_pointer(builder, args[0], args[1], vector), align=vector.dtype.bitwidth // 8
+        )
 
     return vector(start, numbers), generate
 
@@ -233,14 +235,18 @@ def zeros_of(typing: Any, start: types.CPointer) -> Any:
 
 
 @intrinsic(prefer_literal=True)
-def load_each(typing: Any, start: types.CPointer, numbers: types.Integer, stride: types.Integer, count: types.Integer) -> Any:
+def load_each(
+    typing: Any, start: types.CPointer, numbers: types.Integer, stride: types.Integer, count: types.Integer
+) -> Any:
     """Load a tuple of ``count`` vectors, a constant number, that lie ``stride`` numbers apart."""
     vector, length = Vector(start.dtype), count.literal_value
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
         values, at = [], args[1]
         for _ in range(length):
-            values.append(builder.load(vector_pointer(builder, args[0], at, vector), align=vector.dtype.bitwidth // 8))
+            values.append(
+                builder.load(vector_pointer(builder, args[0], at, vector), align=vector.dtype.bitwidth // 8)
+            )
             at = builder.add(at, args[2])
         return context.make_tuple(builder, sig.return_type, values)
 
@@ -248,14 +254,18 @@ def load_each(typing: Any, start: types.CPointer, numbers: types.Integer, stride
 
 
 @intrinsic
-def store_each(typing: Any, values: types.UniTuple, start: types.CPointer, numbers: types.Integer, stride: types.Integer) -> Any:
+def store_each(
+    typing: Any, values: types.UniTuple, start: types.CPointer, numbers: types.Integer, stride: types.Integer
+) -> Any:
     """Store a tuple of vectors ``stride`` numbers apart."""
     vector = Vector(start.dtype)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         at = args[2]
         for value in cgutils.unpack_tuple(builder, args[0], len(values)):
-            builder.store(value, vector_pointer(builder, args[1], at, vector), align=vector.dtype.bitwidth // 8)
+            builder.store(
+                value, vector_pointer(builder, args[1], at, vector), align=vector.dtype.bitwidth // 8
+            )
             at = builder.add(at, args[3])
         return context.get_dummy_value()
 
@@ -263,7 +273,9 @@ def store_each(typing: Any, values: types.UniTuple, start: types.CPointer, numbe
 
 
 @intrinsic
-def add_each(typing: Any, values: types.BaseTuple, start: types.CPointer, numbers: types.Integer, stride: types.Integer) -> Any:
+def add_each(
+    typing: Any, values: types.BaseTuple, start: types.CPointer, numbers: types.Integer, stride: types.Integer
+) -> Any:
     """Add a tuple of vectors to what lies ``stride`` numbers apart."""
     vector = Vector(start.dtype)
 

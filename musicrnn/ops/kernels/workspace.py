@@ -33,7 +33,9 @@ class Workspace:
             unfit = min(fitting, key=len) if fitting else max(_pool, key=len, default=None)
             if unfit is not None:  # one that is too small makes room for its successor
                 _pool[:] = [buffer for buffer in _pool if buffer is not unfit]
-        self._buffer = unfit if fitting and unfit is not None else torch.empty(size * 9 // 8, dtype=torch.uint8)
+        self._buffer = (
+            unfit if fitting and unfit is not None else torch.empty(size * 9 // 8, dtype=torch.uint8)
+        )
         self._used = 0
 
     def take(self, *shape: int, dtype: torch.dtype) -> Tensor:

@@ -47,7 +47,10 @@ _context, _fast = fuse(CONTEXT), fuse(FAST)
 def sequence(inputs: Tensor, state: State, weights: Weights, mask: Tensor | None) -> tuple[Tensor, State]:
     """Run the layer over a batch of sequences."""
     size = len(weights.hidden)
-    slow_in, fast_in = weights.input[size:], torch.cat([weights.input[:size], weights.hidden[:, size:]], dim=1)
+    slow_in, fast_in = (
+        weights.input[size:],
+        torch.cat([weights.input[:size], weights.hidden[:, size:]], dim=1),
+    )
     nothing = weights.bias.new_empty(0, len(slow_in))
     slow = Weights(slow_in, nothing, weights.bias[size:], alpha=weights.alpha)
     s, (last_s,) = _context(inputs, (state[0][:, size:],), slow, mask)
