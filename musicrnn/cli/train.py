@@ -36,10 +36,15 @@ def train(
     output: Annotated[
         Path | None, _flag("The run. [default: models/runs/CORPUS-CELL, numbered if taken]", "--output", "-o")
     ] = None,
-    cell: Annotated[str | None, _flag("Recurrent unit: tanh, lstm, gru. [default: gru]")] = None,
+    cell: Annotated[str | None, _flag("Recurrent unit; see below. [default: gru]")] = None,
     hidden: Annotated[int | None, _flag("Hidden units of each layer. [default: 128]")] = None,
     layers: Annotated[int | None, _flag("Recurrent layers. [default: 1]")] = None,
     peepholes: Annotated[bool | None, _flag("Peephole connections (lstm; Graves 2013).")] = None,
+    context: Annotated[int | None, _flag("Context units of each layer (scrn). [default: a quarter]")] = None,
+    alpha: Annotated[
+        float | None, _flag("Share of the context that stays from frame to frame (scrn). [default: 0.95]")
+    ] = None,
+    learn_alpha: Annotated[bool | None, _flag("Learn alpha, unit by unit (scrn).")] = None,
     head: Annotated[str | None, _flag("Output distribution. [default: bernoulli]")] = None,
     optimizer: Annotated[str | None, _flag("adam or rmsprop. [default: adam]")] = None,
     learning_rate: Annotated[
@@ -74,7 +79,13 @@ def train(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train a network on a corpus."""
+    """Train a network on a corpus.
+
+    Recurrent units: tanh (Elman 1990); lstm (Hochreiter and Schmidhuber 1997; --peepholes); gru, its reset
+    gate before the product (Cho et al. 2014 v1, Chung et al. 2014); gru-reset-after, as torch.nn.GRU and cuDNN
+    have it; gru-simplified, without a reset gate; irnn, rectified units that start as the identity (Le et al.
+    2015); scrn, slow context units beside fast ones (Mikolov et al. 2014).
+    """
     given = {
         name: value
         for name, value in {
@@ -82,6 +93,9 @@ def train(
             "hidden": hidden,
             "layers": layers,
             "peepholes": peepholes,
+            "context": context,
+            "alpha": alpha,
+            "learn_alpha": learn_alpha,
             "head": head,
             "optimizer": optimizer,
             "learning_rate": learning_rate,

@@ -25,7 +25,10 @@ class ModelConfig:
         cell: Recurrent unit.
         hidden: Hidden units of each layer, H.
         layers: Number of layers.
-        peepholes: Peephole connections; LSTM only.
+        peepholes: Peephole connections; lstm only.
+        context: Slow context units among the units of each layer; scrn only, None is a quarter.
+        alpha: How much of the context stays from frame to frame; scrn only.
+        learn_alpha: Whether alpha is learned; scrn only.
         dropout: Dropout on every layer's output in training.
         input_noise: Probability that a cell of the frames heard is flipped in training.
         head: Output distribution.
@@ -36,6 +39,9 @@ class ModelConfig:
     hidden: int = 128
     layers: int = 1
     peepholes: bool = False
+    context: int | None = None
+    alpha: float = 0.95
+    learn_alpha: bool = False
     dropout: float = 0.0
     input_noise: float = 0.0
     head: str = "bernoulli"
@@ -68,7 +74,15 @@ class MusicRNN(nn.Module):
         self.config = config
         self.data = dict(data or {})
         self.recurrent = Recurrent(
-            config.cell, config.input_size, config.hidden, config.layers, config.dropout, config.peepholes
+            config.cell,
+            config.input_size,
+            config.hidden,
+            config.layers,
+            config.dropout,
+            config.peepholes,
+            config.context,
+            config.alpha,
+            config.learn_alpha,
         )
         self.head = make_head(config.head, config.hidden, config.input_size)
 

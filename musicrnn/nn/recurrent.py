@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn import functional
 
 from musicrnn.errors import UsageError
 from musicrnn.ops import State, Weights, cell_named, recurrence
@@ -12,60 +15,111 @@ from musicrnn.ops import State, Weights, cell_named, recurrence
 class RecurrentLayer(nn.Module):
     """The parameters of one recurrent layer.
 
-    The input weights start uniform in the range of Glorot and Bengio 2010, each gate's recurrent matrix
-    orthogonal (Saxe et al. 2013), the biases zero, but the LSTM's forget bias one (Jozefowicz et al. 2015).
+    Input weights start uniform in the range of Glorot and Bengio 2010, each gate's recurrent matrix
+    orthogonal (Saxe et al. 2013), biases zero, but the lstm's forget bias one (Jozefowicz et al. 2015). The
+    irnn starts as its paper has it: U the identity, W Gaussian of standard deviation 0.001 (Le et al. 2015).
 
     Args:
         cell: Name of the cell.
         input_size: Width of the input, D.
         hidden_size: Hidden units, H.
-        peepholes: Diagonal connections from the memory cell to the gates; LSTM only.
+        peepholes: Diagonal connections from the memory cell to the gates; lstm only.
+        context: How many of the units are slow context units; scrn only, which has H/4 unless told.
+        alpha: How much of the context stays from frame to frame.
+        learn_alpha: Whether alpha is learned, for each context unit its own.
     """
 
-    def __init__(self, cell: str, input_size: int, hidden_size: int, peepholes: bool = False) -> None:
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        peepholes: bool = False,
+        context: int | None = None,
+        alpha: float = 0.95,
+        learn_alpha: bool = False,
+    ) -> None:
         super().__init__()
         self.cell = cell_named(cell)
         self.hidden_size = hidden_size
-        rows = self.cell.gates * hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
-        self.bias = nn.Parameter(torch.empty(rows))
-        if peepholes and not self.cell.peepholes:
+        if peepholes and "peepholes" not in self.cell.optional:
             raise UsageError(f"peepholes need a cell with a memory (lstm), got {cell}")
+        if "context" in self.cell.optional:
+            context = max(1, hidden_size // 4) if context is None else context
+            if not 1 <= context < hidden_size:
+                raise UsageError(
+                    f"context must be at least 1 and below hidden ({hidden_size}), got {context}"
+                )
+        elif context is not None:
+            raise UsageError(f"context units are the scrn's, got {cell}")
+        if not 0 < alpha < 1:
+            raise UsageError(f"alpha must be between 0 and 1, got {alpha}")
+        self.context = context or 0
+        driven = hidden_size - self.context
+        self.weight_ih = nn.Parameter(torch.empty(self.cell.gates * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(self.cell.gates * driven, hidden_size))
+        self.bias = nn.Parameter(torch.empty((self.cell.biases or self.cell.gates) * driven))
         self.peepholes = nn.Parameter(torch.empty(3, hidden_size)) if peepholes else None
+        logit = torch.full((self.context,), math.log(alpha / (1 - alpha)))
+        self.alpha_logit = nn.Parameter(logit) if learn_alpha and context else None
+        self.register_buffer("alpha", torch.full((self.context,), alpha), persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
         """Draw fresh parameters."""
+        size = self.hidden_size
         for gate in self.weight_ih.data.chunk(self.cell.gates):
-            nn.init.xavier_uniform_(gate, generator=generator)
+            if self.cell.name == "irnn":
+                nn.init.normal_(gate, std=0.001, generator=generator)
+            else:
+                nn.init.xavier_uniform_(gate, generator=generator)
         for gate in self.weight_hh.data.chunk(self.cell.gates):
-            nn.init.orthogonal_(gate, generator=generator)
+            square, context = gate[:, : len(gate)], gate[:, len(gate) :]
+            if self.cell.name == "irnn":
+                nn.init.eye_(square)
+            else:
+                nn.init.orthogonal_(square, generator=generator)
+            if context.numel():
+                nn.init.xavier_uniform_(context, generator=generator)
         nn.init.zeros_(self.bias)
         if self.cell.name == "lstm":
-            nn.init.ones_(self.bias.data[self.hidden_size : 2 * self.hidden_size])
+            nn.init.ones_(self.bias.data[size : 2 * size])
         if self.peepholes is not None:
             nn.init.zeros_(self.peepholes)
 
     def forward(self, inputs: Tensor, state: State, mask: Tensor | None = None) -> tuple[Tensor, State]:
         """Map inputs (B, T, D) and a state to outputs (B, T, H) and the state after the last real frame."""
-        weights = Weights(self.weight_ih, self.weight_hh, self.bias, self.peepholes)
-        return recurrence(self.cell, inputs, state, weights, mask)
+        return recurrence(self.cell, inputs, state, self.weights(), mask)
+
+    def weights(self) -> Weights:
+        """Return the parameters as the recurrences take them."""
+        if not self.context:
+            return Weights(self.weight_ih, self.weight_hh, self.bias, self.peepholes)
+        alpha = self.alpha if self.alpha_logit is None else torch.sigmoid(self.alpha_logit)
+        bias = functional.pad(self.bias, (0, self.context))
+        return Weights(self.weight_ih, self.weight_hh, bias, alpha=alpha)
 
 
 class Recurrent(nn.Module):
     """A stack of recurrent layers with dropout on every layer's output (Zaremba et al. 2014).
 
+    ``load_state_dict`` also takes the state of a ``torch.nn.RNN``, ``LSTM`` or ``GRU`` of the same kind and
+    shape.
+
     Args:
-        cell: ``tanh``, ``lstm`` or ``gru`` (reset gate before the product).
+        cell: ``tanh``, ``lstm``, ``gru`` (reset gate before the product), ``gru-reset-after`` (as
+            ``torch.nn.GRU``), ``gru-simplified``, ``irnn`` or ``scrn``.
         input_size: Width of the input, D.
         hidden_size: Hidden units of each layer, H.
         layers: Number of layers.
         dropout: Probability that an output of a layer is set to zero in training.
-        peepholes: Peephole connections; LSTM only.
+        peepholes: Peephole connections; lstm only.
+        context: How many units of each layer are slow context units; scrn only, which has H/4 unless told.
+        alpha: How much of the context stays from frame to frame; scrn only.
+        learn_alpha: Whether alpha is learned, for each context unit its own; scrn only.
 
     Raises:
-        UsageError: An unknown cell, a size below one, or peepholes in a cell that has no memory.
+        UsageError: An unknown cell, a size out of its range, or an option of another cell.
     """
 
     def __init__(
@@ -76,6 +130,9 @@ class Recurrent(nn.Module):
         layers: int = 1,
         dropout: float = 0.0,
         peepholes: bool = False,
+        context: int | None = None,
+        alpha: float = 0.95,
+        learn_alpha: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("layers", layers)):
@@ -84,16 +141,38 @@ class Recurrent(nn.Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.layers = nn.ModuleList(
-            RecurrentLayer(cell, input_size if i == 0 else hidden_size, hidden_size, peepholes)
+            RecurrentLayer(
+                cell, hidden_size if i else input_size, hidden_size, peepholes, context, alpha, learn_alpha
+            )
             for i in range(layers)
         )
         self.dropout = nn.Dropout(dropout)
+        self.register_load_state_dict_pre_hook(_translate_from_torch)
+
+    @classmethod
+    def from_torch(cls, layer: nn.RNN | nn.LSTM | nn.GRU) -> Recurrent:
+        """Return a stack that computes what torch's does, with ``batch_first`` or not.
+
+        Args:
+            layer: One direction, no projection.
+
+        Raises:
+            UsageError: Two directions, or a projection.
+        """
+        kind = f"{layer.mode}".lower()
+        cell = {"rnn_tanh": "tanh", "rnn_relu": "irnn", "lstm": "lstm", "gru": "gru-reset-after"}[kind]
+        if layer.bidirectional or layer.proj_size:
+            raise UsageError(f"a layer to load must have one direction and no projection, got {layer}")
+        stack = cls(cell, layer.input_size, layer.hidden_size, layer.num_layers, layer.dropout)
+        stack.to(layer.weight_ih_l0.dtype)  # type: ignore[arg-type]
+        stack.load_state_dict(layer.state_dict())
+        return stack
 
     def initial_state(self, batch: int) -> list[State]:
         """Return the zero state of every layer for a batch of B sequences."""
         first = next(self.parameters())
         zeros = first.new_zeros(batch, self.hidden_size)
-        return [(zeros,) * layer.cell.states for layer in self._stack()]
+        return [(zeros,) * layer.cell.states for layer in self.stack()]
 
     def forward(
         self, x: Tensor, state: list[State] | None = None, mask: Tensor | None = None
@@ -118,13 +197,14 @@ class Recurrent(nn.Module):
         state = self.initial_state(len(x)) if state is None else state
         self._check(state, len(x))
         following = []
-        for layer, before in zip(self._stack(), state, strict=True):
+        for layer, before in zip(self.stack(), state, strict=True):
             x, after = layer(x, before, mask)
             x = self.dropout(x)
             following.append(after)
         return x, following
 
-    def _stack(self) -> list[RecurrentLayer]:
+    def stack(self) -> list[RecurrentLayer]:
+        """Return the layers, the one that hears the input first."""
         return [layer for layer in self.layers if isinstance(layer, RecurrentLayer)]
 
     def _check(self, state: list[State], batch: int) -> None:
@@ -136,3 +216,24 @@ class Recurrent(nn.Module):
                 raise ValueError(
                     f"state must hold tensors of shape {expected} (B, H), got {tuple(tensor.shape)}."
                 )
+
+
+def _translate_from_torch(stack: nn.Module, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
+    """Replace the tensors of torch's layers in a state dict by those of a stack of the same kind."""
+    assert isinstance(stack, Recurrent)
+    if f"{prefix}weight_ih_l0" not in state:
+        return
+    cell = stack.stack()[0].cell
+    if cell.library is None and cell.name != "irnn":
+        raise UsageError(f"torch has no {cell.name}; its GRU is gru-reset-after")
+    for index, layer in enumerate(stack.stack()):
+        ours = f"{prefix}layers.{index}."
+        for name in ("weight_ih", "weight_hh"):
+            state[ours + name] = state.pop(f"{prefix}{name}_l{index}")
+        zeros = torch.zeros_like(state[ours + "weight_ih"][:, 0])
+        beside_w, beside_u = (state.pop(f"{prefix}{name}_l{index}", zeros) for name in ("bias_ih", "bias_hh"))
+        bias = beside_w + beside_u
+        if cell.biases:  # the candidate's two are kept apart
+            shared = 2 * layer.hidden_size
+            bias = torch.cat([bias[:shared], beside_w[shared:], beside_u[shared:]])
+        state[ours + "bias"] = bias

@@ -24,6 +24,9 @@ LEARNING_RATES = {"adam": 1e-2, "rmsprop": 1e-3}
 
 SCHEDULES = ("plateau", "constant")
 
+_OPTIONAL = {"learning_rate": float, "context": int}
+"""Types of the settings that may be left to other settings."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -33,7 +36,10 @@ class Recipe:
         cell: Recurrent unit.
         hidden: Hidden units of each layer.
         layers: Number of layers.
-        peepholes: Peephole connections; LSTM only.
+        peepholes: Peephole connections; lstm only (Graves 2013).
+        context: Slow context units among each layer's; scrn only, None is a quarter (Mikolov et al. 2014).
+        alpha: How much of the context stays from frame to frame; scrn only.
+        learn_alpha: Whether alpha is learned, for each context unit its own; scrn only.
         head: Output distribution.
         optimizer: ``adam`` (Kingma and Ba 2015), or ``rmsprop`` (Tieleman and Hinton 2012) with decay 0.95
             and momentum 0.9.
@@ -55,6 +61,9 @@ class Recipe:
     hidden: int = 128
     layers: int = 1
     peepholes: bool = False
+    context: int | None = None
+    alpha: float = 0.95
+    learn_alpha: bool = False
     head: str = "bernoulli"
     optimizer: str = "adam"
     learning_rate: float | None = None
@@ -134,7 +143,7 @@ def check_settings(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name, value in settings.items():
         if name not in defaults:
             raise UsageError(f"{where}: expected settings among {', '.join(defaults)}; found {name!r}")
-        wanted = float if name == "learning_rate" else type(defaults[name])
+        wanted = _OPTIONAL.get(name) or type(defaults[name])
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not (isinstance(value, wanted) and (wanted is bool) == isinstance(value, bool)) and not (

@@ -8,27 +8,27 @@ from musicrnn.ops.kernels.recurrence import fuse
 
 
 @on_vectors
-def gates(blocks, state):  # type: ignore[no-untyped-def]
+def gates(blocks, state):
     (r, z, n), (h,) = blocks, state
     r = sigmoid(r)
     return (r, sigmoid(z), n), r * h
 
 
 @on_vectors
-def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
+def forward(blocks, state, constants):
     (r, z, n), (h,) = blocks, state
     n = tanh(n)
     return (r, z, n), (h + z * (n - h),)
 
 
 @on_vectors
-def backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+def backward(blocks, state, gradient, constants):
     (r, z, n), (h,), (d,) = blocks, state, gradient
     return (r, d * (n - h) * z * (1 - z), d * z * (1 - n * n)), (d * (1 - z),), ()
 
 
 @on_vectors
-def gates_backward(blocks, state, gradients, operand, gradient):  # type: ignore[no-untyped-def]
+def gates_backward(blocks, state, gradients, operand, gradient):
     (r, z, n), (h,), (d,) = blocks, state, gradient
     return (operand * h * r * (1 - r), gradients[1], gradients[2]), (d + operand * r,)
 

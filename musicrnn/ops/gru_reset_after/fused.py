@@ -11,7 +11,7 @@ from musicrnn.ops.kernels.recurrence import fuse
 
 
 @on_vectors
-def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
+def forward(blocks, state, constants):
     (q, r, z, n), (h,) = blocks, state
     r, z = sigmoid(r), sigmoid(z)
     n = tanh(n + r * q)
@@ -19,7 +19,7 @@ def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
 
 
 @on_vectors
-def backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+def backward(blocks, state, gradient, constants):
     (q, r, z, n), (h,), (d,) = blocks, state, gradient
     d_n = d * (1 - z) * (1 - n * n)
     return (d_n * r, d_n * q * r * (1 - r), d * (h - n) * z * (1 - z), d_n), (d * z,), ()

@@ -8,14 +8,14 @@ from musicrnn.ops.kernels.recurrence import fuse
 
 
 @on_vectors
-def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
+def forward(blocks, state, constants):
     (z, n), (h,) = blocks, state
     z, n = sigmoid(z), tanh(n)
     return (z, n), (h + z * (n - h),)
 
 
 @on_vectors
-def backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+def backward(blocks, state, gradient, constants):
     (z, n), (h,), (d,) = blocks, state, gradient
     return (d * (n - h) * z * (1 - z), d * z * (1 - n * n)), (d * (1 - z),), ()
 

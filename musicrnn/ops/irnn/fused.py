@@ -8,13 +8,13 @@ from musicrnn.ops.kernels.recurrence import fuse
 
 
 @on_vectors
-def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
+def forward(blocks, state, constants):
     h = relu(blocks[0])
     return (h,), (h,)
 
 
 @on_vectors
-def backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+def backward(blocks, state, gradient, constants):
     return (gradient[0] * step(blocks[0]),), (gradient[0] * 0,), ()
 
 

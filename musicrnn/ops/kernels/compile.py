@@ -37,9 +37,9 @@ class Entry:
     def __init__(self, name: str, body: Callable[..., None], fields: tuple[str, ...], dtype: str) -> None:
         integers = ("taken", "slices", *fields)
         self.layout = np.dtype([*((field, np.int64) for field in integers), ("like", dtype)], align=True)
-        layout, work = self.layout, register_jitable(body)
+        layout, work = self.layout, register_jitable(inline="always")(body)
 
-        def entry(data):  # type: ignore[no-untyped-def]
+        def entry(data):
             job = carray(data, 1, layout)[0]
             while True:
                 index = ticket(data)
@@ -66,7 +66,7 @@ class Entry:
         run_by_threads(self._compiled.address, record.ctypes.data, slices)
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     """Numba's cache on disk, for functions whose name says all that they were made from."""
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:

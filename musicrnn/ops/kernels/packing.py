@@ -8,7 +8,7 @@ from musicrnn.ops.kernels.vectors import lanes_of, pointer, put, scalar
 FIELDS = ("rows", "source", "target", "hidden", "padded", "transposed")
 
 
-def pack(job, like, index, first, last):  # type: ignore[no-untyped-def]
+def pack(job, like, index, first, last):
     """Pack blocks of a matrix of shape (blocks, H, H) into panels, with zeros behind the last column.
 
     Each block, transposed or not, becomes panels of up to three vectors' width that lie one after another,

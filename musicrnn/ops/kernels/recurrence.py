@@ -241,7 +241,7 @@ def fuse(equations: Equations) -> Callable[[Tensor, State, Weights, Tensor | Non
         inputs: Tensor, state: State, weights: Weights, mask: Tensor | None = None
     ) -> tuple[Tensor, State]:
         constants = weights.alpha[None] if weights.alpha is not None else weights.peepholes
-        outputs, *last = _Recurrence.apply(  # type: ignore[no-untyped-call]
+        outputs, *last = _Recurrence.apply(
             equations, inputs, mask, weights.input, weights.hidden, weights.bias, constants, *state
         )
         return outputs, tuple(last)

@@ -13,7 +13,7 @@ from musicrnn.ops.kernels.vectors import lanes_of, load, load_some, lowest_bit, 
 FIELDS = ("rows", "frames", "width", "inputs", "active", "counts", "most", "dense")
 
 
-def find_active(job, like, index, first, last):  # type: ignore[no-untyped-def]
+def find_active(job, like, index, first, last):
     """List the cells that are one in every frame of some rows of inputs (B, T, D).
 
     Gives up, and says so in ``dense``, at the first number that is neither zero nor one and at the first

@@ -71,8 +71,8 @@ def step_of(equations: Equations) -> Callable[..., None]:
     forward, two = equations.forward, equations.open is not None
     opening = equations.open if two else equations.forward
 
-    @register_jitable
-    def step(pre, state, operand, matrix, second_matrix, constant, rows, hidden, padded, live, stride):  # type: ignore[no-untyped-def]
+    @register_jitable(inline="always")
+    def step(pre, state, operand, matrix, second_matrix, constant, rows, hidden, padded, live, stride):
         lanes = lanes_of(pre)
         width, vectors, plane = blocks * padded, padded // lanes, rows * padded
         for block in range(driven):
@@ -110,7 +110,7 @@ def forward_of(equations: Equations) -> Callable[..., None]:
     step = step_of(equations)
 
     @register_jitable
-    def forward(job, like, index, first, last):  # type: ignore[no-untyped-def]
+    def forward(job, like, index, first, last):
         hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
         rows, width, keep = last - first, blocks * job.padded, job.keep != 0
         plane = rows * padded
@@ -164,7 +164,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
     opening = equations.open_backward if two else equations.backward
 
     @register_jitable
-    def backward(job, like, index, first, last):  # type: ignore[no-untyped-def]
+    def backward(job, like, index, first, last):
         hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
         rows, width = last - first, blocks * job.padded
         plane = rows * padded
@@ -190,7 +190,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
                 frame = (first + row) * frames + t
                 add_in(offset(outputs, frame * hidden), offset(state, row * padded), hidden)
                 if masked and scalar(mask, frame) == 0:
-                    clear(offset(delta, row * width), width)
+                    clear(delta, offset(delta, row * width), width)
                     continue
                 for unit in range(0, padded, lanes):
                     a = load_each(kept, frame * width + unit, padded, blocks)
@@ -201,7 +201,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
                     store_each(d, state, row * padded + unit, plane)
                     add_each(c, sums, unit, padded)
             if two:
-                clear(operand, plane)
+                clear(operand, operand, plane)
                 for block in range(driven, blocks):
                     part = offset(second, (block - driven) * hidden * padded)
                     product(
@@ -237,9 +237,9 @@ def backward_of(equations: Equations) -> Callable[..., None]:
 
 
 @register_jitable
-def load_states(state, source, states, batch, hidden, padded, first, rows):  # type: ignore[no-untyped-def]
+def load_states(state, source, states, batch, hidden, padded, first, rows):
     """Bring the rows of a slice from (states, B, H) into the scratch area, with zeros behind each."""
-    clear(state, states * rows * padded)
+    clear(state, state, states * rows * padded)
     for number in range(states):
         for row in range(rows):
             place = offset(state, (number * rows + row) * padded)
@@ -247,7 +247,7 @@ def load_states(state, source, states, batch, hidden, padded, first, rows):  # t
 
 
 @register_jitable
-def store_states(state, target, states, batch, hidden, padded, first, rows):  # type: ignore[no-untyped-def]
+def store_states(state, target, states, batch, hidden, padded, first, rows):
     """Bring the rows of a slice from the scratch area back to (states, B, H)."""
     for number in range(states):
         for row in range(rows):

@@ -80,7 +80,7 @@ def _arithmetic(function: Any, instruction: str) -> None:
     """Teach numba an operator between vectors, and between vectors and numbers."""
 
     @infer_global(function)
-    class _Typing(AbstractTemplate):  # type: ignore[misc]
+    class _Typing(AbstractTemplate):
         def generic(self, args: tuple[types.Type, ...], kws: Any) -> Any:
             vectors = [kind for kind in args if isinstance(kind, Vector)]
             if len(args) == 2 and vectors and all(isinstance(a, (Vector, types.Number)) for a in args):
@@ -161,34 +161,30 @@ def _mask(builder: Any, count: ir.Value, vector: Vector) -> ir.Value:
     return builder.icmp_signed("<", ir.Constant(integers, list(range(vector.lanes))), limit)
 
 
+def load_lanes(builder: ir.IRBuilder, source: ir.Value, count: ir.Value, vector: Vector) -> ir.Value:
+    """Load a vector of which only the first ``count`` lanes are in memory; the others are zero."""
+    align, mask = ir.Constant(ir.IntType(32), vector.dtype.bitwidth // 8), _mask(builder, count, vector)
+    zero = ir.Constant(vector.llvm, None)
+    return call(builder, f"llvm.masked.load.{vector.suffix}.p0", vector.llvm, source, align, mask, zero)
+
+
+def store_lanes(
+    builder: ir.IRBuilder, value: ir.Value, target: ir.Value, count: ir.Value, vector: Vector
+) -> None:
+    """Store the first ``count`` lanes of a vector."""
+    align, mask = ir.Constant(ir.IntType(32), vector.dtype.bitwidth // 8), _mask(builder, count, vector)
+    call(builder, f"llvm.masked.store.{vector.suffix}.p0", ir.VoidType(), value, target, align, mask)
+
+
 @intrinsic
 def load_some(typing: Any, start: types.CPointer, numbers: types.Integer, count: types.Integer) -> Any:
     """Load a vector of which only the first ``count`` lanes are in memory; the others are zero."""
     vector = Vector(start.dtype)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        source = vector_pointer(builder, args[0], args[1], vector)
-        align, mask = ir.Constant(ir.IntType(32), vector.dtype.bitwidth // 8), _mask(builder, args[2], vector)
-        zero = ir.Constant(vector.llvm, None)
-        return call(builder, f"llvm.masked.load.{vector.suffix}.p0", vector.llvm, source, align, mask, zero)
+        return load_lanes(builder, vector_pointer(builder, args[0], args[1], vector), args[2], vector)
 
     return vector(start, numbers, types.intp), generate
-
-
-@intrinsic
-def store_some(
-    typing: Any, value: Vector, start: types.CPointer, numbers: types.Integer, count: types.Integer
-) -> Any:
-    """Store the first ``count`` lanes of a vector."""
-    vector = Vector(start.dtype)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        target = vector_pointer(builder, args[1], args[2], vector)
-        align, mask = ir.Constant(ir.IntType(32), vector.dtype.bitwidth // 8), _mask(builder, args[3], vector)
-        call(builder, f"llvm.masked.store.{vector.suffix}.p0", ir.VoidType(), args[0], target, align, mask)
-        return context.get_dummy_value()
-
-    return types.void(value, start, numbers, types.intp), generate
 
 
 @intrinsic
@@ -221,17 +217,6 @@ def lanes_of(typing: Any, start: types.CPointer) -> Any:
         return context.get_constant(types.intp, lanes)
 
     return types.intp(start), generate
-
-
-@intrinsic
-def zeros_of(typing: Any, start: types.CPointer) -> Any:
-    """Return a vector of zeros of the type of the numbers behind a pointer."""
-    vector = Vector(start.dtype)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return ir.Constant(vector.llvm, None)
-
-    return vector(start), generate
 
 
 @intrinsic(prefer_literal=True)

@@ -11,7 +11,7 @@ from musicrnn.ops.kernels.recurrence import fuse
 
 
 @on_vectors
-def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
+def forward(blocks, state, constants):
     (i, f, g, o), (h, c) = blocks, state
     i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
     c = f * c + i * g
@@ -19,7 +19,7 @@ def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
 
 
 @on_vectors
-def backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+def backward(blocks, state, gradient, constants):
     (i, f, g, o), (h, c), (d, d_c) = blocks, state, gradient
     m = tanh(f * c + i * g)
     d_o = d * m * o * (1 - o)
@@ -28,7 +28,7 @@ def backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def
 
 
 @on_vectors
-def forward_peepholes(blocks, state, constants):  # type: ignore[no-untyped-def]
+def forward_peepholes(blocks, state, constants):
     (i, f, g, o), (h, c), (p_i, p_f, p_o) = blocks, state, constants
     i, f, g = sigmoid(i + p_i * c), sigmoid(f + p_f * c), tanh(g)
     c = f * c + i * g
@@ -37,7 +37,7 @@ def forward_peepholes(blocks, state, constants):  # type: ignore[no-untyped-def]
 
 
 @on_vectors
-def backward_peepholes(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+def backward_peepholes(blocks, state, gradient, constants):
     (i, f, g, o), (h, c), (d, d_c), (p_i, p_f, p_o) = blocks, state, gradient, constants
     following = f * c + i * g
     m = tanh(following)
@@ -49,7 +49,7 @@ def backward_peepholes(blocks, state, gradient, constants):  # type: ignore[no-u
 
 
 @on_vectors
-def of_gates(i, f, g, c, d_c):  # type: ignore[no-untyped-def]
+def of_gates(i, f, g, c, d_c):
     """Return the gradients that reach i, f and g through c' = f c + i g."""
     return d_c * g * i * (1 - i), d_c * c * f * (1 - f), d_c * i * (1 - g * g)
 

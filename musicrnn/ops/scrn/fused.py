@@ -16,25 +16,25 @@ from musicrnn.ops.kernels.recurrence import fuse
 
 
 @on_vectors
-def context(blocks, state, constants):  # type: ignore[no-untyped-def]
+def context(blocks, state, constants):
     (x,), (s,), (a,) = blocks, state, constants
     return (x,), (x + a * (s - x),)
 
 
 @on_vectors
-def context_backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+def context_backward(blocks, state, gradient, constants):
     (x,), (s,), (d,), (a,) = blocks, state, gradient, constants
     return (d * (1 - a),), (d * a,), (d * (s - x),)
 
 
 @on_vectors
-def fast(blocks, state, constants):  # type: ignore[no-untyped-def]
+def fast(blocks, state, constants):
     h = sigmoid(blocks[0])
     return (h,), (h,)
 
 
 @on_vectors
-def fast_backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+def fast_backward(blocks, state, gradient, constants):
     (h,), (d,) = blocks, gradient
     return (d * h * (1 - h),), (d * 0,), ()
 

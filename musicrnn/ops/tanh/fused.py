@@ -8,13 +8,13 @@ from musicrnn.ops.kernels.recurrence import fuse
 
 
 @on_vectors
-def forward(blocks, state, constants):  # type: ignore[no-untyped-def]
+def forward(blocks, state, constants):
     h = tanh(blocks[0])
     return (h,), (h,)
 
 
 @on_vectors
-def backward(blocks, state, gradient, constants):  # type: ignore[no-untyped-def]
+def backward(blocks, state, gradient, constants):
     (h,), (d,) = blocks, gradient
     return (d * (1 - h * h),), (d * 0,), ()
 
