@@ -95,7 +95,7 @@ class RecurrentLayer(nn.Module):
         """Return the parameters as the recurrences take them."""
         if not self.context:
             return Weights(self.weight_ih, self.weight_hh, self.bias, self.peepholes)
-        alpha = self.alpha if self.alpha_logit is None else torch.sigmoid(self.alpha_logit)
+        alpha = self.get_buffer("alpha") if self.alpha_logit is None else torch.sigmoid(self.alpha_logit)
         bias = functional.pad(self.bias, (0, self.context))
         return Weights(self.weight_ih, self.weight_hh, bias, alpha=alpha)
 
@@ -147,7 +147,7 @@ class Recurrent(nn.Module):
             for i in range(layers)
         )
         self.dropout = nn.Dropout(dropout)
-        self.register_load_state_dict_pre_hook(_translate_from_torch)
+        self.register_load_state_dict_pre_hook(_translate_from_torch)  # type: ignore[no-untyped-call]
 
     @classmethod
     def from_torch(cls, layer: nn.RNN | nn.LSTM | nn.GRU) -> Recurrent:

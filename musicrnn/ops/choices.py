@@ -18,3 +18,12 @@ def most_active(width: int) -> int:
 def library_wins(cell: str, batch: int, hidden: int) -> bool:
     """Return whether oneDNN's kernel is faster than ours."""
     return False
+
+
+def stream_slices(streams: int) -> int:
+    """Return into how many slices streams that are generated together are cut.
+
+    A slice goes through all frames before the next one starts: 64 streams of a small network fit in a core's
+    cache with all they need.
+    """
+    return max(1, min(streams, max(torch.get_num_threads(), -(-streams // 64))))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -22,6 +22,9 @@ from musicrnn.ops.scan import scan
 from musicrnn.ops.scrn import naive as _scrn
 from musicrnn.ops.tanh import naive as _tanh
 
+if TYPE_CHECKING:
+    from musicrnn.ops.kernels.recurrence import Fused
+
 CELLS = {
     cell.name: cell
     for cell in (
@@ -35,9 +38,6 @@ CELLS = {
     )
 }
 """The cells by the names that ``--cell`` takes."""
-
-Fused = Callable[[Tensor, State, Weights, Tensor | None], tuple[Tensor, State]]
-"""A whole sequence by a kernel: inputs (B, T, D), first state, weights, mask -> outputs, last state."""
 
 
 def cell_named(name: str) -> Cell:
@@ -53,13 +53,13 @@ def cell_named(name: str) -> Cell:
 
 @cache
 def fused(cell: Cell) -> Fused | None:
-    """Return the kernel of a cell, or None where kernels can't be compiled."""
+    """Return the kernels of a cell, or None where kernels can't be compiled."""
     try:
-        sequence: Fused = import_module(f"musicrnn.ops.{cell.folder}.fused").sequence
+        kernels: Fused = import_module(f"musicrnn.ops.{cell.folder}.fused").FUSED
     except Exception as error:  # numba missing, or of another make: the equations work all the same
         logging.getLogger("musicrnn.ops").warning("no fast kernels here (%s); going on without", error)
         return None
-    return sequence
+    return kernels
 
 
 def recurrence(
@@ -89,5 +89,5 @@ def recurrence(
             return cell.library(inputs, state, weights)  # type: ignore[misc]
         kernel = fused(cell)
         if kernel is not None:
-            return kernel(inputs, state, weights, mask)
+            return kernel.sequence(inputs, state, weights, mask)
     return scan(cell, inputs, state, weights, mask)

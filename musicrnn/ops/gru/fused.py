@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from musicrnn.ops.kernels.equations import Equations, on_vectors
 from musicrnn.ops.kernels.functions import sigmoid, tanh
-from musicrnn.ops.kernels.recurrence import fuse
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @on_vectors
@@ -33,5 +33,4 @@ def gates_backward(blocks, state, gradients, operand, gradient):
     return (operand * h * r * (1 - r), gradients[1], gradients[2]), (d + operand * r,)
 
 
-EQUATIONS = Equations("gru", 3, forward, backward, driven=2, open=gates, open_backward=gates_backward)
-sequence = fuse(EQUATIONS)
+FUSED = Fused(Equations("gru", 3, forward, backward, driven=2, open=gates, open_backward=gates_backward))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from musicrnn.ops.kernels.equations import Equations, on_vectors
 from musicrnn.ops.kernels.functions import sigmoid, tanh
-from musicrnn.ops.kernels.recurrence import fuse
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @on_vectors
@@ -25,5 +25,4 @@ def backward(blocks, state, gradient, constants):
     return (d_n * r, d_n * q * r * (1 - r), d * (h - n) * z * (1 - z), d_n), (d * z,), ()
 
 
-EQUATIONS = Equations("gru-reset-after", 4, forward, backward, driven=3, heard=1, order=(2, 0, 1))
-sequence = fuse(EQUATIONS)
+FUSED = Fused(Equations("gru-reset-after", 4, forward, backward, driven=3, heard=1, order=(2, 0, 1)))

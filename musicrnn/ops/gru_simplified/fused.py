@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from musicrnn.ops.kernels.equations import Equations, on_vectors
 from musicrnn.ops.kernels.functions import sigmoid, tanh
-from musicrnn.ops.kernels.recurrence import fuse
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @on_vectors
@@ -20,5 +20,4 @@ def backward(blocks, state, gradient, constants):
     return (d * (n - h) * z * (1 - z), d * z * (1 - n * n)), (d * (1 - z),), ()
 
 
-EQUATIONS = Equations("gru-simplified", 2, forward, backward)
-sequence = fuse(EQUATIONS)
+FUSED = Fused(Equations("gru-simplified", 2, forward, backward))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from musicrnn.ops.kernels.equations import Equations, on_vectors
 from musicrnn.ops.kernels.functions import relu, step
-from musicrnn.ops.kernels.recurrence import fuse
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @on_vectors
@@ -18,5 +18,4 @@ def backward(blocks, state, gradient, constants):
     return (gradient[0] * step(blocks[0]),), (gradient[0] * 0,), ()
 
 
-EQUATIONS = Equations("irnn", 1, forward, backward)
-sequence = fuse(EQUATIONS)
+FUSED = Fused(Equations("irnn", 1, forward, backward))

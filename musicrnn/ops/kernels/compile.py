@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numba import carray, types
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
@@ -63,7 +64,8 @@ class Entry:
         for field, value in job.items():
             record[field] = value.data_ptr() if isinstance(value, Tensor) else value or 0
         record["slices"] = slices
-        run_by_threads(self._compiled.address, record.ctypes.data, slices)
+        threads = min(slices, torch.get_num_threads())
+        run_by_threads(self._compiled.address, record.ctypes.data, threads)
 
 
 class _Cache(FunctionCache):

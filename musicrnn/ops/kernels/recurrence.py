@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -127,7 +128,7 @@ class _Recurrence(torch.autograd.Function):
         real = None if mask is None else mask.to(torch.uint8).contiguous()
         start = torch.stack(state)
         outputs, final = inputs.new_empty(*inputs.shape[:2], size.hidden), torch.empty_like(start)
-        matrix = _packed(u, size, equations.order, workspace, transposed=True)
+        matrix = pack(ordered(u, equations.order), size.hidden, padded, workspace)
         kernels_of(equations, dtype).forward(
             size.slices,
             rows=size.batch,
@@ -153,7 +154,8 @@ class _Recurrence(torch.autograd.Function):
             scratch=workspace.take(size.slices, size.scratch, dtype=dtype),
             scratch_size=size.scratch,
         )
-        ctx.equations, ctx.size, ctx.most, ctx.has_state = equations, size, most, len(state)
+        ctx.equations, ctx.size, ctx.most = equations, size, most
+        ctx.shape = None if constants is None else constants.shape
         if keep:
             ctx.workspace, ctx.kept = workspace, (blocks, before, operand, rolls)
             ctx.save_for_backward(inputs, w, u, diagonals, real)
@@ -174,7 +176,7 @@ class _Recurrence(torch.autograd.Function):
             + 256
         )
         gradients = workspace.take(frames, size.row, dtype=dtype)
-        matrix = _packed(u, size, equations.order, workspace, transposed=False)
+        matrix = _pack(ordered(u, equations.order), hidden, hidden, padded, False, workspace)
         d_bias = inputs.new_zeros(size.slices, size.row)
         d_constants = inputs.new_zeros(size.slices, equations.constants, padded)
         d_columns = None
@@ -229,24 +231,59 @@ class _Recurrence(torch.autograd.Function):
             d_w.reshape(size.gates, padded, -1)[:, :hidden].flatten(0, 1),
             d_u.reshape(-1, hidden),
             d_b.flatten(),
-            d_constants.sum(0)[:, :hidden] if equations.constants else None,
+            d_constants.sum(0)[:, :hidden].reshape(ctx.shape) if equations.constants else None,
             *final.unbind(0),
         )
 
 
-def fuse(equations: Equations) -> Callable[[Tensor, State, Weights, Tensor | None], tuple[Tensor, State]]:
-    """Return the recurrence of a cell over whole sequences by its kernels."""
+@dataclass(frozen=True)
+class Fused:
+    """The kernels of a cell.
+
+    Attributes:
+        equations: The cell's.
+        peepholes: The cell's where it has peepholes.
+        context: Those of slow units, which hear the inputs, and which the others hear beside the inputs.
+    """
+
+    equations: Equations
+    peepholes: Equations | None = None
+    context: Equations | None = None
+
+    def parts(self, weights: Weights) -> tuple[Equations, Equations | None]:
+        """Return the equations that a layer needs: its own and its context's."""
+        return (
+            self.equations if weights.peepholes is None else self.peepholes or self.equations
+        ), self.context
 
     def sequence(
-        inputs: Tensor, state: State, weights: Weights, mask: Tensor | None = None
+        self, inputs: Tensor, state: State, weights: Weights, mask: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        constants = weights.alpha[None] if weights.alpha is not None else weights.peepholes
-        outputs, *last = _Recurrence.apply(
-            equations, inputs, mask, weights.input, weights.hidden, weights.bias, constants, *state
-        )
-        return outputs, tuple(last)
+        """Run a layer over a batch of sequences; see ``dispatch.recurrence``."""
+        equations, context = self.parts(weights)
+        if context is None:
+            return _run(equations, inputs, mask, weights, weights.peepholes, state)
+        w, u, b = weights[:3]
+        size = len(u)
+        slow = Weights(w[size:], u.new_empty(0, len(w) - size), b[size:])
+        s, (last_s,) = _run(context, inputs, mask, slow, weights.alpha, (state[0][:, size:],))
+        fast = Weights(torch.cat([w[:size], u[:, size:]], dim=1), u[:, :size], b[:size])
+        heard = torch.cat([inputs, s], dim=2)
+        h, (last_h,) = _run(equations, heard, mask, fast, None, (state[0][:, :size],))
+        return torch.cat([h, s], dim=2), (torch.cat([last_h, last_s], dim=1),)
 
-    return sequence
+
+def _run(
+    equations: Equations,
+    inputs: Tensor,
+    mask: Tensor | None,
+    weights: Weights,
+    constants: Tensor | None,
+    state: State,
+) -> tuple[Tensor, State]:
+    w, u, b = weights[:3]
+    outputs, *last = _Recurrence.apply(equations, inputs, mask, w, u, b, constants, *state)
+    return outputs, tuple(last)
 
 
 def padded_size(hidden: int, dtype: torch.dtype) -> int:
@@ -295,22 +332,34 @@ def _active(inputs: Tensor, size: Sizes, most: int, workspace: Workspace) -> tup
     return None if dense.item() else (active, counts)
 
 
-def _packed(
-    u: Tensor, size: Sizes, order: tuple[int, ...] | None, workspace: Workspace, transposed: bool
+def pack(matrix: Tensor, columns: int, padded: int, workspace: Workspace | None = None) -> Tensor:
+    """Return the blocks of a matrix (blocks * columns, K), each transposed, as products read them."""
+    return _pack(matrix, matrix.shape[1], columns, padded, True, workspace)
+
+
+def _pack(
+    matrix: Tensor, depth: int, columns: int, padded: int, transposed: bool, workspace: Workspace | None
 ) -> Tensor:
-    """Return the blocks of U, in order, as kernels read them, (blocks, H * P)."""
-    hidden = size.hidden
-    if order is not None:
-        u = u.unflatten(0, (-1, hidden))[list(order)].flatten(0, 1)
-    target = workspace.take(len(u) // hidden, hidden * size.padded, dtype=u.dtype)
-    if len(target):
-        _common("pack", u.dtype)(
+    """Return blocks of ``depth * columns`` numbers as products read them, (blocks, depth * P)."""
+    blocks = matrix.numel() // (depth * columns) if matrix.numel() else 0
+    new = matrix.new_empty if workspace is None else partial(workspace.take, dtype=matrix.dtype)
+    target: Tensor = new(blocks, depth * padded)
+    if blocks:
+        _common("pack", matrix.dtype)(
             1,
-            rows=len(target),
-            source=u.contiguous(),
+            rows=blocks,
+            source=matrix.contiguous(),
             target=target,
-            hidden=hidden,
-            padded=size.padded,
+            depth=depth,
+            columns=columns,
+            padded=padded,
             transposed=transposed,
         )
     return target
+
+
+def ordered(u: Tensor, order: tuple[int, ...] | None) -> Tensor:
+    """Return U, (blocks * H, H), with its blocks in the order in which kernels want them."""
+    if order is None:
+        return u
+    return u.view(-1, u.shape[1], u.shape[1])[list(order)].flatten(0, 1)

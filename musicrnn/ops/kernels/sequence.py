@@ -69,7 +69,7 @@ def step_of(equations: Equations) -> Callable[..., None]:
     blocks, states, constants = equations.blocks, equations.states, equations.constants
     driven = equations.products
     forward, two = equations.forward, equations.open is not None
-    opening = equations.open if two else equations.forward
+    opening = equations.open or equations.forward
 
     @register_jitable(inline="always")
     def step(pre, state, operand, matrix, second_matrix, constant, rows, hidden, padded, live, stride):
@@ -161,7 +161,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
     blocks, states, constants = equations.blocks, equations.states, equations.constants
     driven, heard = equations.products, equations.heard
     gradient_of, two = equations.backward, equations.open is not None
-    opening = equations.open_backward if two else equations.backward
+    opening = equations.open_backward or equations.backward
 
     @register_jitable
     def backward(job, like, index, first, last):

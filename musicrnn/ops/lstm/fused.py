@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from musicrnn.ops.cell import State, Weights
 from musicrnn.ops.kernels.equations import Equations, on_vectors
 from musicrnn.ops.kernels.functions import sigmoid, tanh
-from musicrnn.ops.kernels.recurrence import fuse
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @on_vectors
@@ -54,11 +51,7 @@ def of_gates(i, f, g, c, d_c):
     return d_c * g * i * (1 - i), d_c * c * f * (1 - f), d_c * i * (1 - g * g)
 
 
-EQUATIONS = Equations("lstm", 4, forward, backward, states=2)
-PEEPHOLES = Equations("lstm-peepholes", 4, forward_peepholes, backward_peepholes, states=2, constants=3)
-_without, _with = fuse(EQUATIONS), fuse(PEEPHOLES)
-
-
-def sequence(inputs: Tensor, state: State, weights: Weights, mask: Tensor | None) -> tuple[Tensor, State]:
-    """Run the layer over a batch of sequences, with the peepholes it has."""
-    return (_without if weights.peepholes is None else _with)(inputs, state, weights, mask)
+FUSED = Fused(
+    Equations("lstm", 4, forward, backward, states=2),
+    peepholes=Equations("lstm-peepholes", 4, forward_peepholes, backward_peepholes, states=2, constants=3),
+)

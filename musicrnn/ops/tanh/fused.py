@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from musicrnn.ops.kernels.equations import Equations, on_vectors
 from musicrnn.ops.kernels.functions import tanh
-from musicrnn.ops.kernels.recurrence import fuse
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @on_vectors
@@ -19,5 +19,4 @@ def backward(blocks, state, gradient, constants):
     return (d * (1 - h * h),), (d * 0,), ()
 
 
-EQUATIONS = Equations("tanh", 1, forward, backward)
-sequence = fuse(EQUATIONS)
+FUSED = Fused(Equations("tanh", 1, forward, backward))
