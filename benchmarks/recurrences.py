@@ -1,10 +1,10 @@
 """A recurrent layer, forward and backward: the program's beside a loop over time steps and beside torch.nn.
 
-For every unit and size: milliseconds; operations a second, of those that the definition asks for; their share
-of what a plain matrix product does in the same seconds; and how many times faster it is than the equations
-step by step, and than torch.nn's layer of the same kind, each on as many threads as suit it best. Ours runs on
-as many as torch takes by itself. All hear the same float32 numbers (B, T, D); what is timed is a loss, a
-weighted sum of the outputs, and its gradients with respect to every parameter. Ours and torch.nn's take turns,
+For every unit and size: milliseconds; operations a second, of those that the definition asks for; their
+share of what a plain matrix product does in the same seconds; and how many times faster it is than the
+equations step by step, and than torch.nn's layer of the same kind, each on as many threads as suit it best.
+Ours runs on as many as torch takes by itself. All hear the same float32 numbers (B, T, D); what is timed is a
+weighted sum of the outputs and its gradients with respect to every parameter. Ours and torch.nn's take turns,
 and of each the best turn counts. Of a unit whose results aren't those of the equations in float64 nothing is
 said but that it disagrees. Operations on piano rolls are counted as if they were dense.
 
@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from statistics import geometric_mean
 from typing import NamedTuple
 
 import torch
@@ -45,16 +46,13 @@ LAYERS: dict[str, Callable[..., nn.RNNBase] | None] = {
 """What is measured, and torch's layer of the same kind."""
 
 TARGETS = {
-    **{"gru (46, 1)": 22.0, "gru (46, 8)": 7.0, "gru (46, 32)": 4.0, "gru (200, 32)": 1.6},
-    **{"gru (200, 128)": 1.25, "gru mean": 3.5, "gru least": 1.0, "gru (200, 128) of peak": 0.4},
-    **{"tanh mean": 2.5, "tanh least": 0.95, "lstm mean": 1.2, "lstm least": 0.95},
-    **{
-        f"{cell} cost {of}": 1.3
-        for cell in ("gru-simplified", "lstm-peepholes", "scrn")
-        for of in ("mean", "most")
-    },
+    "gru": {"(46, 1)": 22.0, "(46, 8)": 7.0, "(46, 32)": 4.0, "(200, 32)": 1.6, "(200, 128)": 1.25}
+    | {"mean": 3.5, "least": 1.0, "(200, 128) of peak": 0.4},
+    "tanh": {"mean": 2.5, "least": 0.95},
+    "lstm": {"mean": 1.2, "least": 0.95},
+    **{cell: {"cost mean": 1.3, "cost most": 1.3} for cell in ("gru-simplified", "lstm-peepholes", "scrn")},
 }
-"""Bounds of what ``figures`` returns: from below, those of costs from above."""
+"""Bounds of what ``figures`` returns, of costs the highest, of all else the lowest."""
 
 WIDTH, SOUNDING = 88, 4  # keys, and those that sound in a frame of a roll
 CHECKED_FRAMES, CHECKED_ROWS, TOLERANCE = 63, 8, 1e-5
@@ -113,9 +111,9 @@ class Layer(NamedTuple):
 
     def exact(self, rows: Tensor) -> Layer:
         """Return the same in float64 for some rows of the batch."""
-        weights = (w if w is None else w.detach().double().requires_grad_() for w in self.weights)
+        weights = [None if w is None else w.detach().double().requires_grad_() for w in self.weights]
         inputs, *state, loss = (each[rows].double() for each in (self.inputs, *self.state, self.loss))
-        return Layer(self.cell, inputs, tuple(state), Weights(*weights), loss)
+        return Layer(self.cell, inputs, tuple(state), Weights._make(weights), loss)
 
     def operations(self) -> float:
         """Count multiplications and additions: of W and U forward, and backward but for the inputs."""
@@ -133,13 +131,13 @@ def make(name: str, hidden: int, batch: int, frames: int, inputs: str) -> Layer:
     u *= 0.5 if cell.name == "irnn" else 1.0  # what has no bound must not grow
     bias = torch.randn((cell.biases or cell.gates) * hidden)
     peepholes = 0.3 * torch.randn(3, hidden) if name == "lstm-peepholes" else None
-    weights = Weights(w, u, bias, peepholes, torch.rand(context) if context else None)
+    weights = [w, u, bias, peepholes, torch.rand(context) if context else None]
     x = torch.randn(batch, frames, WIDTH)
     if inputs == "roll":
         x = torch.zeros_like(x).scatter_(2, x.topk(SOUNDING).indices, 1.0)
     state = tuple(torch.randn(batch, hidden) for _ in range(cell.states))
-    leaves = (each if each is None else each.requires_grad_() for each in weights)
-    return Layer(cell, x, state, Weights(*leaves), torch.randn(batch, frames, hidden))
+    leaves = Weights._make(None if each is None else each.requires_grad_() for each in weights)
+    return Layer(cell, x, state, leaves, torch.randn(batch, frames, hidden))
 
 
 def worst_error(layer: Layer) -> tuple[float, str]:
@@ -178,13 +176,7 @@ def clock(run: Callable[[], object], threads: int) -> float:
 
 
 class Bench:
-    """What all measurements of a process share.
-
-    Args:
-        frames: Frames in a sequence, T.
-        inputs: ``dense`` or ``roll``.
-        repeats: Turns that each has.
-    """
+    """What all measurements share: the frames of a sequence, dense or rolls, and the turns that each has."""
 
     def __init__(self, frames: int, inputs: str, repeats: int) -> None:
         self.frames, self.inputs, self.repeats = frames, inputs, repeats
@@ -208,7 +200,7 @@ class Bench:
         ours, theirs = partial(layer.run, recurrence), torch_layer(name, layer)
         ours()
         mine, other, products = [], [], []
-        for _, count in itertools.product(range(self.repeats), self.fast_counts(theirs)):
+        for count in self.repeats * (self.fast_counts(theirs) if theirs else [self.threads]):
             products.append(clock(self.product, self.product_threads))
             mine.append(clock(ours, self.threads))
             if theirs:
@@ -220,10 +212,8 @@ class Bench:
         row.torch_ratio = min(other) / best if other else math.nan
         return row
 
-    def fast_counts(self, run: Callable[[], object] | None) -> list[int]:
+    def fast_counts(self, run: Callable[[], object]) -> list[int]:
         """Return the numbers of threads with which something isn't clearly slow."""
-        if run is None:
-            return [self.threads]
         run()
         seconds = {count: clock(run, count) for count in self.counts}
         return [count for count in self.counts if seconds[count] < 1.5 * min(seconds.values())]
@@ -236,41 +226,34 @@ class Bench:
         return min([best, *(clock(loop, count) for count in again * self.counts)])
 
 
-def figures(rows: list[Row]) -> dict[str, float]:
-    """Return ratios to torch.nn and to gru's time per operation, of each unit; NaN where it disagrees."""
-    places, found = {(row.cell, row.hidden, row.batch): row for row in rows}, {}
+def figures(rows: list[Row]) -> dict[str, dict[str, float]]:
+    """Return for each unit its ratios to torch.nn and, as its cost, to gru's time for an operation."""
+    places = {(row.cell, row.hidden, row.batch): row for row in rows}
+    found: dict[str, dict[str, float]] = {}
     for cell in dict.fromkeys(row.cell for row in rows):
-        ratios, costs = [], []
+        mine, ratios, costs = found.setdefault(cell, {}), [], []
         for row in (row for row in rows if row.cell == cell):
+            size, gru = f"({row.hidden}, {row.batch})", places.get(("gru", row.hidden, row.batch))
+            mine |= {size: row.torch_ratio, f"{size} of peak": row.gflops / row.peak}
             ratios += [row.torch_ratio] if LAYERS[cell] else []
-            gru = places.get(("gru", row.hidden, row.batch))
             costs += [gru.gflops / row.gflops] if gru else []
-            found[f"{cell} ({row.hidden}, {row.batch})"] = row.torch_ratio
-            found[f"{cell} ({row.hidden}, {row.batch}) of peak"] = row.gflops / row.peak
-        for name, values, extreme, end in (
-            ("", ratios, torch.min, "least"),
-            (" cost", costs, torch.max, "most"),
-        ):
-            if values:
-                numbers = torch.tensor(values, dtype=torch.float64)  # torch hands NaN on
-                found[f"{cell}{name} mean"] = numbers.log().mean().exp().item()
-                found[f"{cell}{name} {end}"] = extreme(numbers).item()
+        if ratios:
+            mine |= {"mean": geometric_mean(ratios), "least": torch.tensor(ratios).min().item()}
+        if costs:
+            mine |= {"cost mean": geometric_mean(costs), "cost most": torch.tensor(costs).max().item()}
     return found
 
 
-def verdicts(found: dict[str, float]) -> dict[str, str]:
-    """Say of each target whether it was met."""
-    said = {}
-    for name, bound in TARGETS.items():
-        value = found.get(name, math.nan)
-        met = value <= bound if " cost " in name else value >= bound
-        said[name] = ("met" if met else "missed") if name in found else "not measured"
-    return said
+def verdict(what: str, bound: float, seen: float | None) -> str:
+    """Say whether a target was met; NaN, where a unit disagrees, misses it."""
+    if seen is None:
+        return "not measured"
+    return "met" if (seen <= bound if what.startswith("cost") else seen >= bound) else "missed"
 
 
-def number(value: float) -> str:
+def number(value: float | None) -> str:
     """Write a ratio."""
-    return "-" if math.isnan(value) else f"{value:.2f}"
+    return "-" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
@@ -300,27 +283,22 @@ def main(words: list[str] | None = None) -> int:
     for hidden, batch, cell in itertools.product(options.hidden, options.batch, options.cell):
         rows.append(bench.measure(cell, hidden, batch))
         say(rows[-1].line())
-    peaks = [row.peak for row in rows if row.agrees] or [math.nan]
-    say(
-        f"peak: torch.mm, {PEAK_SIZE} cubed, {bench.product_threads} threads, {min(peaks):.1f} to {max(peaks):.1f}"
-    )
-    found = figures(rows)
-    say(f"\n{'':16}{'x torch':>18}{'time an operation, gru = 1':>30}")
+    peaks, found = [row.peak for row in rows if row.agrees] or [math.nan], figures(rows)
+    product = f"torch.mm of {PEAK_SIZE} on {bench.product_threads} threads"
+    say(f"peak, by {product}: {min(peaks):.1f} to {max(peaks):.1f} GFLOP/s\n")
+    say(f"{'':16}{'x torch':>18}{'time an operation, gru = 1':>30}")
     say(f"{'':16}{'mean':>9}{'least':>9}{'mean':>21}{'most':>9}")
-    for cell in options.cell:
-        four = (
-            number(found.get(f"{cell} {name}", math.nan))
-            for name in ("mean", "least", "cost mean", "cost most")
-        )
-        say("{:16}{:>9}{:>9}{:>21}{:>9}".format(cell, *four))
-    said = verdicts(found)
+    for cell, mine in found.items():
+        ratios = f"{number(mine.get('mean')):>9}{number(mine.get('least')):>9}"
+        say(f"{cell:16}{ratios}{number(mine.get('cost mean')):>21}{number(mine.get('cost most')):>9}")
     say(f"\ntargets, from {len(options.hidden) * len(options.batch)} sizes")
-    for name, bound in TARGETS.items():
-        sign, seen = "<=" if " cost " in name else ">=", number(found.get(name, math.nan))
-        say(f"{name:28}{sign} {bound:<6g}{seen:>9}  {said[name]}")
+    for cell, bounds in TARGETS.items():
+        for what, bound in bounds.items():
+            seen, sign = found.get(cell, {}).get(what), "<=" if what.startswith("cost") else ">="
+            say(f"{cell:16}{what:20}{sign} {bound:<6g}{number(seen):>9}  {verdict(what, bound, seen)}")
     if options.json:
         lines = [{**asdict(row), "agrees": row.agrees} for row in rows]
-        document = {"options": vars(options), "rows": lines, "figures": found, "targets": said}
+        document = {"options": vars(options), "rows": lines, "figures": found, "targets": TARGETS}
         print(json.dumps(json.loads(json.dumps(document), parse_constant=lambda _: None)))  # null for NaN
     return 0 if all(row.agrees for row in rows) else 1
 

@@ -83,8 +83,8 @@ def train(
 
     Recurrent units: tanh (Elman 1990); lstm (Hochreiter and Schmidhuber 1997; --peepholes); gru, its reset
     gate before the product (Cho et al. 2014 v1, Chung et al. 2014); gru-reset-after, as torch.nn.GRU and
-    cuDNN have it; gru-simplified, without a reset gate; irnn, rectified units that start as the identity (Le et al.
-    2015); scrn, slow context units beside fast ones (Mikolov et al. 2014).
+    cuDNN have it; gru-simplified, without a reset gate; irnn, rectified units that start as the identity
+    (Le et al. 2015); scrn, slow context units beside fast ones (Mikolov et al. 2014).
     """
     given = {
         name: value

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from musicrnn.errors import UsageError
-from musicrnn.nn.heads import make_head
+from musicrnn.nn.heads import Bernoulli, make_head
 from musicrnn.nn.recurrent import Recurrent
-from musicrnn.ops import State, cell_named, fitting_threads
+from musicrnn.ops import State, Streams, cell_named, fitting_threads, streams
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,20 @@ class MusicRNN(nn.Module):
         """Hear one frame, shape (B, D), and predict the next."""
         parameters, state = self(frame[:, None], state)
         return Step(parameters[:, 0], state)
+
+    def streams(self, state: list[State], before: Tensor, pitches: int) -> Streams | None:
+        """Return what draws frames compiled, or None if this network can't be.
+
+        Args:
+            state: States of the layers, of B pieces.
+            before: The frames heard last, bytes of shape (B, D).
+            pitches: How many cells of a frame sound; the others say which ones start.
+        """
+        if not isinstance(self.head, Bernoulli) or self.training:
+            return None
+        layers, linear = self.recurrent.stack(), self.head.linear
+        weights = [layer.weights() for layer in layers]
+        return streams(layers[0].cell, weights, linear.weight, linear.bias, state, before, pitches)
 
     def nll(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
         """Negative log-likelihood of every frame given the ones before it.

@@ -1,7 +1,17 @@
 """One recurrence over a whole sequence: readable references, fast kernels, and the choice between them."""
 
-from musicrnn.ops.cell import Cell, State, Weights
-from musicrnn.ops.dispatch import CELLS, cell_named, recurrence
+from musicrnn.ops.cell import Cell, State, Streams, Weights
+from musicrnn.ops.dispatch import CELLS, cell_named, recurrence, streams
 from musicrnn.ops.threads import fitting_threads
 
-__all__ = ["CELLS", "Cell", "State", "Weights", "cell_named", "fitting_threads", "recurrence"]
+__all__ = [
+    "CELLS",
+    "Cell",
+    "State",
+    "Streams",
+    "Weights",
+    "cell_named",
+    "fitting_threads",
+    "recurrence",
+    "streams",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -35,6 +35,20 @@ Step = Callable[[Tensor, State], State]
 
 Library = Callable[[Tensor, State, Weights], tuple[Tensor, State]]
 """A whole sequence by a library: inputs (B, T, D), first state, weights -> outputs (B, T, H), last state."""
+
+
+class Streams(Protocol):
+    """Pieces in the making, drawn frame by frame from one network."""
+
+    def draw(self, uniforms: Tensor, rolls: Tensor, temperature: float = 1.0, threshold: float = 0.0) -> None:
+        """Draw the next frames of every stream.
+
+        Args:
+            uniforms: Random numbers in [0, 1), shape (B, N, pitches).
+            rolls: Where the N frames go: bytes, shape (B, N, D).
+            temperature: Divides the log-odds.
+            threshold: If above zero nothing is drawn: a cell sounds where its probability reaches it.
+        """
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from musicrnn.errors import UsageError
 from musicrnn.ops import choices, library
-from musicrnn.ops.cell import Cell, State, Weights
+from musicrnn.ops.cell import Cell, State, Streams, Weights
 from musicrnn.ops.gru import naive as _gru
 from musicrnn.ops.gru_reset_after import naive as _gru_reset_after
 from musicrnn.ops.gru_simplified import naive as _gru_simplified
@@ -91,3 +92,31 @@ def recurrence(
         if kernel is not None:
             return kernel.sequence(inputs, state, weights, mask)
     return scan(cell, inputs, state, weights, mask)
+
+
+def streams(
+    cell: Cell,
+    layers: Sequence[Weights],
+    head: Tensor,
+    head_bias: Tensor,
+    state: Sequence[State],
+    before: Tensor,
+    pitches: int,
+) -> Streams | None:
+    """Begin to draw frames from layers of a cell under independent sigmoids, compiled.
+
+    Args:
+        cell: The recurrent unit.
+        layers: The layers' parameters.
+        head: Matrix from hidden states to log-odds, shape (D, H).
+        head_bias: Its bias, shape (D,).
+        state: State of every layer, tensors of shape (B, H).
+        before: The frames heard last, bytes of shape (B, D).
+        pitches: How many cells of a frame sound; behind them may be as many that say which ones start.
+
+    Returns:
+        Something that draws, or None where kernels can't be compiled, or not for these tensors.
+    """
+    plain = head.device.type == "cpu" and head.dtype in (torch.float32, torch.float64)
+    kernels = fused(cell) if plain else None
+    return None if kernels is None else kernels.streams(layers, head, head_bias, state, before, pitches)

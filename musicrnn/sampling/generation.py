@@ -20,8 +20,12 @@ from musicrnn.errors import ModelError, RollError, UsageError
 from musicrnn.music import Layout, PianoRoll
 from musicrnn.nn import MusicRNN
 from musicrnn.nn.model import Step
+from musicrnn.ops import Streams
 
 MAX_FRAMES = 2**18
+
+CHUNK = 2**22
+"""Random numbers that are drawn together."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def generate_many(
         seeds: Seeds of the pieces.
         drawing: How frames are drawn.
         primer: Music that the model hears first; it is not part of the results.
-        progress: Is told how many frames are done, frame by frame.
+        progress: Is told now and then how many frames are done.
 
     Returns:
         A roll of ``frames`` frames for every seed.
@@ -104,19 +108,20 @@ def generate_many(
         raise RollError(f"the primer must have the layout {layout}, as the model, got {primer.layout}")
     sources = [np.random.default_rng(seed) for seed in seeds]
     rolls = np.zeros((len(seeds), frames, layout.width), np.uint8)
+    before = np.zeros((len(seeds), layout.width), np.uint8)
+    if primer is not None:
+        before[:] = primer.frames[-1]
     model.eval()
     with torch.inference_mode():
         step = _hear(model, primer, len(seeds))
-        before = np.zeros((len(seeds), layout.width), np.uint8)
-        if primer is not None:
-            before[:] = primer.frames[-1]
-        for t in range(frames):
-            uniforms = np.stack([source.random(layout.pitches, np.float32) for source in sources])
-            before = _canonical(_draw(model, step, uniforms, layout, drawing), before, layout)
-            rolls[:, t] = before
-            if t + 1 < frames:
-                step = model.step(torch.from_numpy(before).float(), step.state)
-            progress(t + 1)
+        streams = model.streams(step.state, torch.from_numpy(before), layout.pitches)
+        draw = _steps(model, step, before, layout) if streams is None else _compiled(streams)
+        chunk = max(1, CHUNK // (len(seeds) * layout.pitches))
+        for start in range(0, frames, chunk):
+            count = min(chunk, frames - start)
+            uniforms = np.stack([source.random((count, layout.pitches), np.float32) for source in sources])
+            draw(uniforms, rolls[:, start : start + count], drawing)
+            progress(start + count)
     return [PianoRoll(roll, layout) for roll in rolls]
 
 
@@ -144,7 +149,34 @@ def _hear(model: MusicRNN, primer: PianoRoll | None, count: int) -> Step:
     )
 
 
-def _draw(
+_Draw = Callable[[NDArray[np.float32], NDArray[np.uint8], Drawing], None]
+"""Draws the next frames of all pieces: random numbers (B, N, pitches), where the frames go (B, N, D)."""
+
+
+def _compiled(streams: Streams) -> _Draw:
+    """Return a function that draws by a kernel."""
+
+    def draw(uniforms: NDArray[np.float32], rolls: NDArray[np.uint8], drawing: Drawing) -> None:
+        threshold = 0.0 if drawing.threshold is None else drawing.threshold
+        streams.draw(torch.from_numpy(uniforms), torch.from_numpy(rolls), drawing.temperature, threshold)
+
+    return draw
+
+
+def _steps(model: MusicRNN, step: Step, before: NDArray[np.uint8], layout: Layout) -> _Draw:
+    """Return a function that draws step by step: the reference, and the way of heads that have no kernel."""
+
+    def draw(uniforms: NDArray[np.float32], rolls: NDArray[np.uint8], drawing: Drawing) -> None:
+        nonlocal step, before
+        for t in range(rolls.shape[1]):
+            before = _canonical(_frame(model, step, uniforms[:, t], layout, drawing), before, layout)
+            rolls[:, t] = before
+            step = model.step(torch.from_numpy(before).float(), step.state)
+
+    return draw
+
+
+def _frame(
     model: MusicRNN, step: Step, uniforms: NDArray[np.float32], layout: Layout, drawing: Drawing
 ) -> NDArray[np.uint8]:
     if drawing.threshold is not None:

@@ -124,10 +124,7 @@ def generation_of(equations: Equations, context: Equations | None) -> Callable[.
                 numbers = offset(uniforms, (stream * job.frames + t) * pitches)
                 for cell in range(width):
                     p = scalar(chance, cell)
-                    if threshold > 0:
-                        on = p >= threshold
-                    else:
-                        on = scalar(numbers, cell % pitches) < p
+                    on = p >= threshold if threshold > 0 else scalar(numbers, cell % pitches) < p
                     put(one if on else zero, drawn, cell)
                 if width > pitches:  # a frame says what notes would: starts sound, and what is new starts
                     for pitch in range(pitches):

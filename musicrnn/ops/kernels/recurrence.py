@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from musicrnn.ops.kernels.compile import Entry
 from musicrnn.ops.kernels.equations import Equations
 from musicrnn.ops.kernels.vectors import REGISTER_BYTES
 from musicrnn.ops.kernels.workspace import Workspace, room
+
+if TYPE_CHECKING:
+    from musicrnn.ops.kernels.streams import Streams
 
 
 class Kernels:
@@ -255,6 +258,20 @@ class Fused:
         return (
             self.equations if weights.peepholes is None else self.peepholes or self.equations
         ), self.context
+
+    def streams(
+        self,
+        layers: Sequence[Weights],
+        head: Tensor,
+        head_bias: Tensor,
+        state: Sequence[State],
+        before: Tensor,
+        pitches: int,
+    ) -> Streams:
+        """Begin to generate; see ``streams.Streams``."""
+        from musicrnn.ops.kernels.streams import Streams
+
+        return Streams(*self.parts(layers[0]), layers, head, head_bias, state, before, pitches)
 
     def sequence(
         self, inputs: Tensor, state: State, weights: Weights, mask: Tensor | None = None
