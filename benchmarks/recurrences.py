@@ -55,8 +55,7 @@ TARGETS = {
 """Bounds of what ``figures`` returns, of costs the highest, of all else the lowest."""
 
 WIDTH, SOUNDING = 88, 4  # keys, and those that sound in a frame of a roll
-CHECKED_FRAMES, CHECKED_ROWS, TOLERANCE = 63, 8, 1e-5
-PEAK_SIZE = 2048
+CHECKED_FRAMES, CHECKED_ROWS, TOLERANCE, PEAK_SIZE = 63, 8, 1e-5, 2048
 TURN = 0.03  # seconds that a turn lasts at least; it counts with the mean of its runs
 ONCE = 0.3  # seconds from which the loop over time steps has one turn only
 
@@ -88,8 +87,8 @@ class Row:
         if not self.agrees:
             return f"{start}   disagrees: {self.worst} is off by {self.error:.1e}"
         speed = f"{self.milliseconds:10.3f}{self.gflops:9.1f}{self.gflops / self.peak:9.1%}"
-        note = "" if self.kernel else "   no kernel here"
-        return f"{start}{speed}{number(self.loop_ratio):>9}{number(self.torch_ratio):>9}{note}"
+        ratios = f"{number(self.loop_ratio):>9}{number(self.torch_ratio):>9}"
+        return start + speed + ratios + ("" if self.kernel else "   no kernel here")
 
 
 class Layer(NamedTuple):
@@ -150,7 +149,7 @@ def worst_error(layer: Layer) -> tuple[float, str]:
     ours, errors = layer._replace(loss=loss).run(recurrence), []
     for what, exact in layer.exact(rows).run(scan).items():
         seen = ours[what] if what.startswith("gradient") else ours[what][rows]
-        error = float((seen - exact).norm() / exact.norm())
+        error = ((seen - exact).norm() / exact.norm()).item()
         errors.append((math.inf if math.isnan(error) else error, what))
     return max(errors)
 
@@ -185,7 +184,6 @@ class Bench:
         self.counts = sorted({n for n in steps if n < processors} | {processors, self.threads})
         a, b = torch.randn(2, PEAK_SIZE, PEAK_SIZE)
         self.product = partial(torch.mm, a, b, out=torch.empty_like(a))
-        self.product()
         turns = [(clock(self.product, count), count) for _ in range(repeats) for count in self.counts]
         self.product_threads = min(turns)[1]
 
@@ -203,8 +201,7 @@ class Bench:
         for count in self.repeats * (self.fast_counts(theirs) if theirs else [self.threads]):
             products.append(clock(self.product, self.product_threads))
             mine.append(clock(ours, self.threads))
-            if theirs:
-                other.append(clock(theirs, count))
+            other += [clock(theirs, count)] if theirs else []
         best = min(mine)
         row.milliseconds, row.gflops = 1e3 * best, layer.operations() / best / 1e9
         row.peak = 2 * PEAK_SIZE**3 / min(products) / 1e9
@@ -221,9 +218,9 @@ class Bench:
     def loop_seconds(self, layer: Layer) -> float:
         """Return the best time of the equations step by step."""
         loop = partial(layer.run, scan)
-        best = min(clock(loop, count) for count in self.counts)
-        again = self.repeats - 1 if best < ONCE else 0
-        return min([best, *(clock(loop, count) for count in again * self.counts)])
+        first = min(clock(loop, count) for count in self.counts)
+        again = (self.repeats - 1) * self.counts if first < ONCE else []
+        return min([first, *(clock(loop, count) for count in again)])
 
 
 def figures(rows: list[Row]) -> dict[str, dict[str, float]]:
@@ -242,13 +239,6 @@ def figures(rows: list[Row]) -> dict[str, dict[str, float]]:
         if costs:
             mine |= {"cost mean": geometric_mean(costs), "cost most": torch.tensor(costs).max().item()}
     return found
-
-
-def verdict(what: str, bound: float, seen: float | None) -> str:
-    """Say whether a target was met; NaN, where a unit disagrees, misses it."""
-    if seen is None:
-        return "not measured"
-    return "met" if (seen <= bound if what.startswith("cost") else seen >= bound) else "missed"
 
 
 def number(value: float | None) -> str:
@@ -294,8 +284,10 @@ def main(words: list[str] | None = None) -> int:
     say(f"\ntargets, from {len(options.hidden) * len(options.batch)} sizes")
     for cell, bounds in TARGETS.items():
         for what, bound in bounds.items():
-            seen, sign = found.get(cell, {}).get(what), "<=" if what.startswith("cost") else ">="
-            say(f"{cell:16}{what:20}{sign} {bound:<6g}{number(seen):>9}  {verdict(what, bound, seen)}")
+            seen, highest = found.get(cell, {}).get(what), what.startswith("cost")
+            met = seen is not None and (seen <= bound if highest else seen >= bound)  # NaN is not
+            verdict = "not measured" if seen is None else "met" if met else "missed"
+            say(f"{cell:16}{what:20}{'<=' if highest else '>='} {bound:<6g}{number(seen):>9}  {verdict}")
     if options.json:
         lines = [{**asdict(row), "agrees": row.agrees} for row in rows]
         document = {"options": vars(options), "rows": lines, "figures": found, "targets": TARGETS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ def set_level(quiet: bool, verbose: bool) -> None:
     global _level
     if quiet:
         _level = _QUIET
+        logging.getLogger("musicrnn").setLevel(logging.ERROR)
     elif verbose:
         _level = _VERBOSE
 
@@ -29,6 +31,7 @@ def reset_level() -> None:
     """Go back to the usual amount of messages."""
     global _level
     _level = _NORMAL
+    logging.getLogger("musicrnn").setLevel(logging.NOTSET)
 
 
 def result(text: str) -> None:

@@ -89,7 +89,7 @@ def evaluate(
     pieces, skip, pitches = corpus[split], int(skip_first_frame), corpus.layout.pitches
     model = model.to(device).eval()
     nats, metrics, notes = np.zeros(len(pieces)), FrameMetrics(), 0
-    with torch.no_grad(), model.fitting_threads(BATCH):
+    with torch.no_grad(), model.fitting_threads(BATCH, pieces.frames / max(1, len(pieces))):
         for batch in evaluation_batches(pieces, BATCH):
             frames, mask = (torch.from_numpy(array).to(device) for array in (batch.frames, batch.mask))
             nll, parameters = model.score(frames, mask)

@@ -91,10 +91,19 @@ class MusicRNN(nn.Module):
         """Number of trained values."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def fitting_threads(self, batch: int) -> AbstractContextManager[None]:
-        """Return a context in which torch uses as many threads as a batch of B pieces pays for."""
+    def fitting_threads(self, batch: int, frames: float) -> AbstractContextManager[None]:
+        """Return a context in which torch uses as many threads as B pieces of about T frames pay for."""
         config = self.config
-        return fitting_threads(cell_named(config.cell), batch, config.hidden)
+        return fitting_threads(cell_named(config.cell), batch, frames, config.input_size, config.hidden)
+
+    def warm_up(self) -> None:
+        """Have kernels compiled that training needs, ahead of the clock; leaves no trace."""
+        training = self.training
+        first = next(self.parameters())
+        nats = self.eval().nll(first.new_zeros(1, 2, self.config.input_size))
+        nats.sum().backward()  # type: ignore[no-untyped-call]
+        self.zero_grad()
+        self.train(training)
 
     def forward(
         self, frames: Tensor, state: list[State] | None = None, mask: Tensor | None = None

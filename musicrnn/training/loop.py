@@ -121,8 +121,9 @@ def train(
     write_metrics(directory, history)
     earlier = history[-1].seconds if history else 0.0
     nlls = [epoch.valid_nll for epoch in history]
+    model.warm_up()
     watcher.begin(model, split.frames, history)
-    with model.fitting_threads(recipe.batch_size):
+    with model.fitting_threads(recipe.batch_size, split.frames / max(1, len(split))):
         while not is_over(recipe, nlls):
             rate = learning_rate(recipe, nlls)
             for group in optimizer.param_groups:
