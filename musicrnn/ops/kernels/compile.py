@@ -15,9 +15,9 @@ from numba import carray, types
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 from numba.core.typing import signature
-from numba.extending import register_jitable
 from torch import Tensor
 
+from musicrnn.ops.kernels.equations import on_vectors
 from musicrnn.ops.kernels.parallel import run_by_threads
 from musicrnn.ops.kernels.vectors import ticket
 
@@ -38,7 +38,7 @@ class Entry:
     def __init__(self, name: str, body: Callable[..., None], fields: tuple[str, ...], dtype: str) -> None:
         integers = ("taken", "slices", *fields)
         self.layout = np.dtype([*((field, np.int64) for field in integers), ("like", dtype)], align=True)
-        layout, work = self.layout, register_jitable(inline="always")(body)
+        layout, work = self.layout, on_vectors(body)
 
         def entry(data):
             job = carray(data, 1, layout)[0]

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba.extending import register_jitable
 
-from musicrnn.ops.kernels.equations import Equations
+from musicrnn.ops.kernels.equations import Equations, on_vectors
 from musicrnn.ops.kernels.product import product
 from musicrnn.ops.kernels.rows import add, add_in, clear, copy, copy_out
 from musicrnn.ops.kernels.vectors import (
@@ -71,7 +70,7 @@ def step_of(equations: Equations) -> Callable[..., None]:
     forward, two = equations.forward, equations.open is not None
     opening = equations.open or equations.forward
 
-    @register_jitable(inline="always")
+    @on_vectors
     def step(pre, state, operand, matrix, second_matrix, constant, rows, hidden, padded, live, stride):
         lanes = lanes_of(pre)
         width, vectors, plane = blocks * padded, padded // lanes, rows * padded
@@ -109,7 +108,6 @@ def forward_of(equations: Equations) -> Callable[..., None]:
     two = equations.open is not None
     step = step_of(equations)
 
-    @register_jitable
     def forward(job, like, index, first, last):
         hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
         rows, width, keep = last - first, blocks * job.padded, job.keep != 0
@@ -163,7 +161,6 @@ def backward_of(equations: Equations) -> Callable[..., None]:
     gradient_of, two = equations.backward, equations.open is not None
     opening = equations.open_backward or equations.backward
 
-    @register_jitable
     def backward(job, like, index, first, last):
         hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
         rows, width = last - first, blocks * job.padded
@@ -236,7 +233,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
     return backward
 
 
-@register_jitable
+@on_vectors
 def load_states(state, source, states, batch, hidden, padded, first, rows):
     """Bring the rows of a slice from (states, B, H) into the scratch area, with zeros behind each."""
     clear(state, state, states * rows * padded)
@@ -246,7 +243,7 @@ def load_states(state, source, states, batch, hidden, padded, first, rows):
             add_in(offset(source, (number * batch + first + row) * hidden), place, hidden)
 
 
-@register_jitable
+@on_vectors
 def store_states(state, target, states, batch, hidden, padded, first, rows):
     """Bring the rows of a slice from the scratch area back to (states, B, H)."""
     for number in range(states):
