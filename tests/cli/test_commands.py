@@ -73,7 +73,7 @@ def test_the_help_of_train_tells_the_defaults_of_the_recipe(invoke: Invoke) -> N
     for name, value in Recipe().to_dict().items():
         flag = "--" + name.replace("_", "-")
         assert flag in text
-        if name not in ("peepholes", "learning_rate"):
+        if value is not None and not isinstance(value, bool):
             (shown,) = re.findall(rf"{flag} <[a-z]+> .*?\[default: (.*?)\]", text)[:1]
             assert shown == str(value), name
 
