@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import logging
+import struct
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,7 +20,7 @@ from numba.core.typing import signature
 from torch import Tensor
 
 from musicrnn.ops.kernels.equations import on_vectors
-from musicrnn.ops.kernels.parallel import run_by_threads
+from musicrnn.ops.kernels.parallel import by_threads
 from musicrnn.ops.kernels.vectors import ticket
 
 log = logging.getLogger("musicrnn.ops")
@@ -57,15 +59,17 @@ class Entry:
         except RuntimeError:  # nowhere to keep it
             _announce()
         self._compiled.compile()
+        self._run = by_threads(self._compiled.address)
+        self._place = {field: index for index, field in enumerate(fields)}
+        self._pack = struct.Struct(f"@{len(integers)}q{np.dtype(dtype).char}").pack
 
     def __call__(self, slices: int, **job: int | Tensor | None) -> None:
         """Do a job, each slice by one thread; tensors are handed over by their addresses, None as zero."""
-        record = np.zeros(1, self.layout)
+        values = [0] * len(self._place)
         for field, value in job.items():
-            record[field] = value.data_ptr() if isinstance(value, Tensor) else value or 0
-        record["slices"] = slices
-        threads = min(slices, torch.get_num_threads())
-        run_by_threads(self._compiled.address, record.ctypes.data, threads)
+            values[self._place[field]] = value.data_ptr() if isinstance(value, Tensor) else value or 0
+        record = ctypes.create_string_buffer(self._pack(0, slices, *values, 0.0))
+        self._run(ctypes.addressof(record), min(slices, torch.get_num_threads()))
 
 
 class _Cache(FunctionCache):

@@ -16,8 +16,6 @@ from typing import Any
 
 import torch
 
-PARALLEL = ("GOMP_parallel",)
-
 
 @cache
 def _parallel() -> Callable[..., Any] | None:
@@ -31,24 +29,30 @@ def _parallel() -> Callable[..., Any] | None:
     return function
 
 
-def run_by_threads(function: int, data: int, threads: int) -> None:
-    """Call a C function ``void (*)(void *)`` once in each of several threads; return when all are done.
+def by_threads(function: int) -> Callable[[int, int], None]:
+    """Return what calls a C function ``void (*)(void *)`` in several threads at once.
 
     Args:
         function: Its address.
-        data: Its argument.
-        threads: How many.
+
+    Returns:
+        ``run(data, threads)``: call it once in each thread, with the address of its argument; return when all
+        are done.
     """
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)
     parallel = _parallel()
-    if threads == 1:
-        call(data)
-    elif parallel is not None:
-        parallel(function, data, threads, 0)
-    else:
-        others = [threading.Thread(target=call, args=(data,)) for _ in range(threads - 1)]
-        for thread in others:
-            thread.start()
-        call(data)
-        for thread in others:
-            thread.join()
+
+    def run(data: int, threads: int) -> None:
+        if threads == 1:
+            call(data)
+        elif parallel is not None:
+            parallel(function, data, threads, 0)
+        else:
+            others = [threading.Thread(target=call, args=(data,)) for _ in range(threads - 1)]
+            for thread in others:
+                thread.start()
+            call(data)
+            for thread in others:
+                thread.join()
+
+    return run

@@ -41,7 +41,8 @@ class Workspace:
     def take(self, *shape: int, dtype: torch.dtype) -> Tensor:
         """Cut off an uninitialised tensor."""
         start, self._used = self._used, self._used + room(*shape, dtype=dtype)
-        return self._buffer[start : start + math.prod(shape) * dtype.itemsize].view(dtype).view(shape)
+        size = math.prod(shape) * dtype.itemsize
+        return self._buffer.narrow(0, start, size).view(dtype).view(shape)
 
     def __del__(self) -> None:
         with _lock:
