@@ -57,6 +57,7 @@ def fused(cell: Cell) -> Fused | None:
     """Return the kernels of a cell, or None where kernels can't be compiled."""
     try:
         kernels: Fused = import_module(f"musicrnn.ops.{cell.folder}.fused").FUSED
+        kernels.check()
     except Exception as error:  # numba missing, or of another make: the equations work all the same
         logging.getLogger("musicrnn.ops").warning("no fast kernels here (%s); going on without", error)
         return None
@@ -86,7 +87,8 @@ def recurrence(
     if inputs.is_cuda and plain:
         return cell.library(inputs, state, weights)  # type: ignore[misc]
     if inputs.device.type == "cpu" and inputs.dtype in (torch.float32, torch.float64) and inputs.numel():
-        if plain and choices.library_wins(cell.name, len(inputs), weights.hidden.shape[1]):
+        narrow = inputs.dtype == torch.float32
+        if plain and narrow and choices.library_wins(cell.name, len(inputs), weights.hidden.shape[1]):
             return cell.library(inputs, state, weights)  # type: ignore[misc]
         kernel = fused(cell)
         if kernel is not None:

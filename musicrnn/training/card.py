@@ -10,6 +10,9 @@ from musicrnn.files import write_bytes
 from musicrnn.nn import MusicRNN
 from musicrnn.training.recipe import Recipe
 
+_ONLY = {"peepholes": "lstm", "context": "scrn", "alpha": "scrn", "learn_alpha": "scrn"}
+"""Settings that mean something for one cell alone."""
+
 
 def model_card(
     directory: Path, model: MusicRNN, corpus: Corpus, recipe: Recipe, figures: Mapping[str, float]
@@ -74,4 +77,5 @@ It has heard nothing but `{corpus.name}`, and knows nothing of loudness, instrum
 
 
 def _settings(recipe: Recipe) -> dict[str, object]:
-    return {**recipe.to_dict(), "learning_rate": recipe.initial_rate}
+    settings = {**recipe.to_dict(), "learning_rate": recipe.initial_rate}
+    return {name: value for name, value in settings.items() if _ONLY.get(name, recipe.cell) == recipe.cell}

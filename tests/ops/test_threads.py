@@ -1,3 +1,5 @@
+"""How many threads a network gets."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -6,34 +8,38 @@ import pytest
 import torch
 
 from musicrnn.ops import CELLS, fitting_threads
+from tests.ops.cases import threads
 
 
 @pytest.fixture(autouse=True)
 def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+    with threads(2):
+        yield
 
 
 @pytest.mark.parametrize(
-    ("cell", "batch", "hidden", "peepholes", "threads"),
-    [
-        ("gru", 16, 128, False, 1),
-        ("gru", 128, 400, False, 2),
-        ("lstm", 16, 128, False, 2),
-        ("lstm", 16, 36, True, 1),
-    ],
+    ("cell", "batch", "hidden", "number"),
+    [("gru", 16, 128, 1), ("gru", 128, 400, 2), ("lstm", 16, 128, 1), ("tanh", 1, 8, 1)],
 )
-def test_small_stepwise_recurrences_get_one_thread(
-    cell: str, batch: int, hidden: int, peepholes: bool, threads: int
+@pytest.mark.parametrize("frames", [2, 2000])
+def test_step_by_step_only_the_work_of_a_step_counts(
+    cell: str, batch: int, hidden: int, number: int, frames: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with fitting_threads(CELLS[cell], batch, hidden, peepholes):
-        assert torch.get_num_threads() == threads
+    monkeypatch.setattr("musicrnn.ops.threads.fused", lambda cell: None)
+    with fitting_threads(CELLS[cell], batch, frames, 88, hidden):
+        assert torch.get_num_threads() == number
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+@pytest.mark.parametrize(("frames", "number"), [(2, 1), (20_000, 2)])
+def test_kernels_share_the_work_of_a_whole_sequence(cell: str, frames: int, number: int) -> None:
+    with fitting_threads(CELLS[cell], 16, frames, 88, 46):
+        assert torch.get_num_threads() == number
     assert torch.get_num_threads() == 2
 
 
 def test_threads_come_back_after_an_error() -> None:
-    with pytest.raises(RuntimeError), fitting_threads(CELLS["gru"], 1, 8):
+    with pytest.raises(RuntimeError), fitting_threads(CELLS["gru"], 1, 9, 12, 8):
         raise RuntimeError
     assert torch.get_num_threads() == 2

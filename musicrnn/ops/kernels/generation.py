@@ -10,12 +10,23 @@ from collections.abc import Callable
 
 import numpy as np
 
-from musicrnn.ops.kernels.equations import Equations
+from musicrnn.ops.kernels.equations import Equations, on_vectors
 from musicrnn.ops.kernels.functions import sigmoid
 from musicrnn.ops.kernels.product import product
 from musicrnn.ops.kernels.rows import add, copy
 from musicrnn.ops.kernels.sequence import step_of
-from musicrnn.ops.kernels.vectors import lanes_of, load, offset, pointer, put, scalar, store
+from musicrnn.ops.kernels.vectors import (
+    below,
+    lanes_of,
+    load,
+    load_some,
+    lowest_bit,
+    offset,
+    pointer,
+    put,
+    scalar,
+    store,
+)
 
 FIELDS = (
     "rows",  # streams, B
@@ -46,14 +57,24 @@ FIELDS = (
     "head_padded",  # E
     "states",  # (L, states, B, P), in and out
     "context_states",  # (L, B, Q), in and out
-    "before",  # (B, D) bytes: the frame heard last, in and out
+    "sounding",  # (B, vectors of pitches) integers: bits of the pitches that sounded last, in and out
+    "active",  # (B, D) integers: room for the cells that are on
+    "counts",  # (B) integers: and for how many those are
     "uniforms",  # (B, frames, pitches): random numbers
-    "rolls",  # (B, total, D) bytes: what is drawn
+    "rolls",  # (B, total, D) bytes, zero before: what is drawn
     "temperature",  # (1)
     "threshold",  # (1): zero to draw
     "scratch",
     "scratch_size",
 )
+
+
+@on_vectors
+def on(number, chance, threshold, some):
+    """Return which of the first cells are on, as bits: drawn, or where their probability is high enough."""
+    if threshold > 0:
+        return ~below(chance, chance * 0 + threshold) & ((1 << some) - 1)
+    return below(number, chance)
 
 
 def generation_of(equations: Equations, context: Equations | None) -> Callable[..., None]:
@@ -90,10 +111,14 @@ def generation_of(equations: Equations, context: Equations | None) -> Callable[.
             pointer(job.head_context, like),
         )
         head_bias, uniforms = pointer(job.head_bias, like), pointer(job.uniforms, like)
-        before, rolls = pointer(job.before, np.uint8(0)), pointer(job.rolls, np.uint8(0))
+        rolls = pointer(job.rolls, np.uint8(0))
         temperature = scalar(pointer(job.temperature, like), 0)
         threshold = scalar(pointer(job.threshold, like), 0)
-        one, zero = np.uint8(1), np.uint8(0)
+        one = np.uint8(1)
+        marks = -(-pitches // lanes)
+        sounding = offset(pointer(job.sounding, np.int64(0)), first * marks)
+        active = offset(pointer(job.active, np.int32(0)), first * width)
+        counts = offset(pointer(job.counts, np.int32(0)), first)
         for plane_index in range(layers * states):
             copy(
                 offset(held, (plane_index * batch + first) * padded),
@@ -115,25 +140,33 @@ def generation_of(equations: Equations, context: Equations | None) -> Callable[.
                 product(chances, wide, top_slow, slow_padded, head_slow, rows, slow_hidden, wide // lanes)
             # What is drawn.
             for r in range(rows):
-                stream = first + r
+                stream, count = first + r, 0
                 chance = offset(chances, r * wide)
                 for cell in range(0, wide, lanes):
                     store(sigmoid(load(chance, cell) / temperature), chance, cell)
                 drawn = offset(rolls, (stream * job.total + t) * width)
-                last_frame = offset(before, stream * width)
                 numbers = offset(uniforms, (stream * job.frames + t) * pitches)
-                for cell in range(width):
-                    p = scalar(chance, cell)
-                    on = p >= threshold if threshold > 0 else scalar(numbers, cell % pitches) < p
-                    put(one if on else zero, drawn, cell)
-                if width > pitches:  # a frame says what notes would: starts sound, and what is new starts
-                    for pitch in range(pitches):
-                        sounds = scalar(drawn, pitch) | scalar(drawn, pitch + pitches)
-                        starts = scalar(drawn, pitch + pitches) | (sounds & (one - scalar(last_frame, pitch)))
-                        put(np.uint8(sounds), drawn, pitch)
-                        put(np.uint8(starts), drawn, pitch + pitches)
-                for cell in range(width):
-                    put(scalar(drawn, cell), last_frame, cell)
+                for pitch in range(0, pitches, lanes):
+                    some = min(lanes, pitches - pitch)
+                    number, mark = load_some(numbers, pitch, some), r * marks + pitch // lanes
+                    sounds = on(number, load_some(chance, pitch, some), threshold, some)
+                    starts = 0
+                    if width > pitches:  # a frame says what notes would: starts sound, and what is new starts
+                        starts = on(number, load_some(chance, pitches + pitch, some), threshold, some)
+                        sounds |= starts
+                        starts |= sounds & ~scalar(sounding, mark)
+                    put(sounds, sounding, mark)
+                    while sounds != 0:
+                        cell = pitch + lowest_bit(sounds)
+                        put(one, drawn, cell)
+                        put(np.int32(cell), active, r * width + count)
+                        sounds, count = sounds & (sounds - 1), count + 1
+                    while starts != 0:
+                        cell = pitches + pitch + lowest_bit(starts)
+                        put(one, drawn, cell)
+                        put(np.int32(cell), active, r * width + count)
+                        starts, count = starts & (starts - 1), count + 1
+                put(np.int32(count), counts, r)
             # What is heard.
             for layer in range(layers):
                 below, below_slow = layer - 1, layer - 1
@@ -146,17 +179,13 @@ def generation_of(equations: Equations, context: Equations | None) -> Callable[.
                             slow_padded,
                         )
                     if layer == 0:
-                        last_frame = offset(before, (first + r) * width)
-                        for cell in range(width):
-                            if scalar(last_frame, cell) != 0:
-                                add(
-                                    offset(columns, cell * heard_row),
-                                    offset(pre, r * row + heard * padded),
-                                    heard_row,
-                                )
-                                if slow:
-                                    column = offset(slow_columns, cell * slow_padded)
-                                    add(column, offset(slow_pre, r * slow_padded), slow_padded)
+                        for number in range(scalar(counts, r)):
+                            cell = scalar(active, r * width + number)
+                            target = offset(pre, r * row + heard * padded)
+                            add(offset(columns, cell * heard_row), target, heard_row)
+                            if slow:
+                                column = offset(slow_columns, cell * slow_padded)
+                                add(column, offset(slow_pre, r * slow_padded), slow_padded)
                 here, here_slow = (
                     offset(state, layer * states * plane),
                     offset(slow_state, layer * slow_plane),
@@ -196,7 +225,7 @@ def generation_of(equations: Equations, context: Equations | None) -> Callable[.
                         rows,
                         slow_hidden,
                         slow_padded,
-                        before,
+                        rolls,
                         0,
                     )
                     part = offset(own, layer * slow_hidden * padded)
@@ -204,7 +233,7 @@ def generation_of(equations: Equations, context: Equations | None) -> Callable[.
                 u = offset(matrix, layer * recurrent * hidden * padded)
                 second = offset(u, driven * hidden * padded)
                 c = offset(constant, layer * constants * padded)
-                step(pre, here, operand, u, second, c, rows, hidden, padded, before, 0)
+                step(pre, here, operand, u, second, c, rows, hidden, padded, rolls, 0)
         for plane_index in range(layers * states):
             copy(
                 offset(state, plane_index * plane),

@@ -253,6 +253,10 @@ class Fused:
     peepholes: Equations | None = None
     context: Equations | None = None
 
+    def check(self) -> None:
+        """Compile something small, and raise whatever this platform has against it."""
+        _common("pack", torch.float32)
+
     def parts(self, weights: Weights) -> tuple[Equations, Equations | None]:
         """Return the equations that a layer needs: its own and its context's."""
         return (

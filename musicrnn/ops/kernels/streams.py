@@ -52,13 +52,10 @@ class Streams:
         slow = head.shape[1] - fast
         padded, wide = padded_size(fast, dtype), padded_size(width, dtype)
         slow_padded = padded_size(slow, dtype)
-        self._kernel, self._states, self._width, self._pitches = (
-            _kernel(equations, context, dtype),
-            state,
-            width,
-            pitches,
-        )
-        self.before = before.clone()
+        self._kernel, self._width = _kernel(equations, context, dtype), width
+        lanes = padded_size(1, dtype)
+        bits = _fill(before[:, :pitches].long(), -(-pitches // lanes) * lanes).unflatten(1, (-1, lanes))
+        self._sounding = (bits << torch.arange(lanes)).sum(2)
         self._sizes = {
             "rows": len(before),
             "layers": len(layers),
@@ -153,7 +150,9 @@ class Streams:
             total=rolls.stride(0) // self._width,
             states=self._state,
             context_states=self._context_state,
-            before=self.before,
+            sounding=self._sounding,
+            active=torch.empty(streams, self._width, dtype=torch.int32),
+            counts=torch.empty(streams, dtype=torch.int32),
             uniforms=uniforms,
             rolls=rolls,
             temperature=torch.tensor([temperature], dtype=dtype),

@@ -305,6 +305,17 @@ def ones_of(typing: Any, x: Vector) -> Any:
 
 
 @intrinsic
+def below(typing: Any, x: Vector, bound: Vector) -> Any:
+    """Return which lanes of x are below those of a bound, as bits of an integer."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        lanes = builder.bitcast(builder.fcmp_ordered("<", *args), ir.IntType(x.lanes))
+        return builder.zext(lanes, ir.IntType(64))
+
+    return types.int64(x, bound), generate
+
+
+@intrinsic
 def lowest_bit(typing: Any, bits: types.Integer) -> Any:
     """Return the position of the lowest bit that is set."""
 

@@ -1,0 +1,37 @@
+"""Kernels are compiled once for all processes, and it is said."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+FIRST_USE = """
+import torch
+from musicrnn.ops import CELLS, Weights, recurrence
+
+with torch.no_grad():
+    weights = Weights(torch.eye(4), torch.eye(4), torch.zeros(4))
+    for _ in range(2):
+        outputs, _ = recurrence(CELLS["irnn"], torch.ones(2, 3, 4), (torch.zeros(2, 4),), weights)
+print(outputs[0, :, 0].tolist())
+"""
+
+
+def test_kernels_are_compiled_once_and_it_is_said(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONUTF8": "1",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    for said in ("compiling kernels, once …\n", ""):
+        ran = subprocess.run(
+            [sys.executable, "-c", FIRST_USE],
+            capture_output=True,
+            encoding="utf-8",
+            env=environment,
+            timeout=300,
+        )
+        assert (ran.returncode, ran.stderr, ran.stdout) == (0, said, "[1.0, 2.0, 3.0]\n")

@@ -1,0 +1,130 @@
+"""Which way a recurrence is computed, and what it does where kernels are not to be had."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from musicrnn.errors import UsageError
+from musicrnn.ops import CELLS, State, cell_named, choices, recurrence
+from tests.ops.cases import (
+    Case,
+    Variant,
+    assert_same_bits,
+    each_cell,
+    forward,
+    fused,
+    make,
+    naive,
+    ragged,
+    rolls_and_dense,
+)
+
+
+def dispatched(case: Case) -> tuple[Tensor, State]:
+    return recurrence(case.cell, case.inputs, case.state, case.weights, case.mask)
+
+
+def test_cells_are_known_by_their_names() -> None:
+    names = ["tanh", "lstm", "gru", "gru-reset-after", "gru-simplified", "irnn", "scrn"]
+    assert list(CELLS) == names
+    assert [cell_named(name).name for name in names] == names
+
+
+def test_an_unknown_cell_is_refused_with_the_known_ones_named() -> None:
+    known = re.escape("tanh, lstm, gru, gru-reset-after, gru-simplified, irnn, scrn, got 'gruu'")
+    with pytest.raises(UsageError, match=known):
+        cell_named("gruu")
+
+
+@each_cell
+@rolls_and_dense
+def test_kernels_do_it_on_a_cpu(variant: Variant, roll: bool) -> None:
+    for dtype in (torch.float32, torch.float64):
+        case = replace(make(variant, 3, 9, 88, 10, roll, dtype), mask=ragged(3, 9))
+        assert_same_bits(forward(dispatched, case), forward(fused, case))
+
+
+@each_cell
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_other_types_of_number_go_step_by_step(variant: Variant, dtype: torch.dtype) -> None:
+    case = replace(make(variant, dtype=dtype), mask=ragged(3, 9))
+    found, expected = forward(dispatched, case), forward(naive, case)
+    for name in expected:
+        assert found[name].dtype == dtype
+        assert torch.equal(found[name], expected[name])
+
+
+@each_cell
+def test_a_batch_may_be_empty(variant: Variant) -> None:
+    outputs, last = dispatched(make(variant).rows(slice(0, 0)))
+    assert outputs.shape == (0, 9, 4)
+    assert all(tensor.shape == (0, 4) for tensor in last)
+
+
+@each_cell
+def test_a_library_does_it_where_it_wins_and_has_the_same_function(
+    variant: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def wins(*sizes: object) -> bool:
+        asked.append(sizes)
+        return True
+
+    monkeypatch.setattr(choices, "library_wins", wins)
+    case = make(variant)
+    found = forward(dispatched, case)
+    possible = variant.cell.library is not None and not variant.peepholes
+    assert asked == [(variant.cell.name, 3, 4)] * possible
+    if possible:
+        expected = forward(lambda case: variant.cell.library(case.inputs, case.state, case.weights), case)
+        assert_same_bits(found, expected)
+    else:
+        assert_same_bits(found, forward(fused, case))
+    masked = replace(case, mask=ragged(3, 9))
+    assert_same_bits(forward(dispatched, masked), forward(fused, masked))
+
+
+WITHOUT_NUMBA = """
+import sys
+sys.modules["numba"] = None
+import torch
+from musicrnn.ops import CELLS, Weights, fitting_threads, recurrence
+from musicrnn.ops.scan import scan
+
+cell = CELLS["gru"]
+weights = Weights(torch.randn(12, 5), torch.randn(12, 4, requires_grad=True), torch.randn(12))
+inputs, state = torch.randn(3, 9, 5), (torch.randn(3, 4),)
+torch.set_num_threads(2)
+for _ in range(2):
+    with fitting_threads(cell, 3, 9, 5, 4):
+        print(torch.get_num_threads())
+        found, last = recurrence(cell, inputs, state, weights)
+        found.sum().backward()
+        expected, expected_last = scan(cell, inputs, state, weights)
+        assert torch.equal(found, expected) and torch.equal(last[0], expected_last[0])
+"""
+
+
+def test_without_numba_the_equations_work_and_it_is_said_once() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"}
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_NUMBA],
+        capture_output=True,
+        encoding="utf-8",
+        env=environment,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == ["1", "1"]
+    (line,) = ran.stderr.splitlines()
+    assert re.fullmatch(r"no fast kernels here \(.*numba.*\); going on without", line)
