@@ -50,7 +50,7 @@ def _cut(order: Sequence[int], size: int) -> list[list[int]]:
 
 
 def _collate(split: Split, pieces: list[int]) -> Batch:
-    rolls = [split[index].frames for index in pieces]
+    rolls = [split.read(index) for index in pieces]
     frames = np.zeros((len(rolls), max(map(len, rolls)), rolls[0].shape[1]), np.float32)
     mask = np.zeros(frames.shape[:2], bool)
     for row, roll in enumerate(rolls):

@@ -109,6 +109,10 @@ class Pieces(Sequence[Piece]):
         return self._corpus.piece(self._rows[index])
 
 
+KEPT_UNPACKED = 2**27
+"""Cells up to which a split that is read again and again is kept as bytes."""
+
+
 class Split(Sequence[PianoRoll]):
     """The pieces of one split; each is read from disk when it is asked for.
 
@@ -122,6 +126,7 @@ class Split(Sequence[PianoRoll]):
         self.pieces = Pieces(corpus, rows)
         self._rows = rows
         self._corpus = corpus
+        self._unpacked: dict[int, NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -139,6 +144,15 @@ class Split(Sequence[PianoRoll]):
     def frames(self) -> int:
         """Number of frames in all pieces."""
         return int(self.lengths.sum())
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Return the frames of a piece to read from, shape (T, D); those of small splits stay unpacked."""
+        if index in self._unpacked:
+            return self._unpacked[index]
+        frames = self[index].frames
+        if self.frames * frames.shape[1] <= KEPT_UNPACKED:
+            self._unpacked[index] = frames
+        return frames
 
     def ones(self, skip: int = 0) -> NDArray[np.int64]:
         """Count how often each cell is one, the first ``skip`` frames of every piece left out, shape (D,)."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from musicrnn.errors import UsageError
 from musicrnn.nn.heads import Bernoulli, make_head
+from musicrnn.nn.input_noise import flip
 from musicrnn.nn.recurrent import Recurrent
 from musicrnn.ops import State, Streams, cell_named, fitting_threads, streams
 
@@ -159,7 +160,7 @@ class MusicRNN(nn.Module):
         """Return ``nll`` together with the head's parameters for every frame, shape (B, T, ...)."""
         heard = torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
         if self.training and self.config.input_noise:
-            heard = (heard - (torch.rand_like(heard) < self.config.input_noise).to(heard.dtype)).abs()
+            heard = flip(heard, self.config.input_noise)
         parameters, _ = self(heard)
         nats = -self.head.log_likelihood(parameters, frames)
         return (nats if mask is None else nats * mask), parameters

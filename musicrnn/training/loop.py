@@ -171,7 +171,7 @@ def _make(
     model.to(device)
     if recipe.optimizer == "rmsprop":
         return model, torch.optim.RMSprop(model.parameters(), recipe.initial_rate, alpha=0.95, momentum=0.9)
-    return model, torch.optim.Adam(model.parameters(), recipe.initial_rate)
+    return model, torch.optim.Adam(model.parameters(), recipe.initial_rate, fused=True)
 
 
 def _epoch(
