@@ -16,8 +16,10 @@ from torch import Tensor
 from musicrnn.errors import UsageError
 from musicrnn.ops import CELLS, State, cell_named, choices, recurrence
 from tests.ops.cases import (
+    LIMITS,
     Case,
     Variant,
+    assert_close,
     assert_same_bits,
     each_cell,
     forward,
@@ -25,6 +27,7 @@ from tests.ops.cases import (
     make,
     naive,
     ragged,
+    results,
     rolls_and_dense,
 )
 
@@ -81,7 +84,7 @@ def test_a_library_does_it_where_it_wins_and_has_the_same_function(
         return True
 
     monkeypatch.setattr(choices, "library_wins", wins)
-    case = make(variant)
+    case = make(variant, dtype=torch.float32)
     found = forward(dispatched, case)
     possible = variant.cell.library is not None and not variant.peepholes
     assert asked == [(variant.cell.name, 3, 4)] * possible
@@ -92,6 +95,12 @@ def test_a_library_does_it_where_it_wins_and_has_the_same_function(
         assert_same_bits(found, forward(fused, case))
     masked = replace(case, mask=ragged(3, 9))
     assert_same_bits(forward(dispatched, masked), forward(fused, masked))
+
+
+def test_a_single_wide_lstm_agrees() -> None:
+    case = make(Variant(CELLS["lstm"]), 1, 20, 12, 300)
+    found = results(dispatched, case.change(Tensor.float))
+    assert_close(found, results(naive, case), LIMITS[torch.float32])
 
 
 WITHOUT_NUMBA = """

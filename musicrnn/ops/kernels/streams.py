@@ -142,6 +142,7 @@ class Streams:
         dtype = self._state.dtype
         scratch_size = -(-streams // slices) * self._row
         scratch = torch.empty(slices * scratch_size, dtype=dtype)
+        rolls.zero_()
         self._kernel(
             slices,
             **self._sizes,
