@@ -59,9 +59,14 @@ def fused(cell: Cell) -> Fused | None:
         kernels: Fused = import_module(f"musicrnn.ops.{cell.folder}.fused").FUSED
         kernels.check()
     except Exception as error:  # numba missing, or of another make: the equations work all the same
-        logging.getLogger("musicrnn.ops").warning("no fast kernels here (%s); going on without", error)
+        _say_that_kernels_are_missing(f"{error}".partition("\n")[0])
         return None
     return kernels
+
+
+@cache
+def _say_that_kernels_are_missing(reason: str) -> None:
+    logging.getLogger("musicrnn.ops").warning("no fast kernels here (%s); going on without", reason)
 
 
 def recurrence(
@@ -82,7 +87,11 @@ def recurrence(
 
     Returns:
         Outputs, shape (B, T, H), and the state after the last real frame of each row.
+
+    Raises:
+        ValueError: Shapes or types of number don't fit together.
     """
+    _check(cell, inputs, state, weights, mask)
     plain = cell.library is not None and mask is None and weights.peepholes is None
     if inputs.is_cuda and plain:
         return cell.library(inputs, state, weights)  # type: ignore[misc]
@@ -122,3 +131,22 @@ def streams(
     plain = head.device.type == "cpu" and head.dtype in (torch.float32, torch.float64)
     kernels = fused(cell) if plain else None
     return None if kernels is None else kernels.streams(layers, head, head_bias, state, before, pitches)
+
+
+def _check(cell: Cell, inputs: Tensor, state: State, weights: Weights, mask: Tensor | None) -> None:
+    """Refuse what doesn't fit together: kernels trust the sizes that they are told."""
+    batch, frames, width = inputs.shape
+    hidden = len(weights.input) // cell.gates
+    expected = (batch, hidden)
+    for tensor in state:
+        if tensor.shape != expected:
+            raise ValueError(f"state must have shape {expected} (B, H), got {tuple(tensor.shape)}.")
+    if len(state) != cell.states:
+        raise ValueError(f"state of {cell.name} must have {cell.states} tensors, got {len(state)}.")
+    if weights.input.shape[1] != width:
+        raise ValueError(f"inputs must have D = {weights.input.shape[1]}, as the weights, got {width}.")
+    if mask is not None and mask.shape != (batch, frames):
+        raise ValueError(f"mask must have shape {(batch, frames)} (B, T), got {tuple(mask.shape)}.")
+    for tensor in (*state, *(part for part in weights if part is not None)):
+        if tensor.dtype != inputs.dtype:
+            raise ValueError(f"inputs must be {tensor.dtype}, as weights and state, got {inputs.dtype}.")

@@ -26,6 +26,8 @@ def scan(
     heard = weights.bias[: len(weights.input)]
     projected = torch.nn.functional.linear(inputs, weights.input, heard)
     step, outputs = cell.naive(weights), []
+    if not inputs.shape[1]:
+        return inputs.new_empty(len(inputs), 0, state[0].shape[1]), state
     for t, frame in enumerate(projected.unbind(1)):
         following = step(frame, state)
         if mask is not None:

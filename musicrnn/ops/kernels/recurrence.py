@@ -97,6 +97,7 @@ class _Recurrence(torch.autograd.Function):
     def forward(
         ctx: Any,
         equations: Equations,
+        keep: bool,
         inputs: Tensor,
         mask: Tensor | None,
         w: Tensor,
@@ -105,10 +106,10 @@ class _Recurrence(torch.autograd.Function):
         constants: Tensor | None,
         *state: Tensor,
     ) -> tuple[Tensor, ...]:
-        inputs, dtype, keep = inputs.contiguous(), inputs.dtype, any(ctx.needs_input_grad)
+        inputs, dtype = inputs.contiguous(), inputs.dtype
         size = Sizes.of(equations, inputs, w)
         frames, row, padded = size.batch * size.frames, size.row, size.padded
-        most = 0 if ctx.needs_input_grad[1] else choices.most_active(size.width)
+        most = 0 if ctx.needs_input_grad[2] else choices.most_active(size.width)
         saved = padded * (equations.states + (equations.open is not None)) if keep else 0
         workspace = Workspace(
             room(frames, row, dtype=dtype)
@@ -225,9 +226,10 @@ class _Recurrence(torch.autograd.Function):
             d_u = d_u[np.argsort(equations.order)]
         d_b = torch.roll(d_bias.sum(0).view(-1, padded), -equations.heard, 0)[:, :hidden]
         d_inputs = None
-        if ctx.needs_input_grad[1]:
+        if ctx.needs_input_grad[2]:
             d_inputs = (heard @ pad(w, hidden, padded).flatten(0, 1)).view_as(inputs)
         return (
+            None,
             None,
             d_inputs,
             None,
@@ -303,7 +305,9 @@ def _run(
     state: State,
 ) -> tuple[Tensor, State]:
     w, u, b = weights[:3]
-    outputs, *last = _Recurrence.apply(equations, inputs, mask, w, u, b, constants, *state)
+    outputs, *last = _Recurrence.apply(
+        equations, torch.is_grad_enabled(), inputs, mask, w, u, b, constants, *state
+    )
     return outputs, tuple(last)
 
 

@@ -154,7 +154,7 @@ class Streams:
             sounding=self._sounding,
             active=torch.empty(streams, self._width, dtype=torch.int32),
             counts=torch.empty(streams, dtype=torch.int32),
-            uniforms=uniforms,
+            uniforms=uniforms.to(dtype).contiguous(),
             rolls=rolls,
             temperature=torch.tensor([temperature], dtype=dtype),
             threshold=torch.tensor([threshold], dtype=dtype),

@@ -45,8 +45,7 @@ class Workspace:
         return self._buffer.narrow(0, start, size).view(dtype).view(shape)
 
     def __del__(self) -> None:
-        with _lock:
-            _pool.append(self._buffer)
+        _pool.append(self._buffer)  # no lock: garbage may be collected while this very thread holds it
 
 
 def room(*shape: int, dtype: torch.dtype) -> int:
