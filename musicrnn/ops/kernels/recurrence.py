@@ -106,7 +106,7 @@ class _Recurrence(torch.autograd.Function):
         constants: Tensor | None,
         *state: Tensor,
     ) -> tuple[Tensor, ...]:
-        inputs, dtype = inputs.contiguous(), inputs.dtype
+        inputs, dtype, keep = inputs.contiguous(), inputs.dtype, keep and any(ctx.needs_input_grad)
         size = Sizes.of(equations, inputs, w)
         frames, row, padded = size.batch * size.frames, size.row, size.padded
         most = 0 if ctx.needs_input_grad[2] else choices.most_active(size.width)
@@ -305,9 +305,8 @@ def _run(
     state: State,
 ) -> tuple[Tensor, State]:
     w, u, b = weights[:3]
-    outputs, *last = _Recurrence.apply(
-        equations, torch.is_grad_enabled(), inputs, mask, w, u, b, constants, *state
-    )
+    keep = torch.is_grad_enabled()
+    outputs, *last = _Recurrence.apply(equations, keep, inputs, mask, w, u, b, constants, *state)
     return outputs, tuple(last)
 
 
