@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from musicrnn.errors import UsageError
-from musicrnn.ops import CELLS, State, cell_named, choices, recurrence
+from musicrnn.ops import CELLS, State, Weights, cell_named, choices, recurrence
 from tests.ops.cases import (
     LIMITS,
     Case,
@@ -137,3 +137,26 @@ def test_without_numba_the_equations_work_and_it_is_said_once() -> None:
     assert ran.stdout.split() == ["1", "1"]
     (line,) = ran.stderr.splitlines()
     assert re.fullmatch(r"no fast kernels here \(.*numba.*\); going on without", line)
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    cell, x = CELLS["gru"], torch.zeros(2, 3, 5)
+    weights, state = Weights(torch.zeros(12, 5), torch.zeros(12, 4), torch.zeros(12)), (torch.zeros(2, 4),)
+    with pytest.raises(
+        ValueError, match=r"inputs must be torch.float32, as weights and state, got torch.float64"
+    ):
+        recurrence(cell, x.double(), state, weights)
+    with pytest.raises(ValueError, match=r"state must have shape \(2, 4\) \(B, H\), got \(1, 4\)"):
+        recurrence(cell, x, (torch.zeros(1, 4),), weights)
+    with pytest.raises(ValueError, match="state of gru must have 1 tensors, got 2"):
+        recurrence(cell, x, state * 2, weights)
+    with pytest.raises(ValueError, match="inputs must have D = 5, as the weights, got 6"):
+        recurrence(cell, torch.zeros(2, 3, 6), state, weights)
+    with pytest.raises(ValueError, match=r"mask must have shape \(2, 3\) \(B, T\), got \(2, 4\)"):
+        recurrence(cell, x, state, weights, torch.ones(2, 4, dtype=torch.bool))
+
+
+def test_no_frames_leave_the_state() -> None:
+    weights, state = Weights(torch.zeros(12, 5), torch.zeros(12, 4), torch.zeros(12)), (torch.ones(2, 4),)
+    outputs, last = recurrence(CELLS["gru"], torch.zeros(2, 0, 5), state, weights)
+    assert outputs.shape == (2, 0, 4) and torch.equal(last[0], state[0])
