@@ -8,7 +8,7 @@ from musicrnn.ops.kernels.recurrence import Fused
 
 
 @on_vectors
-def gates(blocks, state):
+def gates(blocks, state, constants):
     (r, z, n), (h,) = blocks, state
     r = sigmoid(r)
     return (r, sigmoid(z), n), r * h
@@ -28,9 +28,9 @@ def backward(blocks, state, gradient, constants):
 
 
 @on_vectors
-def gates_backward(blocks, state, gradients, operand, gradient):
+def gates_backward(blocks, state, gradients, operand, gradient, constants):
     (r, z, n), (h,), (d,) = blocks, state, gradient
-    return (operand * h * r * (1 - r), gradients[1], gradients[2]), (d + operand * r,)
+    return (operand * h * r * (1 - r), gradients[1], gradients[2]), (d + operand * r,), ()
 
 
 FUSED = Fused(Equations("gru", 3, forward, backward, driven=2, open=gates, open_backward=gates_backward))

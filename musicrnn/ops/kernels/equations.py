@@ -35,11 +35,11 @@ class Equations:
         heard: From which block on W x + b is added; blocks before it get their share of the bias alone.
         order: Which block of rows in U belongs to each driven block; None is the order of the rows.
         constants: Vectors a unit has that don't change with time (peepholes).
-        open: ``(blocks, state) -> (blocks, operand)``: what precedes the second product, which is added to
-            the remaining blocks that hear.
+        open: ``(blocks, state, constants) -> (blocks, operand)``: what precedes the second product, which is
+            added to the remaining blocks that hear.
         open_backward: ``(blocks, state before, gradients of the pre-activations, gradient of the operand,
-            gradient of the state before) -> (gradients of the pre-activations, gradient of the state
-            before)``.
+            gradient of the state before, constants) -> (gradients of the pre-activations, gradient of the
+            state before, gradients of the constants)``.
     """
 
     name: str

@@ -241,6 +241,20 @@ class _Recurrence(torch.autograd.Function):
         )
 
 
+class Operands(NamedTuple):
+    """A layer's parameters as its kernel takes them: W and U (G * H, ...), b, and constants (count, H)."""
+
+    w: Tensor
+    u: Tensor
+    b: Tensor
+    constants: Tensor | None
+
+
+def as_they_are(weights: Weights) -> Operands:
+    """Hand a layer's parameters over unchanged."""
+    return Operands(weights.input, weights.hidden, weights.bias, weights.peepholes)
+
+
 @dataclass(frozen=True)
 class Fused:
     """The kernels of a cell.
@@ -248,22 +262,20 @@ class Fused:
     Attributes:
         equations: The cell's.
         peepholes: The cell's where it has peepholes.
-        context: Those of slow units, which hear the inputs, and which the others hear beside the inputs.
+        arrange: Makes a layer's parameters into what the equations work on.
     """
 
     equations: Equations
     peepholes: Equations | None = None
-    context: Equations | None = None
+    arrange: Callable[[Weights], Operands] = as_they_are
 
     def check(self) -> None:
         """Compile something small, and raise whatever this platform has against it."""
         _common("pack", torch.float32)
 
-    def parts(self, weights: Weights) -> tuple[Equations, Equations | None]:
-        """Return the equations that a layer needs: its own and its context's."""
-        return (
-            self.equations if weights.peepholes is None else self.peepholes or self.equations
-        ), self.context
+    def of(self, weights: Weights) -> Equations:
+        """Return the equations that a layer needs."""
+        return self.equations if weights.peepholes is None else self.peepholes or self.equations
 
     def streams(
         self,
@@ -277,37 +289,16 @@ class Fused:
         """Begin to generate; see ``streams.Streams``."""
         from musicrnn.ops.kernels.streams import Streams
 
-        return Streams(*self.parts(layers[0]), layers, head, head_bias, state, before, pitches)
+        operands = [self.arrange(layer) for layer in layers]
+        return Streams(self.of(layers[0]), operands, head, head_bias, state, before, pitches)
 
     def sequence(
         self, inputs: Tensor, state: State, weights: Weights, mask: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """Run a layer over a batch of sequences; see ``dispatch.recurrence``."""
-        equations, context = self.parts(weights)
-        if context is None:
-            return _run(equations, inputs, mask, weights, weights.peepholes, state)
-        w, u, b = weights[:3]
-        size = len(u)
-        slow = Weights(w[size:], u.new_empty(0, len(w) - size), b[size:])
-        s, (last_s,) = _run(context, inputs, mask, slow, weights.alpha, (state[0][:, size:],))
-        fast = Weights(torch.cat([w[:size], u[:, size:]], dim=1), u[:, :size], b[:size])
-        heard = torch.cat([inputs, s], dim=2)
-        h, (last_h,) = _run(equations, heard, mask, fast, None, (state[0][:, :size],))
-        return torch.cat([h, s], dim=2), (torch.cat([last_h, last_s], dim=1),)
-
-
-def _run(
-    equations: Equations,
-    inputs: Tensor,
-    mask: Tensor | None,
-    weights: Weights,
-    constants: Tensor | None,
-    state: State,
-) -> tuple[Tensor, State]:
-    w, u, b = weights[:3]
-    keep = torch.is_grad_enabled()
-    outputs, *last = _Recurrence.apply(equations, keep, inputs, mask, w, u, b, constants, *state)
-    return outputs, tuple(last)
+        operands, keep = self.arrange(weights), torch.is_grad_enabled()
+        outputs, *last = _Recurrence.apply(self.of(weights), keep, inputs, mask, *operands, *state)
+        return outputs, tuple(last)
 
 
 def padded_size(hidden: int, dtype: torch.dtype) -> int:

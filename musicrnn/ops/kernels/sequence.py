@@ -82,7 +82,7 @@ def step_of(equations: Equations) -> Callable[..., None]:
                 for unit in range(0, padded, lanes):
                     a = load_each(pre, row * width + unit, padded, blocks)
                     h = load_each(state, row * padded + unit, plane, states)
-                    a, made = opening(a, h)
+                    a, made = opening(a, h, load_each(constant, unit, padded, constants))
                     store_each(a, pre, row * width + unit, padded)
                     store(made, operand, row * padded + unit)
             for block in range(driven, blocks):
@@ -213,9 +213,11 @@ def backward_of(equations: Equations) -> Callable[..., None]:
                         h = load_each(before, frame * padded + unit, saved, states)
                         g = load_each(delta, row * width + unit, padded, blocks)
                         d = load_each(state, row * padded + unit, plane, states)
-                        g, d = opening(a, h, g, load(operand, row * padded + unit), d)
+                        made = load(operand, row * padded + unit)
+                        g, d, c = opening(a, h, g, made, d, load_each(constant, unit, padded, constants))
                         store_each(g, delta, row * width + unit, padded)
                         store_each(d, state, row * padded + unit, plane)
+                        add_each(c, sums, unit, padded)
             for block in range(driven):
                 part = offset(matrix, block * hidden * padded)
                 product(state, padded, offset(delta, block * padded), width, part, rows, hidden, vectors)

@@ -1,41 +1,59 @@
 """The equations of the structurally constrained network and their derivatives; see ``naive.py``.
 
-The context doesn't depend on the fast units. So it is a recurrence of its own, without a product, and the
-fast units hear it as they hear the inputs.
+All units go through one recurrence. What R and P multiply is (h, s'), so the context moves on before the
+product; R and P have no rows for it. Two constants part the kinds: ``a`` is 1 for fast units, which hand
+over the state as it was, and ``slow`` is 1 for those of the context.
 """
 
 from __future__ import annotations
 
+import torch
+from torch.nn.functional import pad
+
+from musicrnn.ops.cell import Weights
 from musicrnn.ops.kernels.equations import Equations, on_vectors
 from musicrnn.ops.kernels.functions import sigmoid
-from musicrnn.ops.kernels.recurrence import Fused
+from musicrnn.ops.kernels.recurrence import Fused, Operands
 
 
 @on_vectors
 def context(blocks, state, constants):
-    (x,), (s,), (a,) = blocks, state, constants
-    return (x,), (x + a * (s - x),)
+    (x,), (y,), (a, _) = blocks, state, constants
+    return (x,), (1 - a) * x + a * y
 
 
 @on_vectors
-def context_backward(blocks, state, gradient, constants):
-    (x,), (s,), (d,), (a,) = blocks, state, gradient, constants
-    return (d * (1 - a),), (d * a,), (d * (s - x),)
+def forward(blocks, state, constants):
+    (x,), (y,), (a, slow) = blocks, state, constants
+    h = sigmoid(x)
+    return (slow * x + (1 - slow) * h,), (slow * ((1 - a) * x + a * y) + (1 - slow) * h,)
 
 
 @on_vectors
-def fast(blocks, state, constants):
-    h = sigmoid(blocks[0])
-    return (h,), (h,)
+def backward(blocks, state, gradient, constants):
+    (h,), (d,), (_, slow) = blocks, gradient, constants
+    return ((1 - slow) * d * h * (1 - h),), (slow * d,), (d * 0, d * 0)
 
 
 @on_vectors
-def fast_backward(blocks, state, gradient, constants):
-    (h,), (d,) = blocks, gradient
-    return (d * h * (1 - h),), (d * 0,), ()
+def context_backward(blocks, state, gradients, operand, gradient, constants):
+    (x,), (y,), (g,), (d,), (a, slow) = blocks, state, gradients, gradient, constants
+    d = d + operand
+    return (g + (1 - a) * d,), (a * d,), (slow * d * (y - x), d * 0)
+
+
+def arrange(weights: Weights) -> Operands:
+    """Give R and P rows of zeros for the context, and tell the two kinds of units apart."""
+    fast, a = len(weights.hidden), weights.alpha
+    assert a is not None
+    slow = len(a)
+    constants = torch.stack([pad(a, (fast, 0), value=1.0), pad(torch.ones_like(a), (fast, 0))])
+    return Operands(weights.input, pad(weights.hidden, (0, 0, 0, slow)), weights.bias, constants)
 
 
 FUSED = Fused(
-    Equations("scrn-fast", 1, fast, fast_backward),
-    context=Equations("scrn-context", 1, context, context_backward, driven=0, constants=1),
+    Equations(
+        "scrn", 1, forward, backward, driven=0, constants=2, open=context, open_backward=context_backward
+    ),
+    arrange=arrange,
 )
