@@ -211,14 +211,14 @@ def threads(number: int) -> Iterator[None]:
 @contextmanager
 def poisoned() -> Iterator[None]:
     """Fill memory that is not written yet with NaN, in workspaces and in torch's own empty tensors."""
-    take = Workspace.take
+    begin = Workspace.__init__
 
-    def fill(self: Workspace, *shape: int, dtype: torch.dtype) -> Tensor:
-        # of numbers that may be an index or a count without harm, one misleads most
-        return take(self, *shape, dtype=dtype).fill_(torch.nan if dtype.is_floating_point else 1)
+    def fill(self: Workspace, size: int, dtype: torch.dtype) -> None:
+        begin(self, size, dtype)
+        self._numbers.fill_(torch.nan)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Workspace, "take", fill)
+        patch.setattr(Workspace, "__init__", fill)
         patch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
         torch.use_deterministic_algorithms(True)
         try:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from musicrnn.ops import CELLS, choices
+from musicrnn.ops import CELLS
 from tests.ops.cases import LIMITS, Case, Variant, assert_close, each_cell, fused, make, naive, results
 
 WIDTH = 88
@@ -35,12 +35,10 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @each_cell
-@pytest.mark.parametrize("ones", ["none", "all that may be", "one more", "all"])
-def test_frames_of_any_density_agree(variant: Variant, ones: str) -> None:
-    most = choices.most_active(WIDTH)
-    number = {"none": 0, "all that may be": most, "one more": most + 1, "all": WIDTH}[ones]
+@pytest.mark.parametrize("ones", [0, 1, 15, WIDTH])
+def test_frames_of_any_density_agree(variant: Variant, ones: int) -> None:
     frame = torch.zeros(WIDTH)
-    frame[torch.randperm(WIDTH, generator=torch.Generator().manual_seed(0))[:number]] = 1
+    frame[torch.randperm(WIDTH, generator=torch.Generator().manual_seed(0))[:ones]] = 1
     case = with_frame(make(variant, 3, 9, WIDTH, 10, roll=True), frame)
     assert_close(results(fused, case), results(naive, case), LIMITS[torch.float64])
 
@@ -55,16 +53,25 @@ def test_numbers_that_are_neither_zero_nor_one_agree(variant: Variant, value: fl
 
 
 @pytest.mark.parametrize(
-    ("value", "ones", "way"), [(1.0, 14, []), (1.0, 15, ["dense"]), (0.5, 1, ["dense"]), (-0.0, 88, [])]
+    ("value", "number", "way"), [(1.0, 6, []), (1.0, 7, ["dense"]), (0.5, 6, []), (-0.0, 36, [])]
 )
-def test_only_sparse_rolls_are_summed_column_by_column(
-    ways: list[str], value: float, ones: int, way: list[str]
+def test_inputs_are_summed_column_by_column_if_a_sixth_of_the_numbers_counts_at_most(
+    ways: list[str], value: float, number: int, way: list[str]
 ) -> None:
-    assert choices.most_active(WIDTH) == 14
-    frame = torch.zeros(WIDTH)
-    frame[:ones] = value
-    fused(with_frame(make(Variant(CELLS["tanh"]), 3, 9, WIDTH, 10, roll=True), frame))
+    case = make(Variant(CELLS["tanh"]), 1, 6, 6, 10)
+    inputs = torch.zeros(36, dtype=torch.float64)
+    inputs[:number] = value
+    fused(replace(case, inputs=inputs.view(1, 6, 6)))
     assert ways == way
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_what_is_no_number_shows_in_all_that_hear_it(value: float) -> None:
+    case = make(Variant(CELLS["irnn"]), 2, 6, WIDTH, 10, roll=True)
+    inputs = case.inputs.clone()
+    inputs[0, 3, 5] = value
+    case = replace(case, inputs=inputs)
+    assert torch.equal(fused(case)[0].isfinite(), naive(case)[0].isfinite())
 
 
 @each_cell

@@ -60,14 +60,13 @@ class Entry:
             _announce()
         self._compiled.compile()
         self._run = by_threads(self._compiled.address)
-        self._place = {field: index for index, field in enumerate(fields)}
+        self._nothing = dict.fromkeys(fields, 0)
         self._pack = struct.Struct(f"@{len(integers)}q{np.dtype(dtype).char}").pack
 
-    def __call__(self, slices: int, **job: int | Tensor | None) -> None:
+    def __call__(self, slices: int, sizes: dict[str, int], **tensors: Tensor | None) -> None:
         """Do a job, each slice by one thread; tensors are handed over by their addresses, None as zero."""
-        values = [0] * len(self._place)
-        for field, value in job.items():
-            values[self._place[field]] = value.data_ptr() if isinstance(value, Tensor) else value or 0
+        addresses = {name: 0 if tensor is None else tensor.data_ptr() for name, tensor in tensors.items()}
+        values = (self._nothing | sizes | addresses).values()
         record = ctypes.create_string_buffer(self._pack(0, slices, *values, 0.0))
         self._run(ctypes.addressof(record), min(slices, torch.get_num_threads()))
 

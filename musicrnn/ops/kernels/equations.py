@@ -15,7 +15,7 @@ It becomes part of the kernel before numba looks at types: compiling functions o
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Equations:
     """The pointwise part of a recurrent unit, for a vector of units of one sequence at one time step.
 
@@ -55,6 +55,21 @@ class Equations:
     open_backward: Callable[..., Any] | None = None
 
     @property
-    def products(self) -> int:
+    def driven_blocks(self) -> int:
         """Blocks that U h is added to before the equations."""
         return self.blocks if self.driven is None else self.driven
+
+    @property
+    def hearing(self) -> int:
+        """Blocks that W x is added to."""
+        return self.blocks - self.heard
+
+    @property
+    def products(self) -> int:
+        """Blocks of rows in U."""
+        return self.blocks if self.open is not None else self.driven_blocks
+
+    @property
+    def rows_of_u(self) -> tuple[int, ...]:
+        """Which block of rows in U each product takes."""
+        return tuple(range(self.products)) if self.order is None else self.order

@@ -68,9 +68,13 @@ def on(number, chance, threshold, some):
 
 def generation_of(equations: Equations) -> Callable[..., None]:
     """Return the kernel that draws frames from a stack of layers of a cell and independent sigmoids."""
-    blocks, states, heard, driven = equations.blocks, equations.states, equations.heard, equations.products
-    constants = equations.constants
-    recurrent = driven + (blocks - driven if equations.open is not None else 0)
+    blocks, states, heard, constants = (
+        equations.blocks,
+        equations.states,
+        equations.heard,
+        equations.constants,
+    )
+    driven, recurrent = equations.driven_blocks, equations.products
     step = step_of(equations)
 
     def generate(job, like, index, first, last):

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+from musicrnn.ops.kernels.equations import on_vectors
 from musicrnn.ops.kernels.product import WIDTH
-from musicrnn.ops.kernels.vectors import lanes_of, pointer, put, scalar
+from musicrnn.ops.kernels.rows import clear
+from musicrnn.ops.kernels.vectors import lanes_of, offset, pointer, put, scalar
 
-FIELDS = ("rows", "source", "target", "depth", "columns", "padded", "transposed")
+FIELDS = ("rows", "source", "target", "depth", "columns", "padded")
 
 
 def pack(job, like, index, first, last):
-    """Pack matrices into panels for products, with zeros behind the last column.
+    """Pack transposed matrices (columns, depth), one after another."""
+    for block in range(first, last):
+        source = offset(pointer(job.source, like), block * job.depth * job.columns)
+        target = offset(pointer(job.target, like), block * job.depth * job.padded)
+        pack_panels(source, target, job.depth, job.columns, job.padded, 1)
 
-    Each matrix, (depth, columns) or transposed (columns, depth), becomes panels of up to three vectors' width
+
+@on_vectors
+def pack_panels(source, target, depth, columns, padded, transposed):
+    """Pack a matrix into panels for products, with zeros behind the last column.
+
+    It is (depth, columns), or transposed (columns, depth), and becomes panels of up to three vectors' width
     that lie one after another, rows in order.
     """
-    source, target = pointer(job.source, like), pointer(job.target, like)
-    depth, columns, padded = job.depth, job.columns, job.padded
     lanes = lanes_of(source)
     vectors = padded // lanes
     count = (vectors + WIDTH - 1) // WIDTH
-    for block in range(first, last):
-        start = block * depth * columns
-        at, column = block * depth * padded, 0
-        for panel in range(count):
-            width = (vectors // count + (1 if panel < vectors % count else 0)) * lanes
-            for row in range(depth):
-                for cell in range(column, column + width):
-                    value = like * 0
-                    if cell < columns:
-                        place = cell * depth + row if job.transposed else row * columns + cell
-                        value = scalar(source, start + place)
-                    put(value, target, at)
-                    at += 1
-            column += width
+    down, across = (1, depth) if transposed else (columns, 1)
+    at, column = 0, 0
+    clear(target, target, depth * padded)
+    for panel in range(count):
+        width = (vectors // count + (1 if panel < vectors % count else 0)) * lanes
+        for row in range(depth):
+            for cell in range(column, min(column + width, columns)):
+                put(scalar(source, row * down + cell * across), target, at + cell - column)
+            at += width
+        column += width

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,11 +14,11 @@ from torch.autograd.function import once_differentiable
 
 from musicrnn.ops import choices
 from musicrnn.ops.cell import State, Weights
-from musicrnn.ops.kernels import packing, rolls, sequence
+from musicrnn.ops.kernels import packing, sequence
 from musicrnn.ops.kernels.compile import Entry
 from musicrnn.ops.kernels.equations import Equations
 from musicrnn.ops.kernels.vectors import REGISTER_BYTES
-from musicrnn.ops.kernels.workspace import Workspace, room
+from musicrnn.ops.kernels.workspace import Layout, Workspace
 
 if TYPE_CHECKING:
     from musicrnn.ops.kernels.streams import Streams
@@ -57,37 +57,79 @@ def kernels_of(equations: Equations, dtype: torch.dtype) -> Kernels:
 
 
 @cache
-def _common(name: str, dtype: torch.dtype) -> Entry:
-    body, fields = {
-        "pack": (packing.pack, packing.FIELDS),
-        "find_active": (rolls.find_active, rolls.FIELDS),
-    }[name]
-    return Entry(name, body, fields, str(dtype).removeprefix("torch."))
+def packer(dtype: torch.dtype) -> Entry:
+    """Return what lays out matrices for products; see ``packing.pack``."""
+    return Entry("pack", packing.pack, packing.FIELDS, str(dtype).removeprefix("torch."))
 
 
-class Sizes(NamedTuple):
-    """The sizes of a call: B, T, D, H; P units after padding; G blocks that hear; W = blocks * P."""
+class Plan(NamedTuple):
+    """The sizes of a call, and where things lie in the workspaces of its two passes.
 
-    batch: int
-    frames: int
-    width: int
-    hidden: int
-    padded: int
-    gates: int
-    row: int
+    Attributes:
+        slices: Parts of the batch.
+        sizes: What kernels are told, by the names of ``sequence.FIELDS``.
+        row: Numbers in the blocks of a frame, blocks * P.
+        blocks: Where ``blocks`` begins in the workspace that both passes use; likewise what follows.
+        before: See ``sequence.FIELDS``.
+        operand: See ``sequence.FIELDS``.
+        scratch: See ``sequence.FIELDS``.
+        forward: Numbers in that workspace.
+        gradients: Where ``gradients`` begins in the workspace of the backward pass.
+        backward_scratch: Where its ``scratch`` begins.
+        backward: Numbers in it.
+    """
+
     slices: int
+    sizes: dict[str, int]
+    row: int
+    blocks: int
+    before: int
+    operand: int
     scratch: int
+    forward: int
+    gradients: int
+    backward_scratch: int
+    backward: int
 
-    @classmethod
-    def of(cls, equations: Equations, inputs: Tensor, w: Tensor) -> Sizes:
-        """Return the sizes of a call for inputs (B, T, D) and input weights (G * H, D)."""
-        batch, frames, width = inputs.shape
-        gates = equations.blocks - equations.heard
-        hidden = len(w) // gates
-        padded = padded_size(hidden, inputs.dtype)
-        row, slices = equations.blocks * padded, choices.slices(batch)
-        scratch = -(-batch // slices) * (row + (equations.states + 1) * padded) + padded
-        return cls(batch, frames, width, hidden, padded, gates, row, slices, scratch)
+
+@lru_cache(maxsize=1024)
+def _plan(
+    equations: Equations,
+    shape: tuple[int, int, int],
+    hidden: int,
+    lanes: int,
+    slices: int,
+    keep: bool,
+    sparse: bool,
+) -> Plan:
+    batch, steps, width = shape
+    frames, padded = batch * steps, -(-hidden // lanes) * lanes
+    row = equations.blocks * padded
+    rows = -(-batch // slices)
+    scratch = sequence.scratch_size(equations, rows, width, hidden, padded, sparse)
+    first, second = Layout(), Layout()
+    return Plan(
+        slices,
+        {
+            "rows": batch,
+            "frames": steps,
+            "width": width,
+            "hidden": hidden,
+            "padded": padded,
+            "keep": keep,
+            "sparse": sparse,
+            "scratch_size": scratch,
+        },
+        row,
+        first.place(frames, row if keep or not sparse else 0),
+        first.place(equations.states, frames, padded if keep else 0),
+        first.place(frames, hidden if keep and equations.open is not None else 0),
+        first.place(slices, scratch),
+        first.size,
+        second.place(frames, equations.blocks * hidden),
+        second.place(slices, scratch),
+        second.size,
+    )
 
 
 class _Recurrence(torch.autograd.Function):
@@ -106,139 +148,109 @@ class _Recurrence(torch.autograd.Function):
         constants: Tensor | None,
         *state: Tensor,
     ) -> tuple[Tensor, ...]:
-        inputs, dtype, keep = inputs.contiguous(), inputs.dtype, keep and any(ctx.needs_input_grad)
-        size = Sizes.of(equations, inputs, w)
-        frames, row, padded = size.batch * size.frames, size.row, size.padded
-        most = 0 if ctx.needs_input_grad[2] else choices.most_active(size.width)
-        saved = padded * (equations.states + (equations.open is not None)) if keep else 0
-        workspace = Workspace(
-            room(frames, row, dtype=dtype)
-            + room(frames, saved, dtype=dtype)
-            + room(size.slices, size.scratch, dtype=dtype)
-            + room(frames + 1, most + 1, dtype=torch.int32)
-            + room(len(u), padded, dtype=dtype)
-            + 512
-        )
-        w_padded = pad(w, size.hidden, padded)
-        bias = torch.roll(pad(b, size.hidden, padded), equations.heard, 0).flatten()
-        rolls = _active(inputs, size, most, workspace)
-        blocks = workspace.take(frames, row, dtype=dtype)
-        if rolls is None:
-            _project(inputs, w_padded, bias, equations.heard * padded, out=blocks)
-        columns = None if rolls is None else w_padded.flatten(0, 1).t().contiguous()
-        before = workspace.take(equations.states if keep else 0, frames, padded, dtype=dtype)
-        operand = workspace.take(frames if saved > len(before) * padded else 0, padded, dtype=dtype)
-        diagonals = None if constants is None else pad(constants.flatten(), size.hidden, padded)
-        real = None if mask is None else mask.to(torch.uint8).contiguous()
-        start = torch.stack(state)
-        outputs, final = inputs.new_empty(*inputs.shape[:2], size.hidden), torch.empty_like(start)
-        matrix = pack(ordered(u, equations.order), size.hidden, padded, workspace)
+        inputs, w, u, b = inputs.contiguous(), w.contiguous(), u.contiguous(), b.contiguous()
+        constants = None if constants is None else constants.contiguous()
+        mask = None if mask is None else mask.contiguous()
+        keep = keep and any(ctx.needs_input_grad)
+        sparse = not ctx.needs_input_grad[2] and choices.sparse(inputs)
+        dtype, shape, hidden = inputs.dtype, tuple(inputs.shape), u.shape[1]
+        plan = _plan(equations, shape, hidden, lanes_of(dtype), choices.slices(shape[0]), keep, sparse)
+        workspace = Workspace(plan.forward, dtype)
+        if not sparse:
+            projected = workspace.matrix(plan.blocks, shape[0] * shape[1], len(w), plan.row)
+            torch.addmm(b[: len(w)], inputs.flatten(0, 1), w.t(), out=projected)
+        outputs, final = inputs.new_empty(*shape[:2], hidden), inputs.new_empty(len(state), shape[0], hidden)
         kernels_of(equations, dtype).forward(
-            size.slices,
-            rows=size.batch,
-            frames=size.frames,
-            hidden=size.hidden,
-            padded=padded,
-            keep=keep,
-            blocks=blocks,
-            matrix=matrix,
-            second_matrix=matrix[equations.products :],
-            constants=diagonals,
-            mask=real,
-            start=start,
+            plan.slices,
+            plan.sizes
+            | workspace.addresses(
+                blocks=plan.blocks, before=plan.before, operand=plan.operand, scratch=plan.scratch
+            ),
+            inputs=inputs,
+            w=w,
+            u=u,
+            b=b,
+            constants=constants,
+            mask=mask,
+            start=_joined(state),
             final=final,
             outputs=outputs,
-            before=before,
-            operand=operand,
-            active=rolls and rolls[0],
-            counts=rolls and rolls[1],
-            most=most,
-            input_matrix=columns,
-            bias=bias,
-            scratch=workspace.take(size.slices, size.scratch, dtype=dtype),
-            scratch_size=size.scratch,
         )
-        ctx.equations, ctx.size, ctx.most = equations, size, most
-        ctx.shape = None if constants is None else constants.shape
+        ctx.set_materialize_grads(False)
         if keep:
-            ctx.workspace, ctx.kept = workspace, (blocks, before, operand, rolls)
-            ctx.save_for_backward(inputs, w, u, diagonals, real)
+            ctx.equations, ctx.plan, ctx.workspace = equations, plan, workspace
+            ctx.save_for_backward(inputs, w, u, constants, mask)
         return (outputs, *final.unbind(0))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_outputs: Tensor, *d_state: Tensor) -> tuple[Tensor | None, ...]:
-        equations, size = ctx.equations, ctx.size
-        inputs, w, u, diagonals, real = ctx.saved_tensors
-        blocks, before, operand, rolls = ctx.kept
-        dtype, padded, hidden = inputs.dtype, size.padded, size.hidden
-        frames, driven = size.batch * size.frames, equations.products
-        workspace = Workspace(
-            room(frames, size.row, dtype=dtype)
-            + room(size.slices, size.scratch, dtype=dtype)
-            + room(len(u), padded, dtype=dtype)
-            + 256
-        )
-        gradients = workspace.take(frames, size.row, dtype=dtype)
-        matrix = _pack(ordered(u, equations.order), hidden, hidden, padded, False, workspace)
-        d_bias = inputs.new_zeros(size.slices, size.row)
-        d_constants = inputs.new_zeros(size.slices, equations.constants, padded)
-        d_columns = None
-        if rolls is not None:
-            d_columns = inputs.new_zeros(size.slices, size.width, size.gates * padded)
-        start = torch.stack(d_state)
-        final = torch.empty_like(start)
-        kernels_of(equations, dtype).backward(
-            size.slices,
-            rows=size.batch,
-            frames=size.frames,
-            hidden=hidden,
-            padded=padded,
-            blocks=blocks,
-            matrix=matrix,
-            second_matrix=matrix[driven:],
-            constants=diagonals,
-            mask=real,
-            start=start,
+    def backward(ctx: Any, d_outputs: Tensor | None, *d_state: Tensor | None) -> tuple[Tensor | None, ...]:
+        equations, plan, kept = ctx.equations, ctx.plan, ctx.workspace
+        inputs, w, u, constants, mask = ctx.saved_tensors
+        batch, steps, width = inputs.shape
+        frames, hidden, size = batch * steps, u.shape[1], equations.blocks * u.shape[1]
+        if d_outputs is None:
+            d_outputs = inputs.new_zeros(batch, steps, hidden)
+        workspace = Workspace(plan.backward, inputs.dtype)
+        sparse, new = plan.sizes["sparse"], inputs.new_empty
+        d_w = new(plan.slices, *w.shape) if sparse else None
+        d_b = new(plan.slices, size)
+        d_constants = None if constants is None else new(plan.slices, *constants.shape)
+        final = new(equations.states, batch, hidden)
+        kernels_of(equations, inputs.dtype).backward(
+            plan.slices,
+            plan.sizes
+            | kept.addresses(blocks=plan.blocks, before=plan.before)
+            | workspace.addresses(gradients=plan.gradients, scratch=plan.backward_scratch),
+            inputs=inputs,
+            u=u,
+            constants=constants,
+            mask=mask,
+            start=_joined([new(batch, hidden).zero_() if d is None else d for d in d_state])
+            if any(d is not None for d in d_state)
+            else None,
             final=final,
             outputs=d_outputs.contiguous(),
-            before=before,
-            operand=operand,
-            gradients=gradients,
+            w_gradients=d_w,
+            b_gradients=d_b,
             constant_gradients=d_constants,
-            active=rolls and rolls[0],
-            counts=rolls and rolls[1],
-            most=ctx.most,
-            input_gradients=d_columns,
-            bias_gradients=d_bias,
-            input_gradients_size=size.width * size.gates * padded,
-            scratch=workspace.take(size.slices, size.scratch, dtype=dtype),
-            scratch_size=size.scratch,
         )
-        heard = gradients[:, equations.heard * padded :]
-        flat = inputs.view(frames, size.width)
-        d_w = heard.t() @ flat if d_columns is None else d_columns.sum(0).t()
-        parts = [gradients[:, : driven * padded].t() @ before[0]] if driven else []
+        driven = equations.driven_blocks * hidden
+
+        def gradients(first: int, last: int) -> Tensor:
+            return workspace.matrix(plan.gradients + first, frames, last - first, size)
+
+        heard = gradients(size - len(w), size)
+        d_u = torch.empty_like(u)
+        if driven:
+            before = kept.matrix(plan.before, frames, hidden, plan.sizes["padded"])
+            torch.mm(gradients(0, driven).t(), before, out=d_u[:driven])
         if equations.open is not None:
-            parts.append(gradients[:, driven * padded :].t() @ operand)
-        d_u = torch.cat(parts).view(-1, padded, padded)[:, :hidden, :hidden] if parts else u
+            operand = kept.matrix(plan.operand, frames, hidden, hidden)
+            torch.mm(gradients(driven, size).t(), operand, out=d_u[driven:])
         if equations.order is not None:
-            d_u = d_u[np.argsort(equations.order)]
-        d_b = torch.roll(d_bias.sum(0).view(-1, padded), -equations.heard, 0)[:, :hidden]
-        d_inputs = None
-        if ctx.needs_input_grad[2]:
-            d_inputs = (heard @ pad(w, hidden, padded).flatten(0, 1)).view_as(inputs)
+            d_u = d_u.unflatten(0, (-1, hidden))[np.argsort(equations.order)].flatten(0, 1)
         return (
             None,
             None,
-            d_inputs,
+            (heard @ w).view_as(inputs) if ctx.needs_input_grad[2] else None,
             None,
-            d_w.reshape(size.gates, padded, -1)[:, :hidden].flatten(0, 1),
-            d_u.reshape(-1, hidden),
-            d_b.flatten(),
-            d_constants.sum(0)[:, :hidden].reshape(ctx.shape) if equations.constants else None,
+            heard.t() @ inputs.view(frames, width) if d_w is None else _summed(d_w),
+            d_u,
+            _summed(d_b),
+            None if d_constants is None else _summed(d_constants),
             *final.unbind(0),
         )
+
+
+def _joined(state: Sequence[Tensor]) -> Tensor:
+    """Return the tensors of a state in one piece of memory."""
+    return state[0].contiguous() if len(state) == 1 else torch.stack(list(state))
+
+
+def _summed(parts: Tensor) -> Tensor:
+    """Return the sum of what each slice contributed."""
+    return parts[0] if len(parts) == 1 else parts.sum(0)
 
 
 class Operands(NamedTuple):
@@ -271,7 +283,7 @@ class Fused:
 
     def check(self) -> None:
         """Compile something small, and raise whatever this platform has against it."""
-        _common("pack", torch.float32)
+        packer(torch.float32)
 
     def of(self, weights: Weights) -> Equations:
         """Return the equations that a layer needs."""
@@ -301,80 +313,6 @@ class Fused:
         return outputs, tuple(last)
 
 
-def padded_size(hidden: int, dtype: torch.dtype) -> int:
-    """Return H rounded up to a whole number of vectors."""
-    lanes = REGISTER_BYTES // dtype.itemsize
-    return -(-hidden // lanes) * lanes
-
-
-def pad(blocks: Tensor, hidden: int, padded: int) -> Tensor:
-    """Append zeros to every block of H rows: (blocks * H, ...) -> (blocks, P, ...)."""
-    parts = blocks.unflatten(0, (len(blocks) // hidden, hidden))
-    if hidden == padded:
-        return parts
-    result = blocks.new_zeros(len(parts), padded, *blocks.shape[1:])
-    result[:, :hidden] = parts
-    return result
-
-
-def _project(inputs: Tensor, w: Tensor, bias: Tensor, unheard: int, out: Tensor) -> None:
-    """Write W x + b of every frame, with the bias alone in the first columns, which hear nothing."""
-    matrix, flat = w.flatten(0, 1).t(), inputs.flatten(0, 1)
-    if unheard:
-        out[:, :unheard] = bias[:unheard]
-    torch.addmm(bias[unheard:], flat, matrix, out=out[:, unheard:])
-
-
-def _active(inputs: Tensor, size: Sizes, most: int, workspace: Workspace) -> tuple[Tensor, Tensor] | None:
-    """Return which cells of every frame sound, and how many, if the inputs are a sparse piano roll."""
-    if not most:
-        return None
-    frames = size.batch * size.frames
-    active = workspace.take(frames, most, dtype=torch.int32)
-    counts = workspace.take(frames, dtype=torch.int32)
-    dense = torch.zeros(1, dtype=torch.int32)
-    _common("find_active", inputs.dtype)(
-        size.slices,
-        rows=size.batch,
-        frames=size.frames,
-        width=size.width,
-        inputs=inputs,
-        active=active,
-        counts=counts,
-        most=most,
-        dense=dense,
-    )
-    return None if dense.item() else (active, counts)
-
-
-def pack(matrix: Tensor, columns: int, padded: int, workspace: Workspace | None = None) -> Tensor:
-    """Return the blocks of a matrix (blocks * columns, K), each transposed, as products read them."""
-    return _pack(matrix, matrix.shape[1], columns, padded, True, workspace)
-
-
-def _pack(
-    matrix: Tensor, depth: int, columns: int, padded: int, transposed: bool, workspace: Workspace | None
-) -> Tensor:
-    """Return blocks of ``depth * columns`` numbers as products read them, (blocks, depth * P)."""
-    blocks = matrix.numel() // (depth * columns) if matrix.numel() else 0
-    new = matrix.new_empty if workspace is None else partial(workspace.take, dtype=matrix.dtype)
-    target: Tensor = new(blocks, depth * padded)
-    if blocks:
-        _common("pack", matrix.dtype)(
-            1,
-            rows=blocks,
-            source=matrix.contiguous(),
-            target=target,
-            depth=depth,
-            columns=columns,
-            padded=padded,
-            transposed=transposed,
-        )
-    return target
-
-
-def ordered(u: Tensor, order: tuple[int, ...] | None) -> Tensor:
-    """Return U, (blocks * H, H), with its blocks in the order in which kernels want them."""
-    if order is None:
-        return u
-    return u.view(-1, u.shape[1], u.shape[1])[list(order)].flatten(0, 1)
+def lanes_of(dtype: torch.dtype) -> int:
+    """Return how many numbers a vector holds."""
+    return REGISTER_BYTES // dtype.itemsize

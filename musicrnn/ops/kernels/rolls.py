@@ -1,4 +1,4 @@
-"""Piano rolls as lists of the cells that sound.
+"""Inputs of which most numbers are zero, such as piano rolls, heard column by column.
 
 Of the 88 or 176 cells of a frame about four are set, so W x is the sum of about four columns of W: far less
 work than a product, and neither W x nor x has to travel through memory.
@@ -6,36 +6,51 @@ work than a product, and neither W x nor x has to travel through memory.
 
 from __future__ import annotations
 
-import numpy as np
-
-from musicrnn.ops.kernels.vectors import lanes_of, load, load_some, lowest_bit, ones_of, pointer, put, scalar
-
-FIELDS = ("rows", "frames", "width", "inputs", "active", "counts", "most", "dense")
+from musicrnn.ops.kernels.equations import on_vectors
+from musicrnn.ops.kernels.rows import add_times, clear
+from musicrnn.ops.kernels.vectors import lanes_of, load_some, lowest_bit, nonzero, offset, put, scalar
 
 
-def find_active(job, like, index, first, last):
-    """List the cells that are one in every frame of some rows of inputs (B, T, D).
+@on_vectors
+def hear(frame, columns, target, width, numbers):
+    """Add W x to ``numbers`` numbers, for the ``width`` numbers x of a frame; columns holds W'."""
+    lanes = lanes_of(frame)
+    for start in range(0, width, lanes):
+        bits = nonzero(load_some(frame, start, min(lanes, width - start)))
+        while bits != 0:
+            cell = start + lowest_bit(bits)
+            add_times(offset(columns, cell * numbers), target, numbers, scalar(frame, cell))
+            bits &= bits - 1
 
-    Gives up, and says so in ``dense``, at the first number that is neither zero nor one and at the first
-    frame with more than ``most`` ones.
-    """
-    inputs, active = pointer(job.inputs, like), pointer(job.active, np.int32(0))
-    counts, dense = pointer(job.counts, np.int32(0)), pointer(job.dense, np.int32(0))
-    lanes, width = lanes_of(inputs), job.width
-    for frame in range(first * job.frames, last * job.frames):
-        found = 0
-        for cell in range(0, width, lanes):
-            if width - cell >= lanes:
-                bits = ones_of(load(inputs, frame * width + cell))
-            else:
-                bits = ones_of(load_some(inputs, frame * width + cell, width - cell))
-            while bits > 0 and found < job.most:
-                put(np.int32(cell + lowest_bit(bits)), active, frame * job.most + found)
-                found += 1
-                bits &= bits - 1
-            if bits != 0:
-                put(np.int32(1), dense, 0)
-                return
-        put(np.int32(found), counts, frame)
-        if scalar(dense, 0) != 0:
-            return
+
+@on_vectors
+def be_heard(frame, gradient, columns, width, numbers):
+    """Add the gradient of W' that a frame causes: the outer product of the frame and the gradient of W x."""
+    lanes = lanes_of(frame)
+    for start in range(0, width, lanes):
+        bits = nonzero(load_some(frame, start, min(lanes, width - start)))
+        while bits != 0:
+            cell = start + lowest_bit(bits)
+            add_times(gradient, offset(columns, cell * numbers), numbers, scalar(frame, cell))
+            bits &= bits - 1
+
+
+@on_vectors
+def columns_of(w, columns, blocks, width, hidden, padded):
+    """Bring W (blocks * H, D) into the order of its columns, (D, blocks * P), with zeros behind each."""
+    clear(columns, columns, width * blocks * padded)
+    for block in range(blocks):
+        for unit in range(hidden):
+            for cell in range(width):
+                value = scalar(w, (block * hidden + unit) * width + cell)
+                put(value, columns, (cell * blocks + block) * padded + unit)
+
+
+@on_vectors
+def rows_of(columns, w, blocks, width, hidden, padded):
+    """Bring columns (D, blocks * P) back into the order of W (blocks * H, D)."""
+    for block in range(blocks):
+        for unit in range(hidden):
+            for cell in range(width):
+                value = scalar(columns, (cell * blocks + block) * padded + unit)
+                put(value, w, (block * hidden + unit) * width + cell)

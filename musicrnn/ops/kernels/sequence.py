@@ -13,8 +13,10 @@ from collections.abc import Callable
 import numpy as np
 
 from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.packing import pack_panels
 from musicrnn.ops.kernels.product import product
-from musicrnn.ops.kernels.rows import add, add_in, clear, copy, copy_out
+from musicrnn.ops.kernels.rolls import be_heard, columns_of, hear, rows_of
+from musicrnn.ops.kernels.rows import add, add_in, clear, copy, copy_in, copy_out
 from musicrnn.ops.kernels.vectors import (
     add_each,
     lanes_of,
@@ -30,32 +32,41 @@ from musicrnn.ops.kernels.vectors import (
 FIELDS = (
     "rows",  # sequences in the batch, B
     "frames",  # T
+    "width",  # D
     "hidden",  # units, H
     "padded",  # units up to a whole number of vectors, P
     "keep",  # whether to write out what the backward pass needs
-    "blocks",  # (B, T, blocks * P): W x + b in, what the equations leave out; backward: gradients
-    "matrix",  # the driven blocks of U, packed: forward U', backward U
-    "second_matrix",  # the blocks of U behind the second product, packed likewise
-    "constants",  # (constants, P)
+    "sparse",  # whether W x is to be summed column by column
+    "inputs",  # (B, T, D), read if sparse
+    "w",  # (heard blocks * H, D), read if sparse
+    "u",  # (products * H, H)
+    "b",  # (blocks * H), those that hear nothing last
+    "constants",  # (constants, H)
     "mask",  # (B, T) bytes, zero on padding; 0: all frames are real
-    "start",  # (states, B, H): the state before the first frame; backward: gradient of the last state
+    "start",  # (states, B, H): the state before the first frame; backward: gradient of the last, 0: zeros
     "final",  # (states, B, H): the state after the last; backward: gradient of the first state
     "outputs",  # (B, T, H): the output of every frame; backward: its gradient
+    "blocks",  # (B, T, blocks * P): what the equations leave out; before them W x + b, unless sparse, packed
     "before",  # (states, B, T, P): the state before every frame
-    "operand",  # (B, T, P): what the second product was taken of
-    "gradients",  # (B, T, blocks * P): backward: gradients of the pre-activations
-    "constant_gradients",  # (slices, constants, P), zero before
-    "active",  # (B, T, most) integers: the cells of a piano roll that sound; 0: W x + b is in blocks
-    "counts",  # (B, T) integers: how many those are
-    "most",
-    "input_matrix",  # (D, heard blocks * P)
-    "bias",  # (blocks * P)
-    "input_gradients",  # (slices, D, heard blocks * P), zero before
-    "input_gradients_size",  # D * heard blocks * P
-    "bias_gradients",  # (slices, blocks * P), zero before
+    "operand",  # (B, T, H): what the second product was taken of
+    "gradients",  # (B, T, blocks * H): backward: gradients of the pre-activations
+    "w_gradients",  # (slices, heard blocks * H, D), if sparse
+    "b_gradients",  # (slices, blocks * H)
+    "constant_gradients",  # (slices, constants, H)
     "scratch",  # (slices, scratch_size)
     "scratch_size",
 )
+
+
+def scratch_size(equations: Equations, rows: int, width: int, hidden: int, padded: int, sparse: bool) -> int:
+    """Return how many numbers the pass over a slice has to have at hand.
+
+    They are the blocks, states and an operand of its rows, U, b, the constants (in the backward pass: their
+    gradients), and W of sparse inputs (likewise).
+    """
+    each = equations.blocks + equations.states + 1
+    matrices = equations.products * hidden + (width * equations.hearing if sparse else 0)
+    return (rows * each + matrices + equations.blocks + 2 * equations.constants) * padded
 
 
 def step_of(equations: Equations) -> Callable[..., None]:
@@ -66,7 +77,7 @@ def step_of(equations: Equations) -> Callable[..., None]:
     the mask of the rows with its stride, or a stride of zero.
     """
     blocks, states, constants = equations.blocks, equations.states, equations.constants
-    driven = equations.products
+    driven = equations.driven_blocks
     forward, two = equations.forward, equations.open is not None
     opening = equations.open or equations.forward
 
@@ -103,39 +114,52 @@ def step_of(equations: Equations) -> Callable[..., None]:
 
 def forward_of(equations: Equations) -> Callable[..., None]:
     """Return the forward pass of a cell over the rows of one slice."""
-    blocks, states = equations.blocks, equations.states
-    heard = equations.heard
-    two = equations.open is not None
+    blocks, states, constants = equations.blocks, equations.states, equations.constants
+    heard, hearing, driven = equations.heard, equations.hearing, equations.driven_blocks
+    order, two = equations.rows_of_u, equations.open is not None
     step = step_of(equations)
 
     def forward(job, like, index, first, last):
         hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
         rows, width, keep = last - first, blocks * job.padded, job.keep != 0
-        plane = rows * padded
+        plane, sparse, cells = rows * padded, job.sparse != 0, job.width
         pre = offset(pointer(job.scratch, like), index * job.scratch_size)
         state = offset(pre, rows * width)
         operand = offset(state, states * plane)
-        kept = pointer(job.blocks, like)
-        matrix, second = pointer(job.matrix, like), pointer(job.second_matrix, like)
-        constant, bias = pointer(job.constants, like), pointer(job.bias, like)
+        matrix = offset(operand, plane)
+        second = offset(matrix, driven * hidden * padded)
+        bias = offset(matrix, len(order) * hidden * padded)
+        constant = offset(bias, width)
+        columns = offset(constant, 2 * constants * padded)
+        inputs, kept = pointer(job.inputs, like), pointer(job.blocks, like)
         outputs, before = pointer(job.outputs, like), pointer(job.before, like)
         operands, mask = pointer(job.operand, like), pointer(job.mask, np.uint8(0))
         stride = frames if job.mask != 0 else 0
-        active, counts = pointer(job.active, np.int32(0)), pointer(job.counts, np.int32(0))
-        inputs = pointer(job.input_matrix, like)
-        heard_width = (blocks - heard) * padded
+        for block in range(len(order)):
+            u = offset(pointer(job.u, like), order[block] * hidden * hidden)
+            pack_panels(u, offset(matrix, block * hidden * padded), hidden, hidden, padded, 1)
+        for block in range(blocks):
+            source = offset(pointer(job.b, like), (block - heard) % blocks * hidden)
+            copy_in(source, offset(bias, block * padded), hidden)
+        for number in range(constants):
+            source = offset(pointer(job.constants, like), number * hidden)
+            copy_in(source, offset(constant, number * padded), hidden)
+        if sparse:
+            columns_of(pointer(job.w, like), columns, hearing, cells, hidden, padded)
         load_states(state, pointer(job.start, like), states, batch, hidden, padded, first, rows)
         for t in range(frames):
             for row in range(rows):
                 frame = (first + row) * frames + t
                 target = offset(pre, row * width)
-                if job.active != 0:
+                if sparse:
                     copy(bias, target, width)
-                    for bit in range(scalar(counts, frame)):
-                        column = offset(inputs, scalar(active, frame * job.most + bit) * heard_width)
-                        add(column, offset(target, heard * padded), heard_width)
+                    target = offset(target, heard * padded)
+                    hear(offset(inputs, frame * cells), columns, target, cells, hearing * padded)
                 else:
-                    copy(offset(kept, frame * width), target, width)
+                    copy(bias, target, heard * padded)
+                    for block in range(hearing):
+                        source = offset(kept, frame * width + block * hidden)
+                        copy_in(source, offset(target, (heard + block) * padded), hidden)
                 if keep:
                     for number in range(states):
                         here = (number * batch * frames + frame) * padded
@@ -148,7 +172,7 @@ def forward_of(equations: Equations) -> Callable[..., None]:
                 if keep:
                     copy(offset(pre, row * width), offset(kept, frame * width), width)
                     if two:
-                        copy(offset(operand, row * padded), offset(operands, frame * padded), padded)
+                        copy_out(offset(operand, row * padded), offset(operands, frame * hidden), hidden)
         store_states(state, pointer(job.final, like), states, batch, hidden, padded, first, rows)
 
     return forward
@@ -157,31 +181,44 @@ def forward_of(equations: Equations) -> Callable[..., None]:
 def backward_of(equations: Equations) -> Callable[..., None]:
     """Return the backward pass of a cell over the rows of one slice."""
     blocks, states, constants = equations.blocks, equations.states, equations.constants
-    driven, heard = equations.products, equations.heard
-    gradient_of, two = equations.backward, equations.open is not None
+    heard, hearing, driven = equations.heard, equations.hearing, equations.driven_blocks
+    order, gradient_of, two = equations.rows_of_u, equations.backward, equations.open is not None
     opening = equations.open_backward or equations.backward
 
     def backward(job, like, index, first, last):
         hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
         rows, width = last - first, blocks * job.padded
-        plane = rows * padded
+        plane, sparse, cells = rows * padded, job.sparse != 0, job.width
         delta = offset(pointer(job.scratch, like), index * job.scratch_size)
         state = offset(delta, rows * width)
         operand = offset(state, states * plane)
+        matrix = offset(operand, plane)
+        second = offset(matrix, driven * hidden * padded)
+        biases = offset(matrix, len(order) * hidden * padded)
+        constant = offset(biases, width)
+        sums = offset(constant, constants * padded)
+        columns = offset(sums, constants * padded)
         lanes = lanes_of(delta)
         vectors = padded // lanes
-        kept, gradients = pointer(job.blocks, like), pointer(job.gradients, like)
-        matrix, second = pointer(job.matrix, like), pointer(job.second_matrix, like)
-        constant, before = pointer(job.constants, like), pointer(job.before, like)
+        inputs, kept = pointer(job.inputs, like), pointer(job.blocks, like)
+        gradients, before = pointer(job.gradients, like), pointer(job.before, like)
         outputs, mask = pointer(job.outputs, like), pointer(job.mask, np.uint8(0))
         masked = job.mask != 0
-        active, counts = pointer(job.active, np.int32(0)), pointer(job.counts, np.int32(0))
-        heard_width = (blocks - heard) * padded
-        inputs = offset(pointer(job.input_gradients, like), index * job.input_gradients_size)
-        biases = offset(pointer(job.bias_gradients, like), index * width)
-        sums = offset(pointer(job.constant_gradients, like), index * constants * padded)
         saved = batch * frames * padded
-        load_states(state, pointer(job.start, like), states, batch, hidden, padded, first, rows)
+        for block in range(len(order)):
+            u = offset(pointer(job.u, like), order[block] * hidden * hidden)
+            pack_panels(u, offset(matrix, block * hidden * padded), hidden, hidden, padded, 0)
+        for number in range(constants):
+            source = offset(pointer(job.constants, like), number * hidden)
+            copy_in(source, offset(constant, number * padded), hidden)
+        clear(biases, biases, width)
+        clear(sums, sums, constants * padded)
+        if sparse:
+            clear(columns, columns, cells * hearing * padded)
+        if job.start != 0:
+            load_states(state, pointer(job.start, like), states, batch, hidden, padded, first, rows)
+        else:
+            clear(state, state, states * plane)
         for t in range(frames - 1, -1, -1):
             for row in range(rows):
                 frame = (first + row) * frames + t
@@ -224,13 +261,24 @@ def backward_of(equations: Equations) -> Callable[..., None]:
             for row in range(rows):
                 frame = (first + row) * frames + t
                 source = offset(delta, row * width)
-                copy(source, offset(gradients, frame * width), width)
+                for block in range(blocks):
+                    target = offset(gradients, (frame * blocks + block) * hidden)
+                    copy_out(offset(source, block * padded), target, hidden)
                 add(source, biases, width)
-                if job.active != 0:
-                    for bit in range(scalar(counts, frame)):
-                        column = offset(inputs, scalar(active, frame * job.most + bit) * heard_width)
-                        add(offset(source, heard * padded), column, heard_width)
+                if sparse:
+                    source = offset(source, heard * padded)
+                    be_heard(offset(inputs, frame * cells), source, columns, cells, hearing * padded)
         store_states(state, pointer(job.final, like), states, batch, hidden, padded, first, rows)
+        for block in range(blocks):
+            place = (index * blocks + (block - heard) % blocks) * hidden
+            copy_out(offset(biases, block * padded), offset(pointer(job.b_gradients, like), place), hidden)
+        for number in range(constants):
+            place = (index * constants + number) * hidden
+            target = offset(pointer(job.constant_gradients, like), place)
+            copy_out(offset(sums, number * padded), target, hidden)
+        if sparse:
+            target = offset(pointer(job.w_gradients, like), index * hearing * hidden * cells)
+            rows_of(columns, target, hearing, cells, hidden, padded)
 
     return backward
 
@@ -238,11 +286,10 @@ def backward_of(equations: Equations) -> Callable[..., None]:
 @on_vectors
 def load_states(state, source, states, batch, hidden, padded, first, rows):
     """Bring the rows of a slice from (states, B, H) into the scratch area, with zeros behind each."""
-    clear(state, state, states * rows * padded)
     for number in range(states):
         for row in range(rows):
             place = offset(state, (number * rows + row) * padded)
-            add_in(offset(source, (number * batch + first + row) * hidden), place, hidden)
+            copy_in(offset(source, (number * batch + first + row) * hidden), place, hidden)
 
 
 @on_vectors

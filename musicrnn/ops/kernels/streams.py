@@ -13,7 +13,7 @@ from musicrnn.ops.cell import State
 from musicrnn.ops.kernels import generation
 from musicrnn.ops.kernels.compile import Entry
 from musicrnn.ops.kernels.equations import Equations
-from musicrnn.ops.kernels.recurrence import Operands, ordered, pack, pad, padded_size
+from musicrnn.ops.kernels.recurrence import Operands, lanes_of, packer
 
 
 @cache
@@ -46,9 +46,9 @@ class Streams:
         pitches: int,
     ) -> None:
         dtype, (width, hidden) = head.dtype, head.shape
-        padded, wide = padded_size(hidden, dtype), padded_size(width, dtype)
+        lanes = lanes_of(dtype)
+        padded, wide = (-(-size // lanes) * lanes for size in (hidden, width))
         self._kernel, self._width = _kernel(equations, dtype), width
-        lanes = padded_size(1, dtype)
         bits = _fill(before[:, :pitches].long(), -(-pitches // lanes) * lanes).unflatten(1, (-1, lanes))
         self._sounding = (bits << torch.arange(lanes)).sum(2)
         self._sizes = {
@@ -61,23 +61,28 @@ class Streams:
             "head_padded": wide,
         }
 
-        def padded_blocks(tensor: Tensor) -> Tensor:
-            return pad(tensor, hidden, padded)
-
-        def packed(matrices: list[Tensor]) -> Tensor:
-            return torch.cat([head[:0, 0], *(pack(matrix, hidden, padded).flatten() for matrix in matrices)])
+        def blocks(tensor: Tensor) -> Tensor:
+            """Append zeros to each block of H rows: (blocks * H, ...) -> (blocks, P, ...)."""
+            parts = tensor.unflatten(0, (-1, hidden))
+            return torch.cat([parts, parts.new_zeros(len(parts), padded - hidden, *parts.shape[2:])], dim=1)
 
         self._parameters = {
-            "columns": padded_blocks(layers[0].w).flatten(0, 1).t().contiguous(),
-            "inputs": packed([layer.w for layer in layers[1:]]),
-            "bias": torch.stack(
-                [torch.roll(padded_blocks(layer.b), equations.heard, 0).flatten() for layer in layers]
+            "columns": blocks(layers[0].w).flatten(0, 1).t().contiguous(),
+            "inputs": torch.stack([_packed(layer.w, hidden, padded) for layer in layers[1:] or layers[:1]]),
+            "bias": torch.stack([torch.roll(blocks(layer.b), equations.heard, 0) for layer in layers]),
+            "matrix": torch.stack(
+                [
+                    _packed(layer.u.unflatten(0, (-1, hidden))[list(equations.rows_of_u)], hidden, padded)
+                    for layer in layers
+                ]
             ),
-            "matrix": packed([ordered(layer.u, equations.order) for layer in layers]),
             "constants": torch.stack(
-                [padded_blocks(head[:0, 0] if c is None else c.flatten()) for *_, c in layers]
+                [
+                    torch.zeros(0) if layer.constants is None else _fill(layer.constants, padded)
+                    for layer in layers
+                ]
             ),
-            "head": pack(_fill(head.t(), wide).t(), wide, wide),
+            "head": _packed(_fill(head.t(), wide).t(), wide, wide),
             "head_bias": _fill(head_bias, wide),
         }
         self._state = torch.stack([_fill(tensor, padded) for layer in state for tensor in layer])
@@ -100,10 +105,13 @@ class Streams:
         rolls.zero_()
         self._kernel(
             slices,
-            **self._sizes,
+            self._sizes
+            | {
+                "frames": frames,
+                "total": rolls.stride(0) // self._width,
+                "scratch_size": scratch_size,
+            },
             **self._parameters,
-            frames=frames,
-            total=rolls.stride(0) // self._width,
             states=self._state,
             sounding=self._sounding,
             active=torch.empty(streams, self._width, dtype=torch.int32),
@@ -113,10 +121,19 @@ class Streams:
             temperature=torch.tensor([temperature], dtype=dtype),
             threshold=torch.tensor([threshold], dtype=dtype),
             scratch=scratch,
-            scratch_size=scratch_size,
         )
 
 
 def _fill(tensor: Tensor, size: int) -> Tensor:
     """Append zeros to the last dimension."""
     return torch.nn.functional.pad(tensor, (0, size - tensor.shape[-1]))
+
+
+def _packed(matrices: Tensor, columns: int, padded: int) -> Tensor:
+    """Pack matrices (columns, K), one after another, as products read them."""
+    depth = matrices.shape[-1]
+    count = matrices.numel() // (columns * depth)
+    target = matrices.new_empty(count, depth, padded)
+    sizes = {"rows": count, "depth": depth, "columns": columns, "padded": padded}
+    packer(matrices.dtype)(1, sizes, source=matrices.contiguous(), target=target)
+    return target

@@ -287,19 +287,12 @@ def ticket(typing: Any, counter: types.RawPointer) -> Any:
 
 
 @intrinsic
-def ones_of(typing: Any, x: Vector) -> Any:
-    """Return which lanes are one, as bits of an integer, or -1 if any lane is neither zero nor one."""
+def nonzero(typing: Any, x: Vector) -> Any:
+    """Return which lanes aren't zero, as bits of an integer."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        bits, result = ir.IntType(x.lanes), ir.IntType(64)
-
-        def which(relation: str, value: float) -> ir.Value:
-            lanes = builder.fcmp_unordered(relation, args[0], ir.Constant(x.llvm, [value] * x.lanes))
-            return builder.bitcast(lanes, bits)
-
-        ones, others = builder.not_(which("!=", 1.0)), which("!=", 0.0)
-        binary = builder.icmp_signed("==", ones, others)
-        return builder.select(binary, builder.zext(ones, result), ir.Constant(result, -1))
+        lanes = builder.fcmp_unordered("!=", args[0], ir.Constant(x.llvm, None))
+        return builder.zext(builder.bitcast(lanes, ir.IntType(x.lanes)), ir.IntType(64))
 
     return types.int64(x), generate
 

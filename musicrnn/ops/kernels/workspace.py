@@ -13,41 +13,57 @@ import threading
 import torch
 from torch import Tensor
 
-ALIGNMENT = 64
-"""Bytes; a cache line, and the widest register."""
+ALIGNMENT = 16
+"""Numbers; not less than a cache line, or the widest register."""
 
 _pool: list[Tensor] = []
 _lock = threading.Lock()
 
 
 class Workspace:
-    """A buffer to cut tensors from; it goes back to the pool when the workspace is garbage.
+    """A buffer to lay things out in; it goes back to the pool when the workspace is garbage.
 
     Args:
-        size: Bytes.
+        size: How many numbers.
+        dtype: Their type.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, dtype: torch.dtype) -> None:
+        size *= dtype.itemsize
         with _lock:
             fitting = [buffer for buffer in _pool if len(buffer) >= size]
             unfit = min(fitting, key=len) if fitting else max(_pool, key=len, default=None)
             if unfit is not None:  # one that is too small makes room for its successor
                 _pool[:] = [buffer for buffer in _pool if buffer is not unfit]
         self._buffer = (
-            unfit if fitting and unfit is not None else torch.empty(size * 9 // 8, dtype=torch.uint8)
+            unfit if fitting and unfit is not None else torch.empty(size * 9 // 64 * 8 + 8, dtype=torch.uint8)
         )
-        self._used = 0
+        self._numbers = self._buffer.view(dtype)
 
-    def take(self, *shape: int, dtype: torch.dtype) -> Tensor:
-        """Cut off an uninitialised tensor."""
-        start, self._used = self._used, self._used + room(*shape, dtype=dtype)
-        size = math.prod(shape) * dtype.itemsize
-        return self._buffer.narrow(0, start, size).view(dtype).view(shape)
+    def addresses(self, **starts: int) -> dict[str, int]:
+        """Return where things lie that begin after so many numbers."""
+        first, size = self._numbers.data_ptr(), self._numbers.itemsize
+        return {name: first + start * size for name, start in starts.items()}
+
+    def matrix(self, start: int, rows: int, columns: int, stride: int) -> Tensor:
+        """Return rows of so many numbers, ``stride`` apart, as a tensor."""
+        return self._numbers.as_strided((rows, columns), (stride, 1), start)
 
     def __del__(self) -> None:
         _pool.append(self._buffer)  # no lock: garbage may be collected while this very thread holds it
 
 
-def room(*shape: int, dtype: torch.dtype) -> int:
-    """Return the bytes that a tensor takes up in a workspace."""
-    return -(-math.prod(shape) * dtype.itemsize // ALIGNMENT) * ALIGNMENT
+class Layout:
+    """How things lie one after another in a workspace, each at the beginning of a cache line.
+
+    Attributes:
+        size: How many numbers they take up together.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def place(self, *shape: int) -> int:
+        """Return where a thing of that shape begins."""
+        start, self.size = self.size, self.size + -(-math.prod(shape) // ALIGNMENT) * ALIGNMENT
+        return start
