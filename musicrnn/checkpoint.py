@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -54,8 +55,16 @@ def save_weights(directory: Path, weights: Mapping[str, Tensor]) -> None:
     Raises:
         FileError: The file can't be written.
     """
-    content = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    write_bytes(directory / "model.safetensors", save(content))
+    write_bytes(directory / "model.safetensors", safetensors(weights))
+
+
+def safetensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Return the content of a safetensors file; tensors may be views of one another."""
+    content = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    return save(content, None if metadata is None else dict(metadata))
 
 
 def read_config(directory: Path) -> dict[str, Any]:

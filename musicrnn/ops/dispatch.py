@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from musicrnn.errors import UsageError
 from musicrnn.ops import choices, library
+from musicrnn.ops.bernoulli import naive as _bernoulli_naive
 from musicrnn.ops.cell import Cell, State, Streams, Weights
 from musicrnn.ops.gru import naive as _gru
 from musicrnn.ops.gru_reset_after import naive as _gru_reset_after
@@ -95,9 +96,9 @@ def recurrence(
     plain = cell.library is not None and mask is None and weights.peepholes is None
     if inputs.is_cuda and plain:
         return cell.library(inputs, state, weights)  # type: ignore[misc]
-    if inputs.device.type == "cpu" and inputs.dtype in (torch.float32, torch.float64) and inputs.numel():
+    if _has_kernels(inputs) and inputs.numel():
         narrow = inputs.dtype == torch.float32
-        if plain and narrow and choices.library_wins(cell.name, len(inputs), weights.hidden.shape[1]):
+        if plain and narrow and choices.library_wins(cell.name, inputs.shape[0], weights.hidden.shape[1]):
             return cell.library(inputs, state, weights)  # type: ignore[misc]
         kernel = fused(cell)
         if kernel is not None:
@@ -128,15 +129,50 @@ def streams(
     Returns:
         Something that draws, or None where kernels can't be compiled, or not for these tensors.
     """
-    plain = head.device.type == "cpu" and head.dtype in (torch.float32, torch.float64)
-    kernels = fused(cell) if plain else None
+    kernels = fused(cell) if _has_kernels(head) else None
     return None if kernels is None else kernels.streams(layers, head, head_bias, state, before, pitches)
+
+
+def bernoulli_nll(logits: Tensor, frames: Tensor) -> Tensor:
+    """Return the negative log-likelihood of binary frames under independent sigmoids.
+
+    Args:
+        logits: Log-odds of every cell, shape (..., D).
+        frames: Zeros and ones of that shape, to which no gradient flows.
+
+    Returns:
+        Nats, shape (...).
+
+    Raises:
+        ValueError: Shapes or types of number differ.
+    """
+    if logits.shape != frames.shape or logits.dtype != frames.dtype:
+        raise ValueError(
+            f"frames must be {logits.dtype} of shape {tuple(logits.shape)}, as log-odds, "
+            f"got {frames.dtype} of shape {tuple(frames.shape)}."
+        )
+    kernel = _bernoulli() if _has_kernels(logits) and not frames.requires_grad else None
+    return (kernel or _bernoulli_naive.nll)(logits, frames)
+
+
+@cache
+def _bernoulli() -> Callable[[Tensor, Tensor], Tensor] | None:
+    if fused(CELLS["tanh"]) is None:  # no kernels here, as has been said
+        return None
+    from musicrnn.ops.bernoulli.fused import nll
+
+    return nll
+
+
+def _has_kernels(tensor: Tensor) -> bool:
+    """Return whether there are kernels for what lies on a tensor's device in its type of number."""
+    return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
 
 
 def _check(cell: Cell, inputs: Tensor, state: State, weights: Weights, mask: Tensor | None) -> None:
     """Refuse what doesn't fit together: kernels trust the sizes that they are told."""
     batch, frames, width = inputs.shape
-    hidden = len(weights.input) // cell.gates
+    hidden = weights.input.shape[0] // cell.gates
     expected = (batch, hidden)
     for tensor in state:
         if tensor.shape != expected:

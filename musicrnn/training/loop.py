@@ -18,6 +18,7 @@ from musicrnn.errors import ModelError
 from musicrnn.music.draw import draw_curves
 from musicrnn.nn import MusicRNN, build
 from musicrnn.training.card import model_card
+from musicrnn.training.optimizers import OPTIMIZERS, Optimizer
 from musicrnn.training.recipe import Recipe
 from musicrnn.training.run import STATE, Epoch, load_state, save_state, write_metrics
 from musicrnn.training.schedules import best_epoch, is_over, learning_rate
@@ -121,15 +122,12 @@ def train(
     write_metrics(directory, history)
     earlier = history[-1].seconds if history else 0.0
     nlls = [epoch.valid_nll for epoch in history]
-    model.warm_up()
     watcher.begin(model, split.frames, history)
     with model.fitting_threads(recipe.batch_size, split.frames / max(1, len(split))):
         while not is_over(recipe, nlls):
             rate = learning_rate(recipe, nlls)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
             epoch_started = time.monotonic()
-            nll, norm = _epoch(model, optimizer, split, recipe, len(history), watcher)
+            nll, norm = _epoch(model, optimizer, rate, split, recipe, len(history), watcher)
             speed = split.frames / (time.monotonic() - epoch_started)
             nlls.append(mean_nll(model, corpus["valid"]) if "valid" in corpus else nll)
             elapsed = earlier + time.monotonic() - started
@@ -157,7 +155,7 @@ def mean_nll(model: MusicRNN, split: Split) -> float:
 
 def _make(
     corpus: Corpus, recipe: Recipe, device: str, init_from: MusicRNN | None
-) -> tuple[MusicRNN, torch.optim.Optimizer]:
+) -> tuple[MusicRNN, Optimizer]:
     torch.manual_seed(recipe.seed)
     model = build(recipe.network(corpus.layout.width), corpus.facts())
     split = corpus["train"]
@@ -168,15 +166,14 @@ def _make(
                 f"expected a network like {model.config} to start from, found {init_from.config}"
             )
         model.load_state_dict(init_from.state_dict())
-    model.to(device)
-    if recipe.optimizer == "rmsprop":
-        return model, torch.optim.RMSprop(model.parameters(), recipe.initial_rate, alpha=0.95, momentum=0.9)
-    return model, torch.optim.Adam(model.parameters(), recipe.initial_rate, fused=True)
+    model.to(device).warm_up()
+    return model, OPTIMIZERS[recipe.optimizer](model)
 
 
 def _epoch(
     model: MusicRNN,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
+    rate: float,
     split: Split,
     recipe: Recipe,
     number: int,
@@ -190,20 +187,19 @@ def _epoch(
     for batch in training_batches(split, recipe.batch_size, f"{recipe.seed}:{number}"):
         frames, mask = (torch.from_numpy(array).to(device) for array in (batch.frames, batch.mask))
         real = int(batch.mask.sum())
-        optimizer.zero_grad()
+        optimizer.gradients.zero_()
         with weight_noise(model.recurrent, recipe.weight_noise):
             loss = model.nll(frames, mask).sum() / real
             loss.backward()  # type: ignore[no-untyped-call]
-        limit = recipe.clip_norm or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit).item()
-        if not (math.isfinite(loss.item()) and math.isfinite(norm)):
+        nats, norm = loss.item(), optimizer.clip(recipe.clip_norm)
+        if not (math.isfinite(nats) and math.isfinite(norm)):
             piece = split.pieces[batch.pieces[0]].name
             raise ModelError(
-                f"the loss became {loss.item()} in epoch {number + 1}, in the batch of {piece}; the best "
+                f"the loss became {nats} in epoch {number + 1}, in the batch of {piece}; the best "
                 "weights so far are kept; a lower --learning-rate or --clip-norm may help"
             )
-        optimizer.step()
-        total += loss.item() * real
+        optimizer.step(rate)
+        total += nats * real
         norms.append(norm)
         watcher.advance(real)
     return total / split.frames, sum(norms) / len(norms)

@@ -13,14 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 
-from musicrnn.checkpoint import read_tensors
+from musicrnn.checkpoint import read_tensors, safetensors
 from musicrnn.errors import ModelError
 from musicrnn.files import write_bytes
+from musicrnn.training.optimizers import Optimizer
 
 STATE = Path("resume") / "state.safetensors"
 
@@ -48,23 +47,19 @@ class Epoch:
     seconds: float
 
 
-def save_state(
-    directory: Path, model: nn.Module, optimizer: torch.optim.Optimizer, history: Sequence[Epoch]
-) -> None:
+def save_state(directory: Path, model: nn.Module, optimizer: Optimizer, history: Sequence[Epoch]) -> None:
     """Write what resuming needs.
 
     Raises:
         FileError: The file can't be written.
     """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
-    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer.state().items()}
     metadata = {"history": json.dumps([asdict(epoch) for epoch in history])}
-    write_bytes(directory / STATE, save(content, metadata))
+    write_bytes(directory / STATE, safetensors(tensors, metadata))
 
 
-def load_state(directory: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[Epoch]:
+def load_state(directory: Path, model: nn.Module, optimizer: Optimizer) -> list[Epoch]:
     """Put a run back to where it was after its last whole epoch.
 
     Returns:
@@ -79,11 +74,7 @@ def load_state(directory: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         with safe_open(str(path), "pt") as file:
             history = [Epoch(**entry) for entry in json.loads(file.metadata()["history"])]
         model.load_state_dict(_below("model.", tensors))
-        states: dict[int, dict[str, Any]] = {}
-        for name, tensor in _below("optimizer.", tensors).items():
-            index, key = name.split(".", 1)
-            states.setdefault(int(index), {})[key] = tensor
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
+        optimizer.load(_below("optimizer.", tensors))
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(

@@ -70,7 +70,7 @@ def test_a_run_is_a_model_with_its_metrics_curves_and_card(corpus: Corpus, tmp_p
 
 
 def test_the_best_weights_are_kept_not_the_last(corpus: Corpus, tmp_path: Path) -> None:
-    recipe = Recipe(hidden=8, epochs=8, batch_size=1, learning_rate=1.0, schedule="constant", clip_norm=0)
+    recipe = Recipe(hidden=8, epochs=5, batch_size=1, learning_rate=1.0, schedule="constant", clip_norm=0)
     done = train(corpus, recipe, tmp_path / "run")
     nlls = [epoch.valid_nll for epoch in done.history]
     assert done.valid_nll == pytest.approx(min(nlls), rel=1e-6)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from musicrnn.ops import bernoulli_nll
 
 
 class Bernoulli(nn.Module):
@@ -30,7 +31,7 @@ class Bernoulli(nn.Module):
 
     def log_likelihood(self, parameters: Tensor, frames: Tensor) -> Tensor:
         """Return log p(frame) in nats, shape (...), from log-odds and binary frames of shape (..., D)."""
-        return -functional.binary_cross_entropy_with_logits(parameters, frames, reduction="none").sum(-1)
+        return -bernoulli_nll(parameters, frames)
 
     def probabilities(self, parameters: Tensor, temperature: float = 1.0) -> Tensor:
         """Return the probability that each cell is one, shape (..., D); temperature divides the log-odds."""

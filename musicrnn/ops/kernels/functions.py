@@ -1,6 +1,6 @@
-"""Exponential, sigmoid and tanh of vectors, to the last few bits.
+"""Sigmoid, tanh and softplus of vectors, to the last few bits.
 
-Both are built on exp(x) - 1 = 2^n (e^r - 1) + (2^n - 1) with x = n ln 2 + r and |r| <= ln(2)/2, e^r - 1 by
+All are built on exp(x) - 1 = 2^n (e^r - 1) + (2^n - 1) with x = n ln 2 + r and |r| <= ln(2)/2, e^r - 1 by
 its Taylor series. No digits cancel near zero, so that small values keep their relative precision.
 """
 
@@ -17,6 +17,9 @@ from musicrnn.ops.kernels.vectors import Vector, call
 _TERMS = {32: 7, 64: 13}
 """Terms of the series after which the error is below half a unit in the last place."""
 
+_ARTANH_TERMS = {32: 7, 64: 16}
+"""The same for artanh up to a third."""
+
 _LN2_HIGH = {32: 0.693359375, 64: 0.69314718036912381649}
 """The leading bits of ln 2, few enough that a product with an exponent is exact."""
 
@@ -31,8 +34,8 @@ def _constant(x: Vector, value: float) -> ir.Constant:
     return ir.Constant(x.llvm, [value] * x.lanes)
 
 
-def _expm1(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> ir.Value:
-    """Return exp(a) - 1, with a brought inside the exponents' range."""
+def _powers(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> tuple[ir.Value, ir.Value]:
+    """Return 2^n and e^r - 1 for exp(a) = 2^n e^r, with a brought inside the exponents' range."""
     bits, shape = x.dtype.bitwidth, x.llvm
     integers = ir.VectorType(ir.IntType(bits), x.lanes)
 
@@ -51,7 +54,18 @@ def _expm1(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> ir.Value:
     mantissa, bias = (23, 127) if bits == 32 else (52, 1023)
     exponent = builder.add(builder.fptosi(n, integers), ir.Constant(integers, [bias] * x.lanes))
     power = builder.bitcast(builder.shl(exponent, ir.Constant(integers, [mantissa] * x.lanes)), shape)
-    return fma(power, builder.fmul(series, r), builder.fsub(power, _constant(x, 1.0)))
+    return power, builder.fmul(series, r)
+
+
+def _exp(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> ir.Value:
+    power, rest = _powers(builder, argument, x)
+    return call(builder, f"llvm.fma.{x.suffix}", x.llvm, power, rest, power)
+
+
+def _expm1(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> ir.Value:
+    power, rest = _powers(builder, argument, x)
+    below = builder.fsub(power, _constant(x, 1.0))
+    return call(builder, f"llvm.fma.{x.suffix}", x.llvm, power, rest, below)
 
 
 @intrinsic
@@ -74,6 +88,35 @@ def tanh(typing: Any, x: Vector) -> Any:
         return builder.fdiv(e, builder.fadd(e, _constant(x, 2.0)))
 
     return x(x), generate
+
+
+@intrinsic
+def softplus(typing: Any, x: Vector) -> Any:
+    """Return log(1 + exp(x)) = max(x, 0) + log(1 + e) with e = exp(-|x|).
+
+    log(1 + e) is 2 artanh(z) with z = e / (2 + e), which is a third at most: a series of odd powers.
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        zero, positive = _constant(x, 0.0), builder.fcmp_ordered(">", args[0], _constant(x, 0.0))
+        e = _exp(builder, builder.select(positive, builder.fneg(args[0]), args[0]), x)
+        z = builder.fdiv(e, builder.fadd(e, _constant(x, 2.0)))
+        square = builder.fmul(z, z)
+        terms = _ARTANH_TERMS[x.dtype.bitwidth]
+        series = _constant(x, 2 / (2 * terms - 1))
+        for term in range(terms - 1, 0, -1):
+            series = call(
+                builder, f"llvm.fma.{x.suffix}", x.llvm, series, square, _constant(x, 2 / (2 * term - 1))
+            )
+        # what is no number is on neither side of zero, and stays as it is
+        above = builder.select(positive, args[0], builder.select(_is_number(builder, args[0]), zero, args[0]))
+        return call(builder, f"llvm.fma.{x.suffix}", x.llvm, series, z, above)
+
+    return x(x), generate
+
+
+def _is_number(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    return builder.fcmp_ordered("ord", value, value)
 
 
 @intrinsic

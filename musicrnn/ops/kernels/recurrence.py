@@ -157,8 +157,8 @@ class _Recurrence(torch.autograd.Function):
         plan = _plan(equations, shape, hidden, lanes_of(dtype), choices.slices(shape[0]), keep, sparse)
         workspace = Workspace(plan.forward, dtype)
         if not sparse:
-            projected = workspace.matrix(plan.blocks, shape[0] * shape[1], len(w), plan.row)
-            torch.addmm(b[: len(w)], inputs.flatten(0, 1), w.t(), out=projected)
+            projected = workspace.matrix(plan.blocks, shape[0] * shape[1], w.shape[0], plan.row)
+            torch.addmm(b[: w.shape[0]], inputs.flatten(0, 1), w.t(), out=projected)
         outputs, final = inputs.new_empty(*shape[:2], hidden), inputs.new_empty(len(state), shape[0], hidden)
         kernels_of(equations, dtype).forward(
             plan.slices,
@@ -220,7 +220,7 @@ class _Recurrence(torch.autograd.Function):
         def gradients(first: int, last: int) -> Tensor:
             return workspace.matrix(plan.gradients + first, frames, last - first, size)
 
-        heard = gradients(size - len(w), size)
+        heard = gradients(size - w.shape[0], size)
         d_u = torch.empty_like(u)
         if driven:
             before = kept.matrix(plan.before, frames, hidden, plan.sizes["padded"])
@@ -250,7 +250,7 @@ def _joined(state: Sequence[Tensor]) -> Tensor:
 
 def _summed(parts: Tensor) -> Tensor:
     """Return the sum of what each slice contributed."""
-    return parts[0] if len(parts) == 1 else parts.sum(0)
+    return parts[0] if parts.shape[0] == 1 else parts.sum(0)
 
 
 class Operands(NamedTuple):

@@ -188,6 +188,53 @@ def load_some(typing: Any, start: types.CPointer, numbers: types.Integer, count:
 
 
 @intrinsic
+def store_some(
+    typing: Any, value: Vector, start: types.CPointer, numbers: types.Integer, count: types.Integer
+) -> Any:
+    """Store the first ``count`` lanes of a vector."""
+    vector = Vector(start.dtype)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        target = vector_pointer(builder, args[1], args[2], vector)
+        store_lanes(builder, args[0], target, args[3], vector)
+        return context.get_dummy_value()
+
+    return types.void(value, start, numbers, types.intp), generate
+
+
+@intrinsic
+def first_lanes(typing: Any, value: Vector, count: types.Integer) -> Any:
+    """Return a vector with zeros behind its first ``count`` lanes."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        return builder.select(_mask(builder, args[1], value), args[0], ir.Constant(value.llvm, None))
+
+    return value(value, types.intp), generate
+
+
+@intrinsic
+def total(typing: Any, x: Vector) -> Any:
+    """Return the sum of all lanes: of halves, of halves of those, and so on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        value, width = args[0], x.lanes
+        while width > 1:
+            width //= 2
+            halves = [
+                builder.shuffle_vector(
+                    value,
+                    ir.Constant(value.type, ir.Undefined),
+                    ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(start, start + width))),
+                )
+                for start in (0, width)
+            ]
+            value = builder.fadd(*halves)
+        return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+
+    return x.dtype(x), generate
+
+
+@intrinsic
 def scalar(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
     """Load the single number that lies so many numbers behind a pointer."""
 

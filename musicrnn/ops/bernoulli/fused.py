@@ -1,0 +1,97 @@
+"""The negative log-likelihood of independent sigmoids as a kernel: one pass over the log-odds each way.
+
+The gradient of softplus(x) - y x is sigmoid(x) - y, so nothing is kept but the log-odds themselves.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from musicrnn.ops import choices
+from musicrnn.ops.kernels.compile import Entry
+from musicrnn.ops.kernels.functions import sigmoid, softplus
+from musicrnn.ops.kernels.vectors import (
+    first_lanes,
+    lanes_of,
+    load_some,
+    pointer,
+    put,
+    scalar,
+    store_some,
+    total,
+)
+
+FIELDS = ("rows", "width", "logits", "frames", "nats", "gradients")
+
+
+def forward(job, like, index, first, last):
+    """Write the nats (B,) of rows of log-odds and frames (B, D)."""
+    logits, frames = pointer(job.logits, like), pointer(job.frames, like)
+    lanes, width = lanes_of(logits), job.width
+    for row in range(first, last):
+        nats = load_some(logits, 0, 0)
+        for cell in range(0, width, lanes):
+            count = min(lanes, width - cell)
+            x = load_some(logits, row * width + cell, count)
+            y = load_some(frames, row * width + cell, count)
+            nats = nats + first_lanes(softplus(x) - x * y, count)
+        put(total(nats), pointer(job.nats, like), row)
+
+
+def backward(job, like, index, first, last):
+    """Write the gradients (B, D) of log-odds from those of nats (B,)."""
+    logits, frames = pointer(job.logits, like), pointer(job.frames, like)
+    lanes, width = lanes_of(logits), job.width
+    for row in range(first, last):
+        factor = scalar(pointer(job.nats, like), row)
+        for cell in range(0, width, lanes):
+            count = min(lanes, width - cell)
+            x = load_some(logits, row * width + cell, count)
+            y = load_some(frames, row * width + cell, count)
+            store_some((sigmoid(x) - y) * factor, pointer(job.gradients, like), row * width + cell, count)
+
+
+@cache
+def _entry(kind: str, dtype: torch.dtype) -> Entry:
+    body = {"forward": forward, "backward": backward}[kind]
+    return Entry(f"bernoulli_{kind}", body, FIELDS, str(dtype).removeprefix("torch."))
+
+
+class _NLL(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, frames: Tensor) -> Tensor:
+        logits, frames = logits.contiguous(), frames.contiguous()
+        nats = logits.new_empty(logits.shape[:-1])
+        sizes = {"rows": nats.numel(), "width": logits.shape[-1]}
+        _entry("forward", logits.dtype)(
+            choices.slices(nats.numel()), sizes, logits=logits, frames=frames, nats=nats
+        )
+        ctx.save_for_backward(logits, frames)
+        return nats
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_nats: Tensor) -> tuple[Tensor, None]:
+        logits, frames = ctx.saved_tensors
+        gradients, d_nats = torch.empty_like(logits), d_nats.contiguous()
+        sizes = {"rows": d_nats.numel(), "width": logits.shape[-1]}
+        _entry("backward", logits.dtype)(
+            choices.slices(d_nats.numel()),
+            sizes,
+            logits=logits,
+            frames=frames,
+            nats=d_nats,
+            gradients=gradients,
+        )
+        return gradients, None
+
+
+def nll(logits: Tensor, frames: Tensor) -> Tensor:
+    """Return nats, shape (...), from log-odds and frames of shape (..., D)."""
+    nats: Tensor = _NLL.apply(logits, frames)
+    return nats
