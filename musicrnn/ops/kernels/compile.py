@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import carray, types
+from numba import from_dtype, types
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 from numba.core.typing import signature
+from numba.extending import intrinsic
 from torch import Tensor
 
 from musicrnn.ops.kernels.equations import on_vectors
@@ -39,11 +40,11 @@ class Entry:
 
     def __init__(self, name: str, body: Callable[..., None], fields: tuple[str, ...], dtype: str) -> None:
         integers = ("taken", "slices", *fields)
-        self.layout = np.dtype([*((field, np.int64) for field in integers), ("like", dtype)], align=True)
-        layout, work = self.layout, on_vectors(body)
+        layout = np.dtype([*((field, np.int64) for field in integers), ("like", dtype)], align=True)
+        record, work = _record_of(layout), on_vectors(body)
 
         def entry(data):
-            job = carray(data, 1, layout)[0]
+            job = record(data)
             while True:
                 index = ticket(data)
                 if index >= job.slices:
@@ -53,7 +54,9 @@ class Entry:
 
         entry.__qualname__ = f"{name}_{dtype}_{_sources()}"
         kind = signature(types.void, types.voidptr)
-        self._compiled = CFunc(entry, (kind.args, kind.return_type), {}, {"error_model": "numpy"})
+        self._compiled = CFunc(
+            entry, (kind.args, kind.return_type), {}, {"error_model": "numpy", "_nrt": False}
+        )
         try:
             self._compiled._cache = _Cache(entry)
         except RuntimeError:  # nowhere to keep it
@@ -71,6 +74,19 @@ class Entry:
         self._run(ctypes.addressof(record), min(slices, torch.get_num_threads()))
 
 
+def _record_of(layout: np.dtype[Any]) -> Any:
+    """Return what takes an address for that of a record of a layout."""
+    kind = from_dtype(layout)
+
+    def record(typing: Any, address: types.RawPointer) -> Any:
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.bitcast(args[0], context.get_value_type(kind))
+
+        return kind(address), generate
+
+    return intrinsic(record)
+
+
 class _Cache(FunctionCache):
     """Numba's cache on disk, for functions whose name says all that they were made from."""
 
@@ -78,7 +94,8 @@ class _Cache(FunctionCache):
         return sig, codegen.magic_tuple()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        found = super().load_overload(sig, target_context)
+        with self._guard_against_spurious_io_errors():
+            found = self._load_overload(sig, target_context)  # without all that a compilation needs
         if found is None:
             _announce()
         return found
