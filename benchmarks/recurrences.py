@@ -129,7 +129,7 @@ def make(name: str, hidden: int, batch: int, frames: int, inputs: str) -> Layer:
     u = torch.randn(cell.gates * (hidden - context), hidden) / hidden**0.5
     u *= 0.5 if cell.name == "irnn" else 1.0  # what has no bound must not grow
     bias = torch.randn((cell.biases or cell.gates) * hidden)
-    peepholes = 0.3 * torch.randn(3, hidden) if name == "lstm-peepholes" else None
+    peepholes = 0.1 * torch.randn(3, hidden) if name == "lstm-peepholes" else None
     weights = [w, u, bias, peepholes, torch.rand(context) if context else None]
     x = torch.randn(batch, frames, WIDTH)
     if inputs == "roll":

@@ -156,7 +156,7 @@ def generation_of(equations: Equations) -> Callable[..., None]:
                 u = offset(matrix, layer * recurrent * hidden * padded)
                 second = offset(u, driven * hidden * padded)
                 c = offset(constant, layer * constants * padded)
-                step(pre, here, operand, u, second, c, rows, hidden, padded, rolls, 0)
+                step(pre, here, operand, u, second, c, rows, hidden, padded, padded, rolls, 0)
         for number in range(layers * states):
             copy(offset(state, number * plane), offset(held, (number * batch + first) * padded), plane)
 

@@ -97,6 +97,7 @@ def _plan(
     equations: Equations,
     shape: tuple[int, int, int],
     hidden: int,
+    reached: int,
     lanes: int,
     slices: int,
     keep: bool,
@@ -115,6 +116,7 @@ def _plan(
             "frames": steps,
             "width": width,
             "hidden": hidden,
+            "reached": reached,
             "padded": padded,
             "keep": keep,
             "sparse": sparse,
@@ -154,7 +156,8 @@ class _Recurrence(torch.autograd.Function):
         keep = keep and any(ctx.needs_input_grad)
         sparse = not ctx.needs_input_grad[2] and choices.sparse(inputs)
         dtype, shape, hidden = inputs.dtype, tuple(inputs.shape), u.shape[1]
-        plan = _plan(equations, shape, hidden, lanes_of(dtype), choices.slices(shape[0]), keep, sparse)
+        reached, slices = u.shape[0] // equations.products, choices.slices(shape[0])
+        plan = _plan(equations, shape, hidden, reached, lanes_of(dtype), slices, keep, sparse)
         workspace = Workspace(plan.forward, dtype)
         if not sparse:
             projected = workspace.matrix(plan.blocks, shape[0] * shape[1], w.shape[0], plan.row)
@@ -227,7 +230,7 @@ class _Recurrence(torch.autograd.Function):
             torch.mm(gradients(0, driven).t(), before, out=d_u[:driven])
         if equations.open is not None:
             operand = kept.matrix(plan.operand, frames, hidden, hidden)
-            torch.mm(gradients(driven, size).t(), operand, out=d_u[driven:])
+            torch.mm(gradients(driven, u.shape[0]).t(), operand, out=d_u[driven:])
         if equations.order is not None:
             d_u = d_u.unflatten(0, (-1, hidden))[np.argsort(equations.order)].flatten(0, 1)
         return (
@@ -254,7 +257,10 @@ def _summed(parts: Tensor) -> Tensor:
 
 
 class Operands(NamedTuple):
-    """A layer's parameters as its kernel takes them: W and U (G * H, ...), b, and constants (count, H)."""
+    """A layer's parameters as its kernel takes them: W and U (G * H, ...), b, and constants (count, H).
+
+    A single block of U may have fewer rows than H, for the units that it reaches.
+    """
 
     w: Tensor
     u: Tensor

@@ -39,7 +39,8 @@ FIELDS = (
     "sparse",  # whether W x is to be summed column by column
     "inputs",  # (B, T, D), read if sparse
     "w",  # (heard blocks * H, D), read if sparse
-    "u",  # (products * H, H)
+    "reached",  # rows in a block of U, R: the units that U h reaches, H unless there is one block
+    "u",  # (products * R, H)
     "b",  # (blocks * H), those that hear nothing last
     "constants",  # (constants, H)
     "mask",  # (B, T) bytes, zero on padding; 0: all frames are real
@@ -73,8 +74,8 @@ def step_of(equations: Equations) -> Callable[..., None]:
     """Return the compiled step of a cell: the state of all rows of a slice moves one frame on.
 
     Its arguments: the blocks of the rows, holding W x + b, dense (rows, blocks * P); the states, dense
-    (states, rows, P); room for an operand (rows, P); the packed matrices; the constants; rows, H, P; and
-    the mask of the rows with its stride, or a stride of zero.
+    (states, rows, P); room for an operand (rows, P); the packed matrices; the constants; rows, H, P; R up to
+    a whole number of vectors; and the mask of the rows with its stride, or a stride of zero.
     """
     blocks, states, constants = equations.blocks, equations.states, equations.constants
     driven = equations.driven_blocks
@@ -82,9 +83,9 @@ def step_of(equations: Equations) -> Callable[..., None]:
     opening = equations.open or equations.forward
 
     @on_vectors
-    def step(pre, state, operand, matrix, second_matrix, constant, rows, hidden, padded, live, stride):
+    def step(pre, state, operand, matrix, second_matrix, constant, rows, hidden, padded, reach, live, stride):
         lanes = lanes_of(pre)
-        width, vectors, plane = blocks * padded, padded // lanes, rows * padded
+        width, vectors, plane = blocks * padded, reach // lanes, rows * padded
         for block in range(driven):
             part = offset(matrix, block * hidden * padded)
             product(offset(pre, block * padded), width, state, padded, part, rows, hidden, vectors)
@@ -124,6 +125,8 @@ def forward_of(equations: Equations) -> Callable[..., None]:
         rows, width, keep = last - first, blocks * job.padded, job.keep != 0
         plane, sparse, cells = rows * padded, job.sparse != 0, job.width
         pre = offset(pointer(job.scratch, like), index * job.scratch_size)
+        lanes, reached = lanes_of(pre), job.reached
+        reach = -(-reached // lanes) * lanes
         state = offset(pre, rows * width)
         operand = offset(state, states * plane)
         matrix = offset(operand, plane)
@@ -136,8 +139,8 @@ def forward_of(equations: Equations) -> Callable[..., None]:
         operands, mask = pointer(job.operand, like), pointer(job.mask, np.uint8(0))
         stride = frames if job.mask != 0 else 0
         for block in range(len(order)):
-            u = offset(pointer(job.u, like), order[block] * hidden * hidden)
-            pack_panels(u, offset(matrix, block * hidden * padded), hidden, hidden, padded, 1)
+            u = offset(pointer(job.u, like), order[block] * reached * hidden)
+            pack_panels(u, offset(matrix, block * hidden * padded), hidden, reached, reach, 1)
         for block in range(blocks):
             source = offset(pointer(job.b, like), (block - heard) % blocks * hidden)
             copy_in(source, offset(bias, block * padded), hidden)
@@ -165,7 +168,7 @@ def forward_of(equations: Equations) -> Callable[..., None]:
                         here = (number * batch * frames + frame) * padded
                         copy(offset(state, number * plane + row * padded), offset(before, here), padded)
             live = offset(mask, first * frames + t)
-            step(pre, state, operand, matrix, second, constant, rows, hidden, padded, live, stride)
+            step(pre, state, operand, matrix, second, constant, rows, hidden, padded, reach, live, stride)
             for row in range(rows):
                 frame = (first + row) * frames + t
                 copy_out(offset(state, row * padded), offset(outputs, frame * hidden), hidden)
@@ -188,7 +191,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
     def backward(job, like, index, first, last):
         hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
         rows, width = last - first, blocks * job.padded
-        plane, sparse, cells = rows * padded, job.sparse != 0, job.width
+        plane, sparse, cells, reached = rows * padded, job.sparse != 0, job.width, job.reached
         delta = offset(pointer(job.scratch, like), index * job.scratch_size)
         state = offset(delta, rows * width)
         operand = offset(state, states * plane)
@@ -206,8 +209,8 @@ def backward_of(equations: Equations) -> Callable[..., None]:
         masked = job.mask != 0
         saved = batch * frames * padded
         for block in range(len(order)):
-            u = offset(pointer(job.u, like), order[block] * hidden * hidden)
-            pack_panels(u, offset(matrix, block * hidden * padded), hidden, hidden, padded, 0)
+            u = offset(pointer(job.u, like), order[block] * reached * hidden)
+            pack_panels(u, offset(matrix, block * hidden * padded), reached, hidden, padded, 0)
         for number in range(constants):
             source = offset(pointer(job.constants, like), number * hidden)
             copy_in(source, offset(constant, number * padded), hidden)
@@ -238,9 +241,8 @@ def backward_of(equations: Equations) -> Callable[..., None]:
                 clear(operand, operand, plane)
                 for block in range(driven, blocks):
                     part = offset(second, (block - driven) * hidden * padded)
-                    product(
-                        operand, padded, offset(delta, block * padded), width, part, rows, hidden, vectors
-                    )
+                    source = offset(delta, block * padded)
+                    product(operand, padded, source, width, part, rows, reached, vectors)
                 for row in range(rows):
                     frame = (first + row) * frames + t
                     if masked and scalar(mask, frame) == 0:
@@ -257,7 +259,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
                         add_each(c, sums, unit, padded)
             for block in range(driven):
                 part = offset(matrix, block * hidden * padded)
-                product(state, padded, offset(delta, block * padded), width, part, rows, hidden, vectors)
+                product(state, padded, offset(delta, block * padded), width, part, rows, reached, vectors)
             for row in range(rows):
                 frame = (first + row) * frames + t
                 source = offset(delta, row * width)

@@ -72,7 +72,7 @@ class Streams:
             "bias": torch.stack([torch.roll(blocks(layer.b), equations.heard, 0) for layer in layers]),
             "matrix": torch.stack(
                 [
-                    _packed(layer.u.unflatten(0, (-1, hidden))[list(equations.rows_of_u)], hidden, padded)
+                    _packed(_square(layer.u, hidden)[list(equations.rows_of_u)], hidden, padded)
                     for layer in layers
                 ]
             ),
@@ -127,6 +127,12 @@ class Streams:
 def _fill(tensor: Tensor, size: int) -> Tensor:
     """Append zeros to the last dimension."""
     return torch.nn.functional.pad(tensor, (0, size - tensor.shape[-1]))
+
+
+def _square(u: Tensor, hidden: int) -> Tensor:
+    """Return U as blocks (products, H, H); units that no block reaches get zeros."""
+    rows = -(-len(u) // hidden) * hidden
+    return torch.nn.functional.pad(u, (0, 0, 0, rows - len(u))).unflatten(0, (-1, hidden))
 
 
 def _packed(matrices: Tensor, columns: int, padded: int) -> Tensor:

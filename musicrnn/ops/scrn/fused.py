@@ -1,7 +1,7 @@
 """The equations of the structurally constrained network and their derivatives; see ``naive.py``.
 
 All units go through one recurrence. What R and P multiply is (h, s'), so the context moves on before the
-product; R and P have no rows for it. Two constants part the kinds: ``a`` is 1 for fast units, which hand
+product, which doesn't reach it. Two constants part the kinds: ``a`` is 1 for fast units, which hand
 over the state as it was, and ``slow`` is 1 for those of the context.
 """
 
@@ -43,12 +43,11 @@ def context_backward(blocks, state, gradients, operand, gradient, constants):
 
 
 def arrange(weights: Weights) -> Operands:
-    """Give R and P rows of zeros for the context, and tell the two kinds of units apart."""
+    """Tell the two kinds of units apart."""
     fast, a = len(weights.hidden), weights.alpha
     assert a is not None
-    slow = len(a)
     constants = torch.stack([pad(a, (fast, 0), value=1.0), pad(torch.ones_like(a), (fast, 0))])
-    return Operands(weights.input, pad(weights.hidden, (0, 0, 0, slow)), weights.bias, constants)
+    return Operands(weights.input, weights.hidden, weights.bias, constants)
 
 
 FUSED = Fused(
