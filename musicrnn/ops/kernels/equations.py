@@ -28,8 +28,8 @@ class Equations:
         blocks: Vectors a unit has per frame; after the step they hold what the derivatives need.
         forward: ``(blocks, state, constants) -> (blocks, state)``: the step.
         backward: ``(blocks, state before, gradient of the state, constants) -> (gradients of the
-            pre-activations, gradient of the state before, gradients of the constants)``; products with U
-            are added elsewhere.
+            pre-activations, gradient of the state before, gradients of the first constants)``; products
+            with U are added elsewhere.
         states: Tensors in the state; the first is the output.
         driven: How many of the blocks, from the first, the product U h is added to; None is all.
         heard: From which block on W x + b is added; blocks before it get their share of the bias alone.
@@ -39,7 +39,7 @@ class Equations:
             added to the remaining blocks that hear.
         open_backward: ``(blocks, state before, gradients of the pre-activations, gradient of the operand,
             gradient of the state before, constants) -> (gradients of the pre-activations, gradient of the
-            state before, gradients of the constants)``.
+            state before, gradients of the first constants)``.
     """
 
     name: str

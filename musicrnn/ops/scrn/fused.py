@@ -32,14 +32,14 @@ def forward(blocks, state, constants):
 @on_vectors
 def backward(blocks, state, gradient, constants):
     (h,), (d,), (_, slow) = blocks, gradient, constants
-    return ((1 - slow) * d * h * (1 - h),), (slow * d,), (d * 0, d * 0)
+    return ((1 - slow) * d * h * (1 - h),), (slow * d,), ()
 
 
 @on_vectors
 def context_backward(blocks, state, gradients, operand, gradient, constants):
     (x,), (y,), (g,), (d,), (a, slow) = blocks, state, gradients, gradient, constants
     d = d + operand
-    return (g + (1 - a) * d,), (a * d,), (slow * d * (y - x), d * 0)
+    return (g + (1 - a) * d,), (a * d,), (slow * d * (y - x),)
 
 
 def arrange(weights: Weights) -> Operands:
