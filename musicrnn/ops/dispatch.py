@@ -172,17 +172,31 @@ def _has_kernels(tensor: Tensor) -> bool:
 def _check(cell: Cell, inputs: Tensor, state: State, weights: Weights, mask: Tensor | None) -> None:
     """Refuse what doesn't fit together: kernels trust the sizes that they are told."""
     batch, frames, width = inputs.shape
-    hidden = weights.input.shape[0] // cell.gates
-    expected = (batch, hidden)
-    for tensor in state:
-        if tensor.shape != expected:
-            raise ValueError(f"state must have shape {expected} (B, H), got {tuple(tensor.shape)}.")
+    w, u, bias, peepholes, alpha = weights
+    hidden = w.shape[0] // cell.gates
+    driven = hidden - (0 if alpha is None else alpha.shape[0])
     if len(state) != cell.states:
         raise ValueError(f"state of {cell.name} must have {cell.states} tensors, got {len(state)}.")
-    if weights.input.shape[1] != width:
-        raise ValueError(f"inputs must have D = {weights.input.shape[1]}, as the weights, got {width}.")
-    if mask is not None and mask.shape != (batch, frames):
-        raise ValueError(f"mask must have shape {(batch, frames)} (B, T), got {tuple(mask.shape)}.")
-    for tensor in (*state, *(part for part in weights if part is not None)):
-        if tensor.dtype != inputs.dtype:
-            raise ValueError(f"inputs must be {tensor.dtype}, as weights and state, got {inputs.dtype}.")
+    for tensor in state:
+        _must_have("state", tensor, (batch, hidden), "(B, H)")
+    if w.shape[1] != width:
+        raise ValueError(f"inputs must have D = {w.shape[1]}, as the weights, got {width}.")
+    _must_have("hidden", u, (cell.gates * driven, hidden), "(G*H, H)")
+    _must_have("bias", bias, ((cell.biases or cell.gates) * hidden,), "(G*H,)")
+    if peepholes is not None:
+        _must_have("peepholes", peepholes, (3, hidden), "(3, H)")
+    if mask is not None:
+        _must_have("mask", mask, (batch, frames), "(B, T)")
+        if mask.dtype != torch.bool:
+            raise ValueError(f"mask must be torch.bool, got {mask.dtype}.")
+    for each in (*state, *weights):
+        if each is not None and each.dtype != inputs.dtype:
+            raise ValueError(f"inputs must be {each.dtype}, as weights and state, got {inputs.dtype}.")
+    for each in (*state, *weights, mask):
+        if each is not None and each.device != inputs.device:
+            raise ValueError(f"inputs must be on {each.device}, as all else, got {inputs.device}.")
+
+
+def _must_have(name: str, tensor: Tensor, shape: tuple[int, ...], meaning: str) -> None:
+    if tensor.shape != shape:
+        raise ValueError(f"{name} must have shape {shape} {meaning}, got {tuple(tensor.shape)}.")

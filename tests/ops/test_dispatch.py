@@ -140,8 +140,8 @@ def test_without_numba_the_equations_work_and_it_is_said_once() -> None:
 
 
 def test_what_does_not_fit_together_is_refused() -> None:
-    cell, x = CELLS["gru"], torch.zeros(2, 3, 5)
-    weights, state = Weights(torch.zeros(12, 5), torch.zeros(12, 4), torch.zeros(12)), (torch.zeros(2, 4),)
+    cell, x, state = CELLS["gru"], torch.zeros(2, 3, 5), (torch.zeros(2, 4),)
+    weights = Weights(torch.zeros(12, 5), torch.zeros(12, 4), torch.zeros(12))
     with pytest.raises(
         ValueError, match=r"inputs must be torch.float32, as weights and state, got torch.float64"
     ):
@@ -154,6 +154,17 @@ def test_what_does_not_fit_together_is_refused() -> None:
         recurrence(cell, torch.zeros(2, 3, 6), state, weights)
     with pytest.raises(ValueError, match=r"mask must have shape \(2, 3\) \(B, T\), got \(2, 4\)"):
         recurrence(cell, x, state, weights, torch.ones(2, 4, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"mask must be torch.bool, got torch.float32"):
+        recurrence(cell, x, state, weights, torch.ones(2, 3))
+    with pytest.raises(ValueError, match=r"hidden must have shape \(12, 4\) \(G\*H, H\), got \(12, 5\)"):
+        recurrence(cell, x, state, weights._replace(hidden=torch.zeros(12, 5)))
+    with pytest.raises(ValueError, match=r"bias must have shape \(12,\) \(G\*H,\), got \(16,\)"):
+        recurrence(cell, x, state, weights._replace(bias=torch.zeros(16)))
+    with pytest.raises(ValueError, match=r"inputs must be on meta, as all else, got cpu"):
+        recurrence(cell, x, state, weights._replace(bias=torch.zeros(12, device="meta")))
+    lstm = Weights(torch.zeros(16, 5), torch.zeros(16, 4), torch.zeros(16), torch.zeros(4, 4))
+    with pytest.raises(ValueError, match=r"peepholes must have shape \(3, 4\) \(3, H\), got \(4, 4\)"):
+        recurrence(CELLS["lstm"], x, state * 2, lstm)
 
 
 def test_no_frames_leave_the_state() -> None:
