@@ -15,6 +15,7 @@ from torch.autograd.function import once_differentiable
 from musicrnn.ops import choices
 from musicrnn.ops.kernels.compile import Entry
 from musicrnn.ops.kernels.functions import sigmoid, softplus
+from musicrnn.ops.kernels.jobs import claim, job_at, share
 from musicrnn.ops.kernels.vectors import (
     first_lanes,
     lanes_of,
@@ -29,8 +30,11 @@ from musicrnn.ops.kernels.vectors import (
 FIELDS = ("rows", "width", "logits", "frames", "nats", "gradients")
 
 
-def forward(job, like, index, first, last):
+def forward(jobs):
     """Write the nats (B,) of rows of log-odds and frames (B, D)."""
+    job = job_at(jobs)
+    like, index = job.like, claim(jobs)
+    first, last = share(index, job)
     logits, frames = pointer(job.logits, like), pointer(job.frames, like)
     lanes, width = lanes_of(logits), job.width
     for row in range(first, last):
@@ -43,8 +47,11 @@ def forward(job, like, index, first, last):
         put(total(nats), pointer(job.nats, like), row)
 
 
-def backward(job, like, index, first, last):
+def backward(jobs):
     """Write the gradients (B, D) of log-odds from those of nats (B,)."""
+    job = job_at(jobs)
+    like, index = job.like, claim(jobs)
+    first, last = share(index, job)
     logits, frames = pointer(job.logits, like), pointer(job.frames, like)
     lanes, width = lanes_of(logits), job.width
     for row in range(first, last):

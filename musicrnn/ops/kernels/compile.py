@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,11 @@ import torch
 from numba import from_dtype, types
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
-from numba.core.typing import signature
-from numba.extending import intrinsic
 from torch import Tensor
 
-from musicrnn.ops.kernels.equations import on_vectors
+from musicrnn.ops.kernels.equations import OPTIONS
+from musicrnn.ops.kernels.jobs import BEGINNING
 from musicrnn.ops.kernels.parallel import by_threads
-from musicrnn.ops.kernels.vectors import ticket
 
 log = logging.getLogger("musicrnn.ops")
 
@@ -32,31 +31,18 @@ class Entry:
 
     Args:
         name: Tells kernels apart in the cache.
-        body: Jitable ``body(job, like, index, first, last)``: work on the rows from ``first`` to before
-            ``last`` of the ``index``-th slice; ``like`` is a number of the type worked on.
+        body: Jitable ``body(jobs)``: works on the slice that it claims; see ``jobs.py``.
         fields: What a job says, all integers: sizes and addresses. One of them is ``rows``.
-        dtype: The type worked on.
+        dtype: The type worked on; ``like`` in the record is a number of it.
     """
 
     def __init__(self, name: str, body: Callable[..., None], fields: tuple[str, ...], dtype: str) -> None:
-        integers = ("taken", "slices", *fields)
+        integers = (*BEGINNING, *fields)
         layout = np.dtype([*((field, np.int64) for field in integers), ("like", dtype)], align=True)
-        record, work = _record_of(layout), on_vectors(body)
-
-        def entry(data):
-            job = record(data)
-            while True:
-                index = ticket(data)
-                if index >= job.slices:
-                    break
-                first, last = index * job.rows // job.slices, (index + 1) * job.rows // job.slices
-                work(job, job.like, index, first, last)
-
+        entry = FunctionType(body.__code__, body.__globals__, name, body.__defaults__, body.__closure__)
         entry.__qualname__ = f"{name}_{dtype}_{_sources()}"
-        kind = signature(types.void, types.voidptr)
-        self._compiled = CFunc(
-            entry, (kind.args, kind.return_type), {}, {"error_model": "numpy", "_nrt": False}
-        )
+        arguments = (types.CPointer(from_dtype(layout)),)
+        self._compiled = CFunc(entry, (arguments, types.void), {}, OPTIONS)
         try:
             self._compiled._cache = _Cache(entry)
         except RuntimeError:  # nowhere to keep it
@@ -71,20 +57,9 @@ class Entry:
         addresses = {name: 0 if tensor is None else tensor.data_ptr() for name, tensor in tensors.items()}
         values = (self._nothing | sizes | addresses).values()
         record = ctypes.create_string_buffer(self._pack(0, slices, *values, 0.0))
-        self._run(ctypes.addressof(record), min(slices, torch.get_num_threads()))
-
-
-def _record_of(layout: np.dtype[Any]) -> Any:
-    """Return what takes an address for that of a record of a layout."""
-    kind = from_dtype(layout)
-
-    def record(typing: Any, address: types.RawPointer) -> Any:
-        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return builder.bitcast(args[0], context.get_value_type(kind))
-
-        return kind(address), generate
-
-    return intrinsic(record)
+        taken, threads = ctypes.c_int64.from_buffer(record), torch.get_num_threads()
+        while taken.value < slices:  # there may be fewer threads than slices, or than were asked for
+            self._run(ctypes.addressof(record), min(slices - taken.value, threads))
 
 
 class _Cache(FunctionCache):

@@ -8,6 +8,12 @@ from typing import Any
 
 import numba
 
+OPTIONS = {"error_model": "numpy", "_nrt": False}
+"""Divide as numpy does; no reference counts, since nothing is allocated."""
+
+on_its_own = numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""Marks a function that kernels call and share: it is compiled once, whatever the cell."""
+
 on_vectors = numba.njit(inline="always")
 """Marks a function that kernels call.
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from musicrnn.ops.kernels.equations import Equations, on_vectors
 from musicrnn.ops.kernels.functions import sigmoid
+from musicrnn.ops.kernels.jobs import claim, job_at, share
 from musicrnn.ops.kernels.product import product
 from musicrnn.ops.kernels.rows import add, copy
 from musicrnn.ops.kernels.sequence import step_of
@@ -77,7 +78,10 @@ def generation_of(equations: Equations) -> Callable[..., None]:
     driven, recurrent = equations.driven_blocks, equations.products
     step = step_of(equations)
 
-    def generate(job, like, index, first, last):
+    def generate(jobs):
+        job = job_at(jobs)
+        like, index = job.like, claim(jobs)
+        first, last = share(index, job)
         rows, hidden, padded, width = last - first, job.hidden, job.padded, job.width
         pitches, batch, layers = job.pitches, job.rows, job.layers
         row, plane, wide = blocks * padded, rows * padded, job.head_padded

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from musicrnn.ops.kernels.equations import on_vectors
+from musicrnn.ops.kernels.equations import on_its_own
+from musicrnn.ops.kernels.jobs import claim, job_at, share
 from musicrnn.ops.kernels.product import WIDTH
 from musicrnn.ops.kernels.rows import clear
 from musicrnn.ops.kernels.vectors import lanes_of, offset, pointer, put, scalar
@@ -10,15 +11,18 @@ from musicrnn.ops.kernels.vectors import lanes_of, offset, pointer, put, scalar
 FIELDS = ("rows", "source", "target", "depth", "columns", "padded")
 
 
-def pack(job, like, index, first, last):
+def pack(jobs):
     """Pack transposed matrices (columns, depth), one after another."""
+    job = job_at(jobs)
+    like, index = job.like, claim(jobs)
+    first, last = share(index, job)
     for block in range(first, last):
         source = offset(pointer(job.source, like), block * job.depth * job.columns)
         target = offset(pointer(job.target, like), block * job.depth * job.padded)
         pack_panels(source, target, job.depth, job.columns, job.padded, 1)
 
 
-@on_vectors
+@on_its_own
 def pack_panels(source, target, depth, columns, padded, transposed):
     """Pack a matrix into panels for products, with zeros behind the last column.
 

@@ -6,12 +6,12 @@ work than a product, and neither W x nor x has to travel through memory.
 
 from __future__ import annotations
 
-from musicrnn.ops.kernels.equations import on_vectors
+from musicrnn.ops.kernels.equations import on_its_own
 from musicrnn.ops.kernels.rows import add_times, clear
 from musicrnn.ops.kernels.vectors import lanes_of, load_some, lowest_bit, nonzero, offset, put, scalar
 
 
-@on_vectors
+@on_its_own
 def hear(frame, columns, target, width, numbers):
     """Add W x to ``numbers`` numbers, for the ``width`` numbers x of a frame; columns holds W'."""
     lanes = lanes_of(frame)
@@ -23,7 +23,7 @@ def hear(frame, columns, target, width, numbers):
             bits &= bits - 1
 
 
-@on_vectors
+@on_its_own
 def be_heard(frame, gradient, columns, width, numbers):
     """Add the gradient of W' that a frame causes: the outer product of the frame and the gradient of W x."""
     lanes = lanes_of(frame)
@@ -35,7 +35,7 @@ def be_heard(frame, gradient, columns, width, numbers):
             bits &= bits - 1
 
 
-@on_vectors
+@on_its_own
 def columns_of(w, columns, blocks, width, hidden, padded):
     """Bring W (blocks * H, D) into the order of its columns, (D, blocks * P), with zeros behind each."""
     clear(columns, columns, width * blocks * padded)
@@ -46,7 +46,7 @@ def columns_of(w, columns, blocks, width, hidden, padded):
                 put(value, columns, (cell * blocks + block) * padded + unit)
 
 
-@on_vectors
+@on_its_own
 def rows_of(columns, w, blocks, width, hidden, padded):
     """Bring columns (D, blocks * P) back into the order of W (blocks * H, D)."""
     for block in range(blocks):

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.equations import Equations, on_its_own, on_vectors
+from musicrnn.ops.kernels.jobs import claim, job_at, share
 from musicrnn.ops.kernels.packing import pack_panels
 from musicrnn.ops.kernels.product import product
 from musicrnn.ops.kernels.rolls import be_heard, columns_of, hear, rows_of
@@ -120,7 +121,10 @@ def forward_of(equations: Equations) -> Callable[..., None]:
     order, two = equations.rows_of_u, equations.open is not None
     step = step_of(equations)
 
-    def forward(job, like, index, first, last):
+    def forward(jobs):
+        job = job_at(jobs)
+        like, index = job.like, claim(jobs)
+        first, last = share(index, job)
         hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
         rows, width, keep = last - first, blocks * job.padded, job.keep != 0
         plane, sparse, cells = rows * padded, job.sparse != 0, job.width
@@ -188,7 +192,10 @@ def backward_of(equations: Equations) -> Callable[..., None]:
     order, gradient_of, two = equations.rows_of_u, equations.backward, equations.open is not None
     opening = equations.open_backward or equations.backward
 
-    def backward(job, like, index, first, last):
+    def backward(jobs):
+        job = job_at(jobs)
+        like, index = job.like, claim(jobs)
+        first, last = share(index, job)
         hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
         rows, width = last - first, blocks * job.padded
         plane, sparse, cells, reached = rows * padded, job.sparse != 0, job.width, job.reached
@@ -285,7 +292,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
     return backward
 
 
-@on_vectors
+@on_its_own
 def load_states(state, source, states, batch, hidden, padded, first, rows):
     """Bring the rows of a slice from (states, B, H) into the scratch area, with zeros behind each."""
     for number in range(states):
@@ -294,7 +301,7 @@ def load_states(state, source, states, batch, hidden, padded, first, rows):
             copy_in(offset(source, (number * batch + first + row) * hidden), place, hidden)
 
 
-@on_vectors
+@on_its_own
 def store_states(state, target, states, batch, hidden, padded, first, rows):
     """Bring the rows of a slice from the scratch area back to (states, B, H)."""
     for number in range(states):

@@ -323,17 +323,6 @@ def add_each(
 
 
 @intrinsic
-def ticket(typing: Any, counter: types.RawPointer) -> Any:
-    """Count the 64-bit integer at an address up, atomically; return what it was."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        address = builder.bitcast(args[0], ir.IntType(64).as_pointer())
-        return builder.atomic_rmw("add", address, ir.Constant(ir.IntType(64), 1), "monotonic")
-
-    return types.int64(counter), generate
-
-
-@intrinsic
 def nonzero(typing: Any, x: Vector) -> Any:
     """Return which lanes aren't zero, as bits of an integer."""
 
