@@ -63,7 +63,7 @@ class Trained:
         train_nll: Nats per frame of the best weights on the training pieces, without noise and dropout.
         valid_nll: The same on the validation pieces; None where the corpus has none.
         test_nll: The same on the test pieces; None where the corpus has none.
-        seconds: Time of this call.
+        seconds: Time of this call, without the compilation of kernels.
         frames_per_second: Training frames per second, averaged over the epochs.
     """
 
@@ -110,10 +110,9 @@ def train(
         FileError: ``directory`` can't be written.
         ModelError: The loss became infinite or NaN, or the state found isn't this training's.
     """
-    started, watcher = time.monotonic(), watcher or Silent()
-    split = corpus["train"]
+    split, watcher = corpus["train"], watcher or Silent()
     model, optimizer = _make(corpus, recipe, device, init_from)
-    history: list[Epoch] = []
+    started, history = time.monotonic(), list[Epoch]()
     if overwrite and directory.is_dir():
         shutil.rmtree(directory)
     if (directory / STATE).exists():
