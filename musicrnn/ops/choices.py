@@ -26,9 +26,9 @@ def library_wins(cell: str, batch: int, hidden: int) -> bool:
     """Return whether oneDNN's lstm is faster than ours in float32.
 
     Each thread reads the recurrent matrix anew at every step; from about 300 units it no longer fits in a
-    core's cache, and with few sequences there is little to do with what was read. oneDNN shares the matrix out
-    among the threads, and takes 0.5 to 0.75 of the time for up to 4 sequences (400 units, 2 sequences: 43
-    against 69 ms). With 200 units ours takes 0.75, with 8 sequences of 400 units 0.95 of oneDNN's time.
+    core's cache, and with few sequences there is little to do with what was read. oneDNN shares the matrix
+    out among the threads, and takes 0.5 to 0.75 of the time for up to 4 sequences (400 units, 2 sequences:
+    43 against 69 ms). With 200 units ours takes 0.75, with 8 sequences of 400 units 0.95 of oneDNN's time.
     """
     return cell == "lstm" and batch <= 4 and hidden >= 300
 
