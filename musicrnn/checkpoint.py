@@ -55,10 +55,10 @@ def save_weights(directory: Path, weights: Mapping[str, Tensor]) -> None:
     Raises:
         FileError: The file can't be written.
     """
-    write_bytes(directory / "model.safetensors", safetensors(weights))
+    write_bytes(directory / "model.safetensors", to_safetensors(weights))
 
 
-def safetensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+def to_safetensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
     """Return the content of a safetensors file; tensors may be views of one another."""
     content = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)

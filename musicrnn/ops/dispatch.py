@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from musicrnn.errors import UsageError
 from musicrnn.ops import choices, library
-from musicrnn.ops.bernoulli import naive as _bernoulli_naive
+from musicrnn.ops.bernoulli import naive as _bernoulli
 from musicrnn.ops.cell import Cell, State, Streams, Weights
 from musicrnn.ops.gru import naive as _gru
 from musicrnn.ops.gru_reset_after import naive as _gru_reset_after
@@ -53,16 +53,21 @@ def cell_named(name: str) -> Cell:
     return CELLS[name]
 
 
-@cache
 def fused(cell: Cell) -> Fused | None:
     """Return the kernels of a cell, or None where kernels can't be compiled."""
+    kernels = _kernels(cell.folder)
+    return None if kernels is None else kernels.FUSED
+
+
+@cache
+def _kernels(folder: str) -> Any:
+    """Return the module with the kernels of a folder, or None where kernels can't be compiled."""
     try:
-        kernels: Fused = import_module(f"musicrnn.ops.{cell.folder}.fused").FUSED
-        kernels.check()
+        import_module("musicrnn.ops.kernels.recurrence").packer(torch.float32)  # to see whether it works
+        return import_module(f"musicrnn.ops.{folder}.fused")
     except Exception as error:  # numba missing, or of another make: the equations work all the same
         _say_that_kernels_are_missing(f"{error}".partition("\n")[0])
         return None
-    return kernels
 
 
 @cache
@@ -151,17 +156,9 @@ def bernoulli_nll(logits: Tensor, frames: Tensor) -> Tensor:
             f"frames must be {logits.dtype} of shape {tuple(logits.shape)}, as log-odds, "
             f"got {frames.dtype} of shape {tuple(frames.shape)}."
         )
-    kernel = _bernoulli() if _has_kernels(logits) and not frames.requires_grad else None
-    return (kernel or _bernoulli_naive.nll)(logits, frames)
-
-
-@cache
-def _bernoulli() -> Callable[[Tensor, Tensor], Tensor] | None:
-    if fused(CELLS["tanh"]) is None:  # no kernels here, as has been said
-        return None
-    from musicrnn.ops.bernoulli.fused import nll
-
-    return nll
+    kernels = _kernels("bernoulli") if _has_kernels(logits) and not frames.requires_grad else None
+    nats: Tensor = (kernels or _bernoulli).nll(logits, frames)
+    return nats
 
 
 def _has_kernels(tensor: Tensor) -> bool:

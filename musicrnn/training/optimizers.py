@@ -12,6 +12,7 @@ References:
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Optimizer:
+class Optimizer(ABC):
     """What all optimizers share: the vectors, clipping, and a memory that can be saved.
 
     From here on the network's parameters and their ``grad`` are views: they are to be changed in place, and
@@ -70,8 +71,9 @@ class Optimizer:
         self.steps += 1
         self._move(rate)
 
+    @abstractmethod
     def _move(self, rate: float) -> None:
-        raise NotImplementedError
+        """Move the parameters; the step that is being taken counts already."""
 
     def state(self) -> dict[str, Tensor]:
         """Return what going on takes."""

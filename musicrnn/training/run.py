@@ -16,7 +16,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from musicrnn.checkpoint import read_tensors, safetensors
+from musicrnn.checkpoint import read_tensors, to_safetensors
 from musicrnn.errors import ModelError
 from musicrnn.files import write_bytes
 from musicrnn.training.optimizers import Optimizer
@@ -56,7 +56,7 @@ def save_state(directory: Path, model: nn.Module, optimizer: Optimizer, history:
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer.state().items()}
     metadata = {"history": json.dumps([asdict(epoch) for epoch in history])}
-    write_bytes(directory / STATE, safetensors(tensors, metadata))
+    write_bytes(directory / STATE, to_safetensors(tensors, metadata))
 
 
 def load_state(directory: Path, model: nn.Module, optimizer: Optimizer) -> list[Epoch]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -195,6 +199,18 @@ def assert_same_bits(found: dict[str, Tensor], expected: dict[str, Tensor]) -> N
         assert a.dtype == b.dtype and a.shape == b.shape, name
         assert not torch.isnan(a).any(), f"{name}: NaN"
         assert a.numpy().tobytes() == b.numpy().tobytes(), f"{name}: {(a != b).sum()} of {a.numel()} differ"
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process of its own that finds this checkout."""
+    root = str(Path(__file__).parents[2])
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": root, "PYTHONUTF8": "1", **environment},
+        timeout=300,
+    )
 
 
 @contextmanager

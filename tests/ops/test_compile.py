@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.ops.cases import run_python
 
 FIRST_USE = """
 import torch
@@ -20,18 +19,6 @@ print(outputs[0, :, 0].tolist())
 
 
 def test_kernels_are_compiled_once_and_it_is_said(tmp_path: Path) -> None:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-        "PYTHONUTF8": "1",
-        "NUMBA_CACHE_DIR": str(tmp_path),
-    }
     for said in ("compiling kernels, once …\n", ""):
-        ran = subprocess.run(
-            [sys.executable, "-c", FIRST_USE],
-            capture_output=True,
-            encoding="utf-8",
-            env=environment,
-            timeout=300,
-        )
+        ran = run_python(FIRST_USE, NUMBA_CACHE_DIR=str(tmp_path))
         assert (ran.returncode, ran.stderr, ran.stdout) == (0, said, "[1.0, 2.0, 3.0]\n")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -29,6 +25,7 @@ from tests.ops.cases import (
     ragged,
     results,
     rolls_and_dense,
+    run_python,
 )
 
 
@@ -125,14 +122,7 @@ for _ in range(2):
 
 
 def test_without_numba_the_equations_work_and_it_is_said_once() -> None:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"}
-    ran = subprocess.run(
-        [sys.executable, "-c", WITHOUT_NUMBA],
-        capture_output=True,
-        encoding="utf-8",
-        env=environment,
-        timeout=300,
-    )
+    ran = run_python(WITHOUT_NUMBA)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.split() == ["1", "1"]
     (line,) = ran.stderr.splitlines()

@@ -287,10 +287,6 @@ class Fused:
     peepholes: Equations | None = None
     arrange: Callable[[Weights], Operands] = as_they_are
 
-    def check(self) -> None:
-        """Compile something small, and raise whatever this platform has against it."""
-        packer(torch.float32)
-
     def of(self, weights: Weights) -> Equations:
         """Return the equations that a layer needs."""
         return self.equations if weights.peepholes is None else self.peepholes or self.equations

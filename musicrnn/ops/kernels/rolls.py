@@ -12,26 +12,20 @@ from musicrnn.ops.kernels.vectors import lanes_of, load_some, lowest_bit, nonzer
 
 
 @on_its_own
-def hear(frame, columns, target, width, numbers):
-    """Add W x to ``numbers`` numbers, for the ``width`` numbers x of a frame; columns holds W'."""
+def add_outer(frame, width, source, source_step, target, target_step, numbers):
+    """For every x among the ``width`` numbers of a frame, but zeros, add x times a source row to a target one.
+
+    Rows have ``numbers`` numbers. The rows of the cells lie a step apart; with a step of zero all cells have
+    the same. With the columns of W for source, the target is W x; with them for target and a gradient of W x
+    for source, it is the gradient of W.
+    """
     lanes = lanes_of(frame)
     for start in range(0, width, lanes):
         bits = nonzero(load_some(frame, start, min(lanes, width - start)))
         while bits != 0:
             cell = start + lowest_bit(bits)
-            add_times(offset(columns, cell * numbers), target, numbers, scalar(frame, cell))
-            bits &= bits - 1
-
-
-@on_its_own
-def be_heard(frame, gradient, columns, width, numbers):
-    """Add the gradient of W' that a frame causes: the outer product of the frame and the gradient of W x."""
-    lanes = lanes_of(frame)
-    for start in range(0, width, lanes):
-        bits = nonzero(load_some(frame, start, min(lanes, width - start)))
-        while bits != 0:
-            cell = start + lowest_bit(bits)
-            add_times(gradient, offset(columns, cell * numbers), numbers, scalar(frame, cell))
+            row = offset(source, cell * source_step)
+            add_times(row, offset(target, cell * target_step), numbers, scalar(frame, cell))
             bits &= bits - 1
 
 

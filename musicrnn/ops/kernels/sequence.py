@@ -16,7 +16,7 @@ from musicrnn.ops.kernels.equations import Equations, on_its_own, on_vectors
 from musicrnn.ops.kernels.jobs import claim, job_at, share
 from musicrnn.ops.kernels.packing import pack_panels
 from musicrnn.ops.kernels.product import product
-from musicrnn.ops.kernels.rolls import be_heard, columns_of, hear, rows_of
+from musicrnn.ops.kernels.rolls import add_outer, columns_of, rows_of
 from musicrnn.ops.kernels.rows import add, add_in, clear, copy, copy_in, copy_out
 from musicrnn.ops.kernels.vectors import (
     add_each,
@@ -161,7 +161,8 @@ def forward_of(equations: Equations) -> Callable[..., None]:
                 if sparse:
                     copy(bias, target, width)
                     target = offset(target, heard * padded)
-                    hear(offset(inputs, frame * cells), columns, target, cells, hearing * padded)
+                    heard_row = hearing * padded
+                    add_outer(offset(inputs, frame * cells), cells, columns, heard_row, target, 0, heard_row)
                 else:
                     copy(bias, target, heard * padded)
                     for block in range(hearing):
@@ -276,7 +277,8 @@ def backward_of(equations: Equations) -> Callable[..., None]:
                 add(source, biases, width)
                 if sparse:
                     source = offset(source, heard * padded)
-                    be_heard(offset(inputs, frame * cells), source, columns, cells, hearing * padded)
+                    heard_row = hearing * padded
+                    add_outer(offset(inputs, frame * cells), cells, source, 0, columns, heard_row, heard_row)
         store_states(state, pointer(job.final, like), states, batch, hidden, padded, first, rows)
         for block in range(blocks):
             place = (index * blocks + (block - heard) % blocks) * hidden

@@ -68,7 +68,9 @@ class Streams:
 
         self._parameters = {
             "columns": blocks(layers[0].w).flatten(0, 1).t().contiguous(),
-            "inputs": torch.stack([_packed(layer.w, hidden, padded) for layer in layers[1:] or layers[:1]]),
+            "inputs": torch.cat(
+                [head.new_zeros(0), *(_packed(layer.w, hidden, padded).flatten() for layer in layers[1:])]
+            ),
             "bias": torch.stack([torch.roll(blocks(layer.b), equations.heard, 0) for layer in layers]),
             "matrix": torch.stack(
                 [
