@@ -13,7 +13,7 @@ from musicrnn.ops.kernels.vectors import lanes_of, load_some, lowest_bit, nonzer
 
 @on_its_own
 def add_outer(frame, width, source, source_step, target, target_step, numbers):
-    """For every x among the ``width`` numbers of a frame, but zeros, add x times a source row to a target one.
+    """For every x of a frame of ``width`` numbers, zeros left out, add x times a source row to a target row.
 
     Rows have ``numbers`` numbers. The rows of the cells lie a step apart; with a step of zero all cells have
     the same. With the columns of W for source, the target is W x; with them for target and a gradient of W x
