@@ -22,7 +22,7 @@ from musicrnn.files import read_bytes, read_document, write_bytes, write_json
 from musicrnn.nn import ModelConfig, MusicRNN, build
 
 FORMAT = "musicrnn-model"
-VERSION = 1
+VERSION = 2
 
 
 def save_config(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -65,7 +66,9 @@ def detail(text: str) -> None:
 
 
 def error(text: object) -> None:
-    """Say on stderr, in one line, why the request can't be met."""
+    """Say on stderr, in one line, why the request can't be met; of processes that train together one does."""
+    if int(os.environ.get("RANK", "0")) and _level < _VERBOSE:
+        return
     sys.stderr.write("error: " + " ".join(str(text).split()) + "\n")
 
 

@@ -29,7 +29,7 @@ def reproduce(
     console.set_level(quiet, verbose)
     if paper != "chung2014":
         raise UsageError(f"reproduce: expected chung2014, found {paper}")
-    from musicrnn.cli.train import Progress
+    from musicrnn.cli.progress import Progress
     from musicrnn.corpus import Preparation, build_corpus, collect, open_corpus
     from musicrnn.experiments import chung2014
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,69 +13,74 @@ import typer
 
 from musicrnn.cli import console
 from musicrnn.cli.options import CORPUS, RUNS, Device, Json, Quiet, Verbose, chosen_device, finished_runs
+from musicrnn.cli.settings import with_settings
 from musicrnn.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
-
     from musicrnn.corpus import Corpus
-    from musicrnn.nn import MusicRNN
-    from musicrnn.training import Epoch, Recipe
+    from musicrnn.training import Recipe, Trained, World
 
-_EXTENDABLE = ("epochs", "patience")
-"""Settings that a resumed run may change."""
+_EXTENDABLE = ("epochs", "patience", "until")
+"""Settings that a resumed run may change; with a rate that falls until the last epoch, not their number."""
 
-
-def _flag(text: str, *names: str) -> Any:
-    """Return an option whose default comes from the recipe."""
-    return typer.Option(*names, help=text, show_default=False)
+_FALLING = ("linear", "cosine")
 
 
+@with_settings()
 def train(
-    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A prepared corpus.")] = CORPUS,
+    corpus: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="CORPUS",
+            help=f"A prepared corpus. [default: that of a run's --config, else {CORPUS}]",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
-        Path | None, _flag("The run. [default: models/runs/CORPUS-CELL, numbered if taken]", "--output", "-o")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The run. [default: models/runs/CORPUS-CELL, numbered if taken]",
+            show_default=False,
+        ),
     ] = None,
-    cell: Annotated[str | None, _flag("Recurrent unit; see below. [default: gru]")] = None,
-    hidden: Annotated[int | None, _flag("Hidden units of each layer. [default: 128]")] = None,
-    layers: Annotated[int | None, _flag("Recurrent layers. [default: 1]")] = None,
-    peepholes: Annotated[bool | None, _flag("Peephole connections (lstm; Graves 2013).")] = None,
-    context: Annotated[int | None, _flag("Context units of each layer (scrn). [default: a quarter]")] = None,
-    alpha: Annotated[
-        float | None, _flag("Share of the context that stays from frame to frame (scrn). [default: 0.95]")
+    *,
+    settings: dict[str, Any],
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Settings from a TOML file or a run's config.json; flags win.", show_default=False),
     ] = None,
-    learn_alpha: Annotated[bool | None, _flag("Learn alpha, unit by unit (scrn).")] = None,
-    head: Annotated[str | None, _flag("Output distribution. [default: bernoulli]")] = None,
-    optimizer: Annotated[str | None, _flag("adam or rmsprop. [default: adam]")] = None,
-    learning_rate: Annotated[
-        float | None, _flag("Step size. [default: 0.01 for adam, 0.001 for rmsprop]")
-    ] = None,
-    schedule: Annotated[
-        str | None, _flag("plateau (halve where validation stops improving) or constant. [default: plateau]")
-    ] = None,
-    batch_size: Annotated[int | None, _flag("Pieces in a batch. [default: 16]")] = None,
-    epochs: Annotated[int | None, _flag("Epochs at most. [default: 40]")] = None,
-    patience: Annotated[
-        int | None, _flag("Stop after so many epochs without improvement. [default: 10]")
-    ] = None,
-    dropout: Annotated[float | None, _flag("Dropout on every layer's output. [default: 0.0]")] = None,
-    input_noise: Annotated[
-        float | None,
-        _flag("Probability that a cell heard in training is flipped; steadies samples. [default: 0.02]"),
-    ] = None,
-    weight_noise: Annotated[
-        float | None, _flag("Standard deviation of noise on the recurrent weights. [default: 0.03]")
-    ] = None,
-    clip_norm: Annotated[float | None, _flag("Largest gradient norm; 0 means any. [default: 1.0]")] = None,
-    seed: Annotated[int | None, _flag("Seeds weights, order, dropout and noise. [default: 0]")] = None,
     device: Device = "auto",
+    devices: Annotated[
+        int, typer.Option(help="Processes on this machine that share every batch.", min=1)
+    ] = 1,
+    nodes: Annotated[
+        int, typer.Option(help="Machines; each runs this command, with MASTER_ADDR and NODE_RANK.", min=1)
+    ] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is there.")] = False,
-    init_from: Annotated[Path | None, _flag("A model whose weights to start from.")] = None,
-    config: Annotated[
-        Path | None, _flag("Settings from a TOML file or a run's config.json; flags win.")
-    ] = None,
+    on_nan: Annotated[
+        str,
+        typer.Option(
+            help="A loss that isn't finite: stop, or skip the batch and go on from the weights before, at "
+            "half the learning rate."
+        ),
+    ] = "stop",
+    save_minutes: Annotated[
+        float, typer.Option(help="How often to save in the middle of an epoch.", min=0)
+    ] = 10.0,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write figures for TensorBoard into the run, too.")
+    ] = False,
+    range_test: Annotated[
+        bool,
+        typer.Option(
+            "--range-test",
+            help="No training: raise the learning rate from update to update, and show where it begins to "
+            "help and to hurt (Smith 2017).",
+        ),
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -86,83 +92,139 @@ def train(
     cuDNN have it; gru-simplified, without a reset gate; irnn, rectified units that start as the identity
     (Le et al. 2015); scrn, slow context units beside fast ones (Mikolov et al. 2014).
     """
-    given = {
-        name: value
-        for name, value in {
-            "cell": cell,
-            "hidden": hidden,
-            "layers": layers,
-            "peepholes": peepholes,
-            "context": context,
-            "alpha": alpha,
-            "learn_alpha": learn_alpha,
-            "head": head,
-            "optimizer": optimizer,
-            "learning_rate": learning_rate,
-            "schedule": schedule,
-            "batch_size": batch_size,
-            "epochs": epochs,
-            "patience": patience,
-            "dropout": dropout,
-            "input_noise": input_noise,
-            "weight_noise": weight_noise,
-            "clip_norm": clip_norm,
-            "seed": seed,
-        }.items()
-        if value is not None
-    }
     console.set_level(quiet, verbose)
     if resume and overwrite:
         raise UsageError("--resume, --overwrite: expected one of them, found both")
     from musicrnn import training
-    from musicrnn.checkpoint import load_model
     from musicrnn.corpus import open_corpus
+    from musicrnn.training.distributed import launch, started_by_launcher
 
-    settings = {**(training.read_settings(config) if config else {}), **given}
-    recipe = training.Recipe(**settings)
-    opened = open_corpus(corpus)
-    directory = output or _free_directory(f"{opened.name}-{recipe.cell}", resume)
-    recipe = _checked(directory, opened, recipe, settings, resume, overwrite)
-    try:
-        with Progress(recipe, directory) as watcher:
-            trained = training.train(
-                opened,
-                recipe,
-                directory,
-                device=chosen_device(device),
-                init_from=load_model(init_from) if init_from else None,
-                overwrite=overwrite,
-                watcher=watcher,
-            )
-    except KeyboardInterrupt:
-        if (directory / training.STATE).exists():
-            console.note(
-                f"all whole epochs are kept; go on with: musicrnn train {corpus} -o {directory} --resume"
-            )
-        raise
-    document = {
-        "model": str(directory),
-        "cell": recipe.cell,
-        "hidden": recipe.hidden,
-        "parameters": trained.model.parameter_count,
-        "epochs": len(trained.history),
-        "best_epoch": trained.best_epoch,
-        "train_nll": trained.train_nll,
-        "valid_nll": trained.valid_nll,
-        "test_nll": trained.test_nll,
-        "seconds": round(trained.seconds, 3),
-        "frames_per_second": round(trained.frames_per_second, 1),
-    }
+    if devices * nodes > 1 and not started_by_launcher():
+        raise typer.Exit(launch(sys.argv[1:], devices, nodes))
+    given = {**(training.read_settings(config) if config else {}), **settings}
+    recipe = training.Recipe(**{**_shape_of(given.get("init_from")), **given})
+    path = corpus or _corpus_of(config) or CORPUS
+    opened, place = open_corpus(path), chosen_device(device)
+    if range_test:
+        _range_test(opened, recipe, output, place, json)
+        return
+    with training.joined(place) as (world, place):
+        name = f"{opened.name}-{recipe.cell}"
+        directory = world.shared(lambda: output or _free_directory(name, resume))
+        recipe = world.shared(lambda: _checked(directory, opened, recipe, given, resume, overwrite))
+        if not world.is_chief:
+            _follow(opened, recipe, directory, place, on_nan, overwrite, world)
+            return
+        from musicrnn.cli.progress import Progress
+
+        with ExitStack() as stack:
+            watcher: Any = stack.enter_context(Progress(recipe, directory))
+            if tensorboard:
+                from musicrnn.training.tensorboard import TensorBoard
+
+                watcher = training.Watchers(watcher, stack.enter_context(TensorBoard(directory)))
+            try:
+                trained = training.train(
+                    opened,
+                    recipe,
+                    directory,
+                    device=place,
+                    overwrite=overwrite,
+                    on_nan=on_nan,
+                    save_minutes=save_minutes,
+                    watcher=watcher,
+                    world=world,
+                )
+            except KeyboardInterrupt:
+                if (directory / training.STATE).exists():
+                    console.note(f"saved; go on with: musicrnn train {path} -o {directory} --resume")
+                raise
+        _report(trained, recipe, json)
+
+
+def _report(trained: Trained, recipe: Recipe, json: bool) -> None:
+    """Print what came of a training."""
     if json:
-        console.result_json(document)
+        console.result_json(
+            {
+                "model": str(trained.directory),
+                "cell": recipe.cell,
+                "hidden": recipe.hidden,
+                "parameters": trained.model.parameter_count,
+                "epochs": len(trained.history),
+                "best_epoch": trained.best_epoch,
+                "train_nll": trained.train_nll,
+                "valid_nll": trained.valid_nll,
+                "test_nll": trained.test_nll,
+                "seconds": round(trained.seconds, 3),
+                "frames_per_second": round(trained.frames_per_second, 1),
+                "padding": round(trained.padding, 4),
+            }
+        )
         return
     console.result(
-        f"{directory}: {recipe.cell} {recipe.hidden}, {trained.model.parameter_count:,} parameters, "
-        f"best epoch {trained.best_epoch} of {len(trained.history)}, {trained.seconds:.0f} s"
+        f"{trained.directory}: {recipe.cell} {recipe.hidden}, {trained.model.parameter_count:,} parameters, "
+        f"best epoch {trained.best_epoch} of {len(trained.history)}, {trained.seconds:.0f} s, "
+        f"{trained.padding:.1%} padding"
     )
     nlls = {"train": trained.train_nll, "valid": trained.valid_nll, "test": trained.test_nll}
     parts = [f"{split} {nll:.3f}" for split, nll in nlls.items() if nll is not None]
     console.result("NLL per frame: " + ", ".join(parts))
+
+
+def _follow(
+    corpus: Corpus,
+    recipe: Recipe,
+    directory: Path,
+    device: str,
+    on_nan: str,
+    overwrite: bool,
+    world: World,
+) -> None:
+    """Take part in a training that another process reports on."""
+    from musicrnn import training
+
+    try:
+        training.train(
+            corpus, recipe, directory, device=device, on_nan=on_nan, overwrite=overwrite, world=world
+        )
+    except KeyboardInterrupt:
+        return  # the other says what became of it
+
+
+def _range_test(corpus: Corpus, recipe: Recipe, output: Path | None, device: str, json: bool) -> None:
+    """Find learning rates, and say which."""
+    from musicrnn.training.range_test import range_test
+
+    directory = output or RUNS / f"{corpus.name}-{recipe.cell}-range"
+    found = range_test(corpus, recipe, directory, device=device)
+    if json:
+        console.result_json({"directory": str(directory), **found.__dict__})
+        return
+    console.result(
+        f"{directory / 'range.png'}: the NLL fell fastest at a learning rate of {found.suggested:.2g}, "
+        f"and was lowest at {found.lowest:.2g}"
+    )
+
+
+def _shape_of(model: str | None) -> dict[str, Any]:
+    """Return the settings of a network to start from that a new one has unless told otherwise."""
+    if model is None:
+        return {}
+    from musicrnn.checkpoint import read_config
+    from musicrnn.training.recipe import SETTINGS
+
+    network = read_config(Path(model)).get("network", {})
+    return {name: value for name, value in network.items() if name in SETTINGS}
+
+
+def _corpus_of(config: Path | None) -> Path | None:
+    """Return the corpus that the run of a ``config.json`` was trained on."""
+    from musicrnn.training.recipe import read_table
+
+    data = read_table(config).get("data") if config is not None else None
+    directory = data.get("directory") if isinstance(data, dict) else None
+    return Path(directory) if isinstance(directory, str) else None
 
 
 def _free_directory(name: str, resume: bool) -> Path:
@@ -202,60 +264,7 @@ def _checked(
     own = Recipe(**read_settings(directory / "config.json"))
     for name, value in given.items():
         was = getattr(own, name)
-        if name not in _EXTENDABLE and was != value:
+        falls = name == "epochs" and own.schedule in _FALLING
+        if (name not in _EXTENDABLE or falls) and was != value:
             raise UsageError(f"{directory}: can't resume with {name} {value}: the run was started with {was}")
     return replace(own, **{name: given[name] for name in _EXTENDABLE if name in given})
-
-
-class Progress:
-    """Shows a training on stderr: a bar on a terminal, else a line per epoch."""
-
-    def __init__(self, recipe: Recipe, directory: Path) -> None:
-        self._recipe = recipe
-        self._directory = directory
-        self._stack = ExitStack()
-        self._bar: Bar | None = None
-        self._task: TaskID | None = None
-        self._best = float("inf")
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
-
-    def begin(self, model: MusicRNN, frames: int, done: list[Epoch]) -> None:
-        """Say what is trained."""
-        recipe = self._recipe
-        network = f"{recipe.cell} {recipe.hidden} ({model.parameter_count:,} parameters)"
-        resumed = f", resumed after epoch {len(done)}" if done else ""
-        console.note(f"training {network} on {frames:,} frames -> {self._directory}{resumed}")
-        self._best = min((epoch.valid_nll for epoch in done), default=self._best)
-        if console.shows_progress():
-            columns = ("epoch {task.fields[epoch]}", "{task.fields[nll]}", "{task.fields[speed]}")
-            self._bar = self._stack.enter_context(console.progress_bar(*columns))
-            total = recipe.epochs * frames
-            completed = len(done) * frames
-            self._task = self._bar.add_task(
-                "", total=total, completed=completed, epoch=len(done) + 1, nll="", speed=""
-            )
-
-    def advance(self, frames: int) -> None:
-        """Move the bar."""
-        if self._bar is not None and self._task is not None:
-            self._bar.advance(self._task, frames)
-
-    def epoch(self, metrics: Epoch, best: bool) -> None:
-        """Show the figures of an epoch."""
-        self._best = metrics.valid_nll if best else self._best
-        nll = f"train {metrics.train_nll:.3f} valid {metrics.valid_nll:.3f} best {self._best:.3f}"
-        speed = f"{metrics.frames_per_second:,.0f} frames/s"
-        if self._bar is not None and self._task is not None:
-            following = min(metrics.epoch + 1, self._recipe.epochs)
-            self._bar.update(self._task, epoch=following, nll=nll, speed=speed)
-            return
-        left = metrics.seconds / metrics.epoch * (self._recipe.epochs - metrics.epoch)
-        console.note(
-            f"epoch {metrics.epoch:3d}  {nll}{' *' if best else '  '}  {speed}  "
-            f"at most {int(left) // 60}:{int(left) % 60:02d} left"
-        )

@@ -1,9 +1,14 @@
-"""Batches of pieces of like length, padded at the end, with masks."""
+"""Batches of pieces of like length, padded at the end, with masks.
+
+What is drawn for training (order, transposition, flipped cells) comes from the seed, the epoch and the piece,
+never from what was drawn before: a batch can be loaded at any time, by any process, in parts.
+"""
 
 from __future__ import annotations
 
-import random
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,49 +16,141 @@ from numpy.typing import NDArray
 
 from musicrnn.corpus.store import Split
 
+MOST_PADDING = 0.05
+"""Share of padding at which a batch of training pieces is closed before it is full."""
+
+_BLUR = 0.03
+"""How much lengths are blurred before pieces are sorted, so that they change partners from epoch to epoch."""
+
 
 class Batch(NamedTuple):
-    """Pieces side by side.
+    """Pieces side by side, the longest first.
 
     Attributes:
         frames: Binary frames, float32, shape (B, T, D); zero on padding.
+        heard: What is heard before each of them, shape (B, T, D): a zero frame, then the frames.
         mask: True on real frames, shape (B, T).
         pieces: Position of each piece in its split.
     """
 
     frames: NDArray[np.float32]
+    heard: NDArray[np.float32]
     mask: NDArray[np.bool_]
     pieces: list[int]
 
 
-def training_batches(split: Split, batch_size: int, seed: str) -> Iterator[Batch]:
-    """Yield every piece once, neighbours in length together, in an order that the seed fixes.
+@dataclass(frozen=True)
+class Augmentation:
+    """How pieces change from epoch to epoch.
 
-    Lengths are blurred by up to a tenth before sorting, so pieces change partners from seed to seed.
+    Attributes:
+        low: Least transposition, in semitones.
+        high: Greatest transposition.
+        flips: Probability that a cell that is heard is flipped (denoising; Vincent et al. 2008).
     """
-    rng = random.Random(seed)
-    lengths = split.lengths.tolist()
-    order = sorted(range(len(split)), key=lambda index: lengths[index] * rng.uniform(1, 1.1))
-    batches = _cut(order, batch_size)
+
+    low: int = 0
+    high: int = 0
+    flips: float = 0.0
+
+
+def training_order(split: Split, size: int, seed: Sequence[int], chunk: int = 0) -> list[list[int]]:
+    """Return the batches of an epoch: every piece once, neighbours in length together, batches shuffled.
+
+    Args:
+        split: The pieces.
+        size: Pieces in a batch at most; a batch is closed earlier where its padding would exceed
+            ``MOST_PADDING``.
+        seed: What the order is drawn from.
+        chunk: Frames that are computed at a time, rows that ended left out; 0 is whole pieces.
+    """
+    rng = np.random.default_rng(seed)
+    blurred = split.lengths * rng.uniform(1, 1 + _BLUR, len(split))
+    batches = _cut(split, np.argsort(-blurred, kind="stable"), size, MOST_PADDING, chunk)
     rng.shuffle(batches)
-    return (_collate(split, batch) for batch in batches)
+    return batches
+
+
+def training_batch(
+    split: Split, pieces: Sequence[int], augmentation: Augmentation, seed: Sequence[int]
+) -> Batch:
+    """Load pieces, each transposed and disturbed as its number and the seed have it.
+
+    Raises:
+        CorpusError: Frames of a piece aren't those that were written.
+    """
+    rolls, flips = [], augmentation.flips
+    sources = [np.random.default_rng([*seed, piece]) for piece in pieces]
+    for piece, source in zip(pieces, sources, strict=True):
+        roll = split.read(piece)
+        if augmentation.low or augmentation.high:
+            semitones = int(source.integers(augmentation.low, augmentation.high, endpoint=True))
+            roll = transposed(roll, semitones, split.layout.pitches)
+        rolls.append(roll)
+    batch = _collate(rolls, list(pieces))
+    if flips:
+        for row, roll, source in zip(batch.heard, rolls, sources, strict=True):
+            flip(row[: len(roll)].reshape(-1), flips, source)
+    return batch
 
 
 def evaluation_batches(split: Split, batch_size: int = 32) -> Iterator[Batch]:
     """Yield every piece once, sorted by length."""
-    order = np.argsort(split.lengths, kind="stable").tolist()
-    return (_collate(split, batch) for batch in _cut(order, batch_size))
+    order = np.argsort(-split.lengths, kind="stable")
+    for pieces in _cut(split, order, batch_size, most=0.25):
+        yield _collate([split.read(piece) for piece in pieces], pieces)
 
 
-def _cut(order: Sequence[int], size: int) -> list[list[int]]:
-    return [list(order[start : start + size]) for start in range(0, len(order), size)]
+def transposed(frames: NDArray[np.uint8], semitones: int, pitches: int) -> NDArray[np.uint8]:
+    """Move frames (T, D), whose columns are one or more blocks of pitches, as far as they stay in range."""
+    used = np.flatnonzero(frames.any(axis=0).reshape(-1, pitches).any(axis=0))
+    if not len(used):
+        return frames
+    semitones = min(max(semitones, -int(used[0])), pitches - 1 - int(used[-1]))
+    blocks = np.roll(frames.reshape(len(frames), -1, pitches), semitones, axis=2)
+    return np.ascontiguousarray(blocks.reshape(frames.shape))
 
 
-def _collate(split: Split, pieces: list[int]) -> Batch:
-    rolls = [split.read(index) for index in pieces]
-    frames = np.zeros((len(rolls), max(map(len, rolls)), rolls[0].shape[1]), np.float32)
-    mask = np.zeros(frames.shape[:2], bool)
+def flip(cells: NDArray[np.float32], probability: float, source: np.random.Generator) -> None:
+    """Flip binary cells (N,) in place, each with a probability of its own accord.
+
+    What is drawn are the gaps between flips, which are geometric: fewer random numbers than cells by the
+    factor of the probability.
+    """
+    before = -1
+    while before < len(cells):
+        expected = probability * (len(cells) - before)
+        gaps = source.geometric(probability, math.ceil(expected + 4 * math.sqrt(expected)) + 1)
+        flipped = np.cumsum(gaps) + before
+        before = int(flipped[-1])
+        flipped = flipped[flipped < len(cells)]
+        cells[flipped] = 1 - cells[flipped]
+
+
+def _cut(split: Split, order: NDArray[np.int64], size: int, most: float, chunk: int = 0) -> list[list[int]]:
+    """Cut pieces, long ones first, into batches of at most so many and at most so much padding."""
+    batches, start = [], 0
+    while start < len(order):
+        lengths = split.lengths[order[start : start + size]]
+        longest = int(lengths.max())
+        computed = (
+            np.minimum(-(-lengths // chunk) * chunk, longest) if chunk else np.full_like(lengths, longest)
+        )
+        padding = 1 - np.cumsum(lengths) / np.cumsum(computed)
+        too_much = np.flatnonzero(padding > most)
+        count = max(1, int(too_much[0])) if len(too_much) else len(lengths)
+        rows = order[start : start + count]
+        batches.append([int(piece) for piece in rows[np.argsort(-split.lengths[rows], kind="stable")]])
+        start += count
+    return batches
+
+
+def _collate(rolls: Sequence[NDArray[np.uint8]], pieces: list[int]) -> Batch:
+    """Lay rolls side by side, the longest first."""
+    frames = np.zeros((len(rolls), len(rolls[0]), rolls[0].shape[1]), np.float32)
+    heard, mask = np.zeros_like(frames), np.zeros(frames.shape[:2], bool)
     for row, roll in enumerate(rolls):
         frames[row, : len(roll)] = roll
+        heard[row, 1 : len(roll)] = roll[:-1]
         mask[row, : len(roll)] = True
-    return Batch(frames, mask, pieces)
+    return Batch(frames, heard, mask, pieces)

@@ -112,6 +112,9 @@ class Pieces(Sequence[Piece]):
 KEPT_UNPACKED = 2**27
 """Cells up to which a split that is read again and again is kept as bytes."""
 
+MOST_RESIDENT = 2**28
+"""Bytes of ``frames.bin`` that are read before the process lets go of its mapped pages."""
+
 
 class Split(Sequence[PianoRoll]):
     """The pieces of one split; each is read from disk when it is asked for.
@@ -145,6 +148,11 @@ class Split(Sequence[PianoRoll]):
         """Number of frames in all pieces."""
         return int(self.lengths.sum())
 
+    @property
+    def layout(self) -> Layout:
+        """What the rows and columns of the rolls mean."""
+        return self._corpus.layout
+
     def read(self, index: int) -> NDArray[np.uint8]:
         """Return the frames of a piece to read from, shape (T, D); those of small splits stay unpacked."""
         if index in self._unpacked:
@@ -160,6 +168,17 @@ class Split(Sequence[PianoRoll]):
         for roll in self:
             counts += roll.frames[skip:].sum(axis=0, dtype=np.int64)
         return counts
+
+    def rates(self, enough: int = 2**20) -> NDArray[np.float64]:
+        """Return how often each cell is one, shape (D,).
+
+        Args:
+            enough: Frames that tell; of larger splits only evenly spaced pieces are read.
+        """
+        step = max(1, self.frames // enough)
+        rows = range(0, len(self), step)
+        counts = sum((self[row].frames.sum(axis=0, dtype=np.int64) for row in rows), 0)
+        return np.asarray(counts / max(1, int(self.lengths[::step].sum())), np.float64)
 
 
 class Corpus(Mapping[str, Split]):
@@ -185,7 +204,9 @@ class Corpus(Mapping[str, Split]):
             split: Split(self, np.flatnonzero(index["split"] == code)) for code, split in enumerate(SPLITS)
         }
         self._begun = begun
+        self._packed: mmap.mmap | None = None
         self._rows: NDArray[np.uint8] | None = None
+        self._touched = 0
         self._lines: mmap.mmap | None = None
         self._catalogue: list[Any] | None = None
 
@@ -266,9 +287,14 @@ class Corpus(Mapping[str, Split]):
         """
         path, entry = self.directory / "frames.bin", self.index[row]
         if self._rows is None:
-            self._rows = _map_rows(path, self.frames, self.layout)
+            self._packed = _map_file(path)
+            self._rows = np.frombuffer(self._packed, np.uint8).reshape(-1, row_bytes(self.layout))
         start = int(entry["offset"])
         packed = self._rows[start : start + int(entry["frames"])]
+        self._touched += packed.nbytes
+        if self._packed is not None and self._touched > MOST_RESIDENT and hasattr(mmap, "MADV_DONTNEED"):
+            self._packed.madvise(mmap.MADV_DONTNEED)  # pages stay in the system's cache, not in this process
+            self._touched = packed.nbytes
         if zlib.crc32(packed.data) != entry["crc32"]:
             name = self.piece(row).name
             raise CorpusError(f"{path}: expected checksum {entry['crc32']} for {name}, found other bytes")
@@ -375,12 +401,3 @@ def _map_file(path: Path) -> mmap.mmap:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:
         raise CorpusError(f"{path}: can't read: {error}") from error
-
-
-def _map_rows(path: Path, frames: int, layout: Layout) -> NDArray[np.uint8]:
-    shape = (frames, row_bytes(layout))
-    try:
-        rows: NDArray[np.uint8] = np.memmap(path, np.uint8, "r", shape=shape)
-    except (OSError, ValueError) as error:
-        raise CorpusError(f"{path}: expected {shape[0]} frames of {shape[1]} bytes: {error}") from error
-    return rows

@@ -92,7 +92,7 @@ def evaluate(
     with torch.no_grad(), model.fitting_threads(BATCH, pieces.frames / max(1, len(pieces))):
         for batch in evaluation_batches(pieces, BATCH):
             frames, mask = (torch.from_numpy(array).to(device) for array in (batch.frames, batch.mask))
-            nll, parameters = model.score(frames, mask)
+            nll, parameters, _ = model.score(frames, mask)
             nats[batch.pieces] = nll[:, skip:].double().sum(dim=1).cpu().numpy()
             real = mask.cpu().numpy()[:, skip:]
             sounding = batch.frames[:, skip:, :pitches][real] > 0

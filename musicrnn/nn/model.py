@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from musicrnn.errors import UsageError
 from musicrnn.nn.heads import Bernoulli, make_head
-from musicrnn.nn.input_noise import flip
 from musicrnn.nn.recurrent import Recurrent
 from musicrnn.ops import State, Streams, cell_named, fitting_threads, streams
 
@@ -30,8 +30,14 @@ class ModelConfig:
         context: Slow context units among the units of each layer; scrn only, None is a quarter.
         alpha: How much of the context stays from frame to frame; scrn only.
         learn_alpha: Whether alpha is learned; scrn only.
+        embedding: Width of a linear embedding of the frames heard, E; 0 is none.
+        tied: Whether the head's matrix is the embedding as well, so that E = H (Press and Wolf 2017; Inan et
+            al. 2017).
+        connections: ``plain``, ``residual`` or ``skip``; see ``Recurrent``.
+        layer_norm: Layer normalisation between layers and before the head.
         dropout: Dropout on every layer's output in training.
-        input_noise: Probability that a cell of the frames heard is flipped in training.
+        variational_dropout: One dropout mask for all frames.
+        weight_dropout: Dropout on the recurrent matrices in training.
         head: Output distribution.
     """
 
@@ -43,20 +49,44 @@ class ModelConfig:
     context: int | None = None
     alpha: float = 0.95
     learn_alpha: bool = False
+    embedding: int = 0
+    tied: bool = False
+    connections: str = "plain"
+    layer_norm: bool = False
     dropout: float = 0.0
-    input_noise: float = 0.0
+    variational_dropout: bool = False
+    weight_dropout: float = 0.0
     head: str = "bernoulli"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout must be at least 0 and below 1, got {self.dropout}")
-        if not 0 <= self.input_noise <= 0.5:
-            raise UsageError(f"input_noise must be 0 to 0.5, got {self.input_noise}")
+        for name in ("dropout", "weight_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")
+        if self.tied and self.embedding not in (0, self.hidden):
+            raise UsageError(
+                f"a tied embedding must be as wide as a layer, {self.hidden}, got {self.embedding}"
+            )
+        if self.tied and self.connections == "skip" and self.layers > 1:
+            raise UsageError("tied weights need an output as wide as a layer, got skip connections")
 
 
 class Step(NamedTuple):
     """One frame ahead: parameters of the head, shape (B, ...), and the states of the layers."""
 
+    parameters: Tensor
+    state: list[State]
+
+
+class Scored(NamedTuple):
+    """What a model makes of pieces.
+
+    Attributes:
+        nats: Negative log-likelihood of every frame, shape (B, T); zero on padding.
+        parameters: The head's parameters for every frame, shape (B, T, ...).
+        state: States of the layers after the last frame.
+    """
+
+    nats: Tensor
     parameters: Tensor
     state: list[State]
 
@@ -74,9 +104,13 @@ class MusicRNN(nn.Module):
         super().__init__()
         self.config = config
         self.data = dict(data or {})
+        embedded = config.hidden if config.tied else config.embedding
+        self.embedding = (
+            nn.Linear(config.input_size, embedded, bias=False) if embedded and not config.tied else None
+        )
         self.recurrent = Recurrent(
             config.cell,
-            config.input_size,
+            embedded or config.input_size,
             config.hidden,
             config.layers,
             config.dropout,
@@ -84,8 +118,12 @@ class MusicRNN(nn.Module):
             config.context,
             config.alpha,
             config.learn_alpha,
+            config.variational_dropout,
+            config.weight_dropout,
+            config.connections,
+            config.layer_norm,
         )
-        self.head = make_head(config.head, config.hidden, config.input_size)
+        self.head = make_head(config.head, self.recurrent.output_size, config.input_size)
 
     @property
     def parameter_count(self) -> int:
@@ -119,8 +157,18 @@ class MusicRNN(nn.Module):
         Returns:
             Parameters of the head for the frame after each, shape (B, T, ...), and the states.
         """
-        hidden, state = self.recurrent(frames, state, mask)
+        hidden, state = self.recurrent(self._embedded(frames), state, mask)
         return self.head(hidden), state
+
+    def _embedded(self, frames: Tensor) -> Tensor:
+        matrix = self._embedding_matrix()
+        return frames if matrix is None else functional.linear(frames, matrix)
+
+    def _embedding_matrix(self) -> Tensor | None:
+        """Return what maps frames to the input of the first layer, shape (E, D), if they don't go in bare."""
+        if self.config.tied:
+            return self.head.linear.weight.t()
+        return None if self.embedding is None else self.embedding.weight
 
     def step(self, frame: Tensor, state: list[State] | None = None) -> Step:
         """Hear one frame, shape (B, D), and predict the next."""
@@ -135,10 +183,13 @@ class MusicRNN(nn.Module):
             before: The frames heard last, bytes of shape (B, D).
             pitches: How many cells of a frame sound; the others say which ones start.
         """
-        if not isinstance(self.head, Bernoulli) or self.training:
+        if not isinstance(self.head, Bernoulli) or self.training or not self.recurrent.is_chain:
             return None
         layers, linear = self.recurrent.stack(), self.head.linear
         weights = [layer.weights() for layer in layers]
+        matrix = self._embedding_matrix()
+        if matrix is not None:
+            weights[0] = weights[0]._replace(input=weights[0].input @ matrix)
         return streams(layers[0].cell, weights, linear.weight, linear.bias, state, before, pitches)
 
     def nll(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -154,16 +205,28 @@ class MusicRNN(nn.Module):
         Returns:
             Nats, shape (B, T); zero on padding.
         """
-        return self.score(frames, mask)[0]
+        return self.score(frames, mask).nats
 
-    def score(self, frames: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return ``nll`` together with the head's parameters for every frame, shape (B, T, ...)."""
-        heard = torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
-        if self.training and self.config.input_noise:
-            heard = flip(heard, self.config.input_noise)
-        parameters, _ = self(heard)
+    def score(
+        self,
+        frames: Tensor,
+        mask: Tensor | None = None,
+        heard: Tensor | None = None,
+        state: list[State] | None = None,
+    ) -> Scored:
+        """Score frames; see ``nll``.
+
+        Args:
+            frames: Binary frames, shape (B, T, D).
+            mask: True on real frames, shape (B, T). None: all are real.
+            heard: What is heard before each of them, shape (B, T, D). None: zeros, then the frames.
+            state: States before the first frame; None is zero.
+        """
+        if heard is None:
+            heard = torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
+        parameters, state = self(heard, state)
         nats = -self.head.log_likelihood(parameters, frames)
-        return (nats if mask is None else nats * mask), parameters
+        return Scored(nats if mask is None else nats * mask, parameters, state)
 
 
 def build(config: ModelConfig, data: Mapping[str, Any] | None = None) -> MusicRNN:

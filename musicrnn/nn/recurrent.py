@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from musicrnn.errors import UsageError
+from musicrnn.nn.dropout import Dropout
 from musicrnn.ops import State, Weights, cell_named, recurrence
 
 
@@ -27,6 +28,8 @@ class RecurrentLayer(nn.Module):
         context: How many of the units are slow context units; scrn only, which has H/4 unless told.
         alpha: How much of the context stays from frame to frame.
         learn_alpha: Whether alpha is learned, for each context unit its own.
+        weight_dropout: Probability that a recurrent weight is dropped in training, drawn once a pass (Merity
+            et al. 2018).
     """
 
     def __init__(
@@ -38,9 +41,11 @@ class RecurrentLayer(nn.Module):
         context: int | None = None,
         alpha: float = 0.95,
         learn_alpha: bool = False,
+        weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.cell = cell_named(cell)
+        self.weight_dropout = weight_dropout
         self.hidden_size = hidden_size
         if peepholes and "peepholes" not in self.cell.optional:
             raise UsageError(f"peepholes need a cell with a memory (lstm), got {cell}")
@@ -92,16 +97,19 @@ class RecurrentLayer(nn.Module):
         return recurrence(self.cell, inputs, state, self.weights(), mask)
 
     def weights(self) -> Weights:
-        """Return the parameters as the recurrences take them."""
+        """Return the parameters as the recurrences take them, in training with some of U dropped."""
+        hidden: Tensor = self.weight_hh
+        if self.weight_dropout and self.training:
+            hidden = functional.dropout(hidden, self.weight_dropout)
         if not self.context:
-            return Weights(self.weight_ih, self.weight_hh, self.bias, self.peepholes)
+            return Weights(self.weight_ih, hidden, self.bias, self.peepholes)
         alpha = self.get_buffer("alpha") if self.alpha_logit is None else torch.sigmoid(self.alpha_logit)
         bias = functional.pad(self.bias, (0, self.context))
-        return Weights(self.weight_ih, self.weight_hh, bias, alpha=alpha)
+        return Weights(self.weight_ih, hidden, bias, alpha=alpha)
 
 
 class Recurrent(nn.Module):
-    """A stack of recurrent layers with dropout on every layer's output (Zaremba et al. 2014).
+    """A stack of recurrent layers.
 
     ``load_state_dict`` also takes the state of a ``torch.nn.RNN``, ``LSTM`` or ``GRU`` of the same kind and
     shape.
@@ -111,12 +119,20 @@ class Recurrent(nn.Module):
             ``torch.nn.GRU``), ``gru-simplified``, ``irnn`` or ``scrn``.
         input_size: Width of the input, D.
         hidden_size: Hidden units of each layer, H.
-        layers: Number of layers.
-        dropout: Probability that an output of a layer is set to zero in training.
+        layers: Number of layers, L.
+        dropout: Probability that an output of a layer is set to zero in training (Zaremba et al. 2014).
         peepholes: Peephole connections; lstm only.
         context: How many units of each layer are slow context units; scrn only, which has H/4 unless told.
         alpha: How much of the context stays from frame to frame; scrn only.
         learn_alpha: Whether alpha is learned, for each context unit its own; scrn only.
+        variational_dropout: One dropout mask for all frames (Gal and Ghahramani 2016).
+        weight_dropout: Probability that a recurrent weight is dropped in training (Merity et al. 2018).
+        connections: ``plain``; ``residual``, outputs are added to inputs from the second layer on (He et al.
+            2016); ``skip``, every layer hears the input, and the output is that of all layers (Graves 2013).
+        layer_norm: Normalise what the second and later layers hear, and the output (Ba et al. 2016).
+
+    Attributes:
+        output_size: Width of the output: H, or L*H with skip connections.
 
     Raises:
         UsageError: An unknown cell, a size out of its range, or an option of another cell.
@@ -133,20 +149,32 @@ class Recurrent(nn.Module):
         context: int | None = None,
         alpha: float = 0.95,
         learn_alpha: bool = False,
+        variational_dropout: bool = False,
+        weight_dropout: float = 0.0,
+        connections: str = "plain",
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("layers", layers)):
             if value < 1:
                 raise UsageError(f"{name} must be at least 1, got {value}")
+        if connections not in ("plain", "residual", "skip"):
+            raise UsageError(f"connections must be plain, residual or skip, got {connections!r}")
         self.input_size = input_size
         self.hidden_size = hidden_size
+        self.connections = connections
+        self.output_size = hidden_size * (layers if connections == "skip" else 1)
+        later = hidden_size + (input_size if connections == "skip" else 0)
+        options = (peepholes, context, alpha, learn_alpha, weight_dropout)
         self.layers = nn.ModuleList(
-            RecurrentLayer(
-                cell, hidden_size if i else input_size, hidden_size, peepholes, context, alpha, learn_alpha
-            )
-            for i in range(layers)
+            RecurrentLayer(cell, later if index else input_size, hidden_size, *options)
+            for index in range(layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.norms = nn.ModuleList(
+            nn.LayerNorm(hidden_size if index < layers - 1 else self.output_size)
+            for index in range(layers if layer_norm else 0)
+        )
+        self.dropout = Dropout(dropout, variational_dropout)
         self.register_load_state_dict_pre_hook(_translate_from_torch)  # type: ignore[no-untyped-call]
 
     @classmethod
@@ -185,7 +213,7 @@ class Recurrent(nn.Module):
             mask: True on real frames, shape (B, T); on others states stay as they are. None: all are real.
 
         Returns:
-            Outputs of the last layer, shape (B, T, H), and the states after the last real frames.
+            Outputs, shape (B, T, output_size), and the states after the last real frames.
 
         Raises:
             ValueError: A shape doesn't fit.
@@ -196,12 +224,32 @@ class Recurrent(nn.Module):
             raise ValueError(f"mask must have shape {tuple(x.shape[:2])} (B, T), got {tuple(mask.shape)}.")
         state = self.initial_state(len(x)) if state is None else state
         self._check(state, len(x))
-        following = []
-        for layer, before in zip(self.stack(), state, strict=True):
-            x, after = layer(x, before, mask)
-            x = self.dropout(x)
+        outputs, following = list[Tensor](), list[State]()
+        for index, (layer, before) in enumerate(zip(self.stack(), state, strict=True)):
+            output, after = layer(self._heard(index, x, outputs), before, mask)
+            output = self.dropout(output)
+            if outputs and self.connections == "residual":
+                output = output + outputs[-1]
+            outputs.append(output)
             following.append(after)
-        return x, following
+        last = torch.cat(outputs, 2) if self.connections == "skip" and len(outputs) > 1 else outputs[-1]
+        return self._normed(len(outputs) - 1, last), following
+
+    def _heard(self, index: int, x: Tensor, outputs: list[Tensor]) -> Tensor:
+        """Return what a layer hears: the input, or the output of the layer before."""
+        if not outputs:
+            return x
+        heard = self._normed(index - 1, outputs[-1])
+        return torch.cat([heard, x], 2) if self.connections == "skip" else heard
+
+    def _normed(self, index: int, output: Tensor) -> Tensor:
+        normed: Tensor = self.norms[index](output) if len(self.norms) else output
+        return normed
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether each layer hears the one before and nothing else, as kernels that generate have it."""
+        return not len(self.norms) and (self.connections == "plain" or len(self.layers) == 1)
 
     def stack(self) -> list[RecurrentLayer]:
         """Return the layers, the one that hears the input first."""

@@ -1,7 +1,41 @@
-"""Training: the recipe, weight noise, schedules, the loop, and the run on disk."""
+"""Training: the recipe, what is done to weights and gradients, the loop, and the run on disk.
 
-from musicrnn.training.loop import Trained, Watcher, train
-from musicrnn.training.recipe import Recipe, read_settings
-from musicrnn.training.run import STATE, Epoch
+All but the recipe is loaded on first use: the command line makes its flags of the recipe, and needs no torch
+for it.
+"""
 
-__all__ = ["STATE", "Epoch", "Recipe", "Trained", "Watcher", "read_settings", "train"]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from musicrnn.training.recipe import Recipe, check_settings, read_settings
+
+if TYPE_CHECKING:
+    from musicrnn.training.distributed import World as World
+    from musicrnn.training.distributed import joined as joined
+    from musicrnn.training.loop import Trained as Trained
+    from musicrnn.training.loop import train as train
+    from musicrnn.training.run import STATE as STATE
+    from musicrnn.training.run import Epoch as Epoch
+    from musicrnn.training.watcher import Watcher as Watcher
+    from musicrnn.training.watcher import Watchers as Watchers
+
+_HOMES = {
+    "STATE": "run",
+    "Epoch": "run",
+    "Trained": "loop",
+    "Watcher": "watcher",
+    "Watchers": "watcher",
+    "World": "distributed",
+    "joined": "distributed",
+    "train": "loop",
+}
+
+__all__ = ["Recipe", "check_settings", "read_settings", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"musicrnn.training.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'musicrnn.training' has no attribute {name!r}")

@@ -1,54 +1,51 @@
-"""The training loop: epochs with early stopping, the best weights kept, every epoch resumable."""
+"""The training loop: epochs with early stopping, the best weights kept, every update repeatable."""
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
-from musicrnn.checkpoint import load_weights, save_config, save_weights
+from musicrnn.checkpoint import load_model, load_weights, save_config, save_weights
 from musicrnn.corpus import Corpus, Split
-from musicrnn.corpus.batches import evaluation_batches, training_batches
-from musicrnn.errors import ModelError
+from musicrnn.corpus.batches import (
+    Augmentation,
+    Batch,
+    evaluation_batches,
+    training_batch,
+    training_order,
+)
+from musicrnn.errors import ModelError, UsageError
+from musicrnn.files import exclusive
 from musicrnn.music.draw import draw_curves
 from musicrnn.nn import MusicRNN, build
 from musicrnn.training.card import model_card
-from musicrnn.training.optimizers import OPTIMIZERS, Optimizer
+from musicrnn.training.distributed import World
+from musicrnn.training.interruption import interruption
 from musicrnn.training.recipe import Recipe
-from musicrnn.training.run import STATE, Epoch, load_state, save_state, write_metrics
+from musicrnn.training.run import (
+    STATE,
+    Epoch,
+    Position,
+    load_state,
+    not_ours,
+    save_state,
+    write_metrics,
+)
 from musicrnn.training.schedules import best_epoch, is_over, learning_rate
-from musicrnn.training.weight_noise import weight_noise
+from musicrnn.training.trainer import Lane, Trainer, Update, spans
+from musicrnn.training.watcher import Silent, Watcher
 
+ON_NAN = ("stop", "skip")
 
-class Watcher(Protocol):
-    """Is told how a training goes on."""
-
-    def begin(self, model: MusicRNN, frames: int, done: list[Epoch]) -> None:
-        """Training starts, or resumes after ``done``; every epoch has so many training frames."""
-
-    def advance(self, frames: int) -> None:
-        """So many more frames of the epoch have been trained on."""
-
-    def epoch(self, metrics: Epoch, best: bool) -> None:
-        """An epoch ended; ``best`` says that its validation NLL is the lowest so far."""
-
-
-class Silent:
-    """A watcher that says nothing."""
-
-    def begin(self, model: MusicRNN, frames: int, done: list[Epoch]) -> None:
-        """Say nothing."""
-
-    def advance(self, frames: int) -> None:
-        """Say nothing."""
-
-    def epoch(self, metrics: Epoch, best: bool) -> None:
-        """Say nothing."""
+LEAST_RATE_SHARE = 2.0**-40
+"""What skipped updates may leave of the learning rate before training gives up."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,7 @@ class Trained:
         test_nll: The same on the test pieces; None where the corpus has none.
         seconds: Time of this call, without the compilation of kernels.
         frames_per_second: Training frames per second, averaged over the epochs.
+        padding: Share of the frames computed that were padding.
     """
 
     model: MusicRNN
@@ -76,6 +74,7 @@ class Trained:
     test_nll: float | None
     seconds: float
     frames_per_second: float
+    padding: float
 
 
 def train(
@@ -84,13 +83,15 @@ def train(
     directory: Path,
     *,
     device: str = "cpu",
-    init_from: MusicRNN | None = None,
     overwrite: bool = False,
+    on_nan: str = "stop",
+    save_minutes: float = 10.0,
     watcher: Watcher | None = None,
+    world: World | None = None,
 ) -> Trained:
     """Train a network on a corpus and write the run.
 
-    Every epoch draws its order, dropout and noise from a seed of its own, so a run that finds its state in
+    What is drawn in an epoch depends on its number and the seed, so a run that finds its state in
     ``directory`` goes on as if it had never stopped. Without validation pieces the training NLL decides.
 
     Args:
@@ -98,137 +99,288 @@ def train(
         recipe: The network and how it is trained.
         directory: Where the run goes.
         device: A torch device.
-        init_from: A network of the same shape whose weights to start from.
         overwrite: Remove what is in ``directory``, once the new network stands, instead of going on with it.
+        on_nan: What to do where the loss or the gradient isn't finite: ``stop``, or ``skip`` to go on from
+            the weights before, at half the learning rate. Either way the weights before it are kept.
+        save_minutes: How often to save in the middle of an epoch; it is saved at its end anyway.
         watcher: Is told of every batch and epoch.
+        world: The processes that train together, as ``joined`` gives them; each of them calls this.
 
     Returns:
         The best network and its figures.
 
     Raises:
         CorpusError: The corpus has no training pieces, or its frames are damaged.
-        FileError: ``directory`` can't be written.
+        FileError: ``directory`` can't be written, or another process trains there.
+        KeyboardInterrupt: SIGINT or SIGTERM came; the run is saved.
         ModelError: The loss became infinite or NaN, or the state found isn't this training's.
+        UsageError: Mixed precision without a GPU.
     """
-    split, watcher = corpus["train"], watcher or Silent()
-    model, optimizer = _make(corpus, recipe, device, init_from)
-    started, history = time.monotonic(), list[Epoch]()
-    if overwrite and directory.is_dir():
-        shutil.rmtree(directory)
-    if (directory / STATE).exists():
-        history = load_state(directory, model, optimizer)
-    save_config(directory, model.config, corpus.facts(), recipe.to_dict())
-    write_metrics(directory, history)
-    earlier = history[-1].seconds if history else 0.0
-    nlls = [epoch.valid_nll for epoch in history]
-    watcher.begin(model, split.frames, history)
-    with model.fitting_threads(recipe.batch_size, split.frames / max(1, len(split))):
-        while not is_over(recipe, nlls):
-            rate = learning_rate(recipe, nlls)
-            epoch_started = time.monotonic()
-            nll, norm = _epoch(model, optimizer, rate, split, recipe, len(history), watcher)
-            speed = split.frames / (time.monotonic() - epoch_started)
-            nlls.append(mean_nll(model, corpus["valid"]) if "valid" in corpus else nll)
-            elapsed = earlier + time.monotonic() - started
-            history.append(Epoch(len(history) + 1, nll, nlls[-1], rate, norm, speed, elapsed))
-            best = best_epoch(nlls) == len(nlls) - 1
-            if best:
-                save_weights(directory, model.state_dict())
-            save_state(directory, model, optimizer, history)
-            write_metrics(directory, history)
-            watcher.epoch(history[-1], best)
-        return _finish(corpus, recipe, model, directory, history, time.monotonic() - started)
+    if recipe.precision != "float32" and not device.startswith("cuda"):
+        raise UsageError(f"precision {recipe.precision} needs a GPU, got the device {device}")
+    if on_nan not in ON_NAN:
+        raise UsageError(f"on_nan must be one of {', '.join(ON_NAN)}, got {on_nan!r}")
+    world = world or World()
+    with interruption() as asked, exclusive(directory) if world.is_chief else nullcontext():
+        loop = _Loop(corpus, recipe, directory, device, world, watcher or Silent(), overwrite)
+        loop.skips, loop.asked, loop.save_seconds = on_nan == "skip", asked, 60 * save_minutes
+        return loop.run()
 
 
-def mean_nll(model: MusicRNN, split: Split) -> float:
+def mean_nll(model: MusicRNN, split: Split, world: World | None = None) -> float:
     """Return the negative log-likelihood of a split, nats per frame."""
-    device = next(model.parameters()).device
+    world, device = world or World(), next(model.parameters()).device
     model.eval()
-    total = 0.0
+    total = torch.zeros(1, dtype=torch.float64)
     with torch.no_grad():
-        for batch in evaluation_batches(split):
-            frames, mask = (torch.from_numpy(array).to(device) for array in (batch.frames, batch.mask))
-            total += model.nll(frames, mask).double().sum().item()
-    return total / split.frames
+        for number, batch in enumerate(evaluation_batches(split)):
+            if number % world.size == world.rank:
+                lane = Lane.of(batch, str(device))
+                total += model.score(lane.frames, lane.mask, lane.heard).nats.double().sum().cpu()
+    return world.add_up(total).item() / split.frames
 
 
-def _make(
-    corpus: Corpus, recipe: Recipe, device: str, init_from: MusicRNN | None
-) -> tuple[MusicRNN, Optimizer]:
+def make_trainer(corpus: Corpus, recipe: Recipe, device: str = "cpu", world: World | None = None) -> Trainer:
+    """Return a network with fresh weights, or those of ``recipe.init_from``, ready to be trained.
+
+    Raises:
+        CorpusError: The corpus has no training pieces.
+        ModelError: The network to start from is of another shape.
+    """
+    world, split = world or World(), corpus["train"]
     torch.manual_seed(recipe.seed)
     model = build(recipe.network(corpus.layout.width), corpus.facts())
-    split = corpus["train"]
-    model.head.start_at(torch.as_tensor(split.ones() / split.frames, dtype=torch.float32))
-    if init_from is not None:
-        if init_from.config != model.config:
+    model.head.start_at(torch.as_tensor(split.rates(), dtype=torch.float32))
+    if recipe.init_from is not None:
+        start = load_model(recipe.init_from)
+        here, there = (
+            replace(config, dropout=0.0, variational_dropout=False, weight_dropout=0.0)
+            for config in (model.config, start.config)
+        )
+        if here != there:
             raise ModelError(
-                f"expected a network like {model.config} to start from, found {init_from.config}"
+                f"{recipe.init_from}: expected a network like {here} to start from, found {there}"
             )
-        model.load_state_dict(init_from.state_dict())
-    model.to(device).warm_up()
-    return model, OPTIMIZERS[recipe.optimizer](model)
+        model.load_state_dict(start.state_dict())
+    model.to(device)
+    world.shared(model.warm_up)  # the chief compiles, the others find what it compiled
+    model.warm_up()
+    return Trainer(model, recipe, split.frames, world)
 
 
-def _epoch(
-    model: MusicRNN,
-    optimizer: Optimizer,
-    rate: float,
-    split: Split,
-    recipe: Recipe,
-    number: int,
-    watcher: Watcher,
-) -> tuple[float, float]:
-    """Pass once over the training pieces; return nats per frame and the mean norm of the gradient."""
-    device = next(model.parameters()).device
-    torch.manual_seed(recipe.seed * 1_000_003 + number + 1)
-    model.train()
-    total, norms = 0.0, []
-    for batch in training_batches(split, recipe.batch_size, f"{recipe.seed}:{number}"):
-        frames, mask = (torch.from_numpy(array).to(device) for array in (batch.frames, batch.mask))
-        real = int(batch.mask.sum())
-        optimizer.gradients.zero_()
-        with weight_noise(model.recurrent, recipe.weight_noise):
-            loss = model.nll(frames, mask).sum() / real
-            loss.backward()  # type: ignore[no-untyped-call]
-        nats, norm = loss.item(), optimizer.clip(recipe.clip_norm)
-        if not (math.isfinite(nats) and math.isfinite(norm)):
-            piece = split.pieces[batch.pieces[0]].name
-            raise ModelError(
-                f"the loss became {nats} in epoch {number + 1}, in the batch of {piece}; the best "
-                "weights so far are kept; a lower --learning-rate or --clip-norm may help"
+class _Loop:
+    """A training under way."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        recipe: Recipe,
+        directory: Path,
+        device: str,
+        world: World,
+        watcher: Watcher,
+        overwrite: bool,
+    ) -> None:
+        self.corpus, self.recipe, self.directory = corpus, recipe, directory
+        self.device, self.world, self.watcher = device, world, watcher
+        self.split = corpus["train"]
+        self.skips, self.save_seconds = False, 600.0
+        self.asked: Callable[[], bool] = lambda: False
+        self.trainer = make_trainer(corpus, recipe, device, world)
+        self.started = self.saved = time.monotonic()
+        self.position = Position()
+        if world.is_chief and overwrite and directory.is_dir():
+            shutil.rmtree(directory)
+        self._resume()
+        if world.is_chief:
+            config = self.trainer.model.config
+            save_config(directory, config, corpus.facts(), recipe.to_dict())
+            write_metrics(directory, self.position.history)
+
+    def run(self) -> Trained:
+        """Train until the recipe has it enough."""
+        position, model = self.position, self.trainer.model
+        self.watcher.begin(model, self.split.frames, position.history, position.batch)
+        with model.fitting_threads(self.recipe.batch_size, self.split.frames / max(1, len(self.split))):
+            while not is_over(self.recipe, position.nlls):
+                self._epoch()
+            return self._finish()
+
+    def _resume(self) -> None:
+        """Put everything back to where it was when it was saved, if it was."""
+        found = self.world.shared(
+            lambda: load_state(self.directory) if (self.directory / STATE).exists() else None
+        )
+        if found is None:
+            return
+        tensors, self.position = found
+        try:
+            self.trainer.load(tensors)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise not_ours(self.directory, error) from error
+
+    def _save(self) -> None:
+        """Save where the training is."""
+        now = time.monotonic()
+        self.position.seconds += now - self.saved
+        self.saved = now
+        if self.world.is_chief:
+            save_state(self.directory, self.trainer.state(), self.position)
+
+    def _epoch(self) -> None:
+        """Pass over the training pieces, from where the position is, and over the validation pieces."""
+        recipe, position, trainer = self.recipe, self.position, self.trainer
+        number, begun = len(position.history), time.monotonic() - position.epoch_seconds
+        order = training_order(self.split, recipe.batch_size, [recipe.seed, number], recipe.chunk_frames)
+        for lanes in self._lanes(order[position.batch :], number):
+            trainer.model.train()
+            asked = self._group(order, lanes, number)
+            position.epoch_seconds = time.monotonic() - begun
+            late = time.monotonic() - self.saved > self.save_seconds
+            if asked or late:
+                self._save()
+            if asked:
+                raise KeyboardInterrupt
+        spent = time.monotonic() - begun
+        nll = position.nats / max(1, position.frames)
+        with trainer.evaluated():
+            judged = (
+                mean_nll(trainer.model, self.corpus["valid"], self.world) if "valid" in self.corpus else nll
             )
-        optimizer.step(rate)
-        total += nats * real
-        norms.append(norm)
-        watcher.advance(real)
-    return total / split.frames, sum(norms) / len(norms)
+            best = judged < min(position.nlls, default=float("inf")) or not position.nlls
+            if best and self.world.is_chief:
+                save_weights(self.directory, trainer.model.state_dict())
+        rate = learning_rate(recipe, position.nlls, 1.0, position.updates) * position.rate_share
+        metrics = Epoch(
+            epoch=number + 1,
+            train_nll=nll,
+            valid_nll=judged,
+            learning_rate=rate,
+            gradient_norm=position.norms / max(1, position.steps),
+            frames_per_second=position.frames / spent,
+            seconds=position.seconds + time.monotonic() - self.saved,
+            padding=1 - position.frames / max(1, position.computed),
+            skipped=position.skipped,
+        )
+        position.next_epoch(metrics)
+        self._save()
+        self.watcher.epoch(metrics, best)
+        if self.world.add_up(torch.tensor(float(self.asked()))) and not is_over(recipe, position.nlls):
+            raise KeyboardInterrupt
+
+    def _lanes(self, order: list[list[int]], epoch: int) -> Iterator[list[Lane]]:
+        """Yield the batches of each update; the next ones are loaded while these are trained on."""
+        recipe = self.recipe
+        augmentation = Augmentation(*recipe.semitones, recipe.input_noise)
+
+        def load(batches: list[list[int]]) -> list[Batch]:
+            return [self._share(pieces, augmentation, epoch) for pieces in batches]
+
+        groups = [
+            order[start : start + recipe.accumulate] for start in range(0, len(order), recipe.accumulate)
+        ]
+        with ThreadPoolExecutor(1) as loader:
+            following = loader.submit(load, groups[0]) if groups else None
+            for number in range(len(groups)):
+                assert following is not None
+                loaded = following.result()
+                if number + 1 < len(groups):
+                    following = loader.submit(load, groups[number + 1])
+                yield [Lane.of(batch, self.device) for batch in loaded]
+
+    def _share(self, pieces: list[int], augmentation: Augmentation, epoch: int) -> Batch:
+        """Load this process's share of a batch; where there is none, a piece that doesn't count."""
+        mine = self.world.share(pieces)
+        batch = training_batch(self.split, mine or pieces[:1], augmentation, [self.recipe.seed, epoch])
+        return batch if mine else batch._replace(mask=batch.mask & False)
+
+    def _group(self, order: list[list[int]], lanes: list[Lane], epoch: int) -> bool:
+        """Train on the batches of an update, or chunk by chunk of several; return whether to stop."""
+        recipe, position, asked = self.recipe, self.position, False
+        first = position.batch
+        pieces = [piece for batch in order[first : first + len(lanes)] for piece in batch]
+        lengths = self.split.lengths[pieces]
+        for span in spans(int(lengths.max()), recipe.chunk_frames):
+            frames = int((lengths.clip(*span) - span[0]).sum())
+            seed = [recipe.seed, epoch, first, span[0], position.skipped]
+            update = self.trainer.attempt(lanes, span, frames, seed, self.asked())
+            asked = asked or update.asked
+            if not update.is_finite:
+                self._bad(update, epoch, first, pieces[0])
+                break
+            part = first / len(order)
+            rate = learning_rate(recipe, position.nlls, part, position.updates) * position.rate_share
+            self.trainer.step(rate, recipe.average != "polyak" or epoch + 1 >= recipe.average_start)
+            position.updates += 1
+            position.steps += 1
+            position.nats += update.nats
+            position.frames += frames
+            position.computed += update.computed
+            position.norms += update.norm
+            self.watcher.advance(frames)
+        position.batch += len(lanes)
+        return asked or (self.world.size == 1 and self.asked())
+
+    def _bad(self, update: Update, epoch: int, batch: int, first: int) -> None:
+        """Go back to the weights before the last step and lower the rate; stop unless told to skip."""
+        position = self.position
+        self.trainer.step_back()
+        position.rate_share /= 2
+        position.skipped += 1
+        name = self.split.pieces[first if update.bad is None else update.bad].name
+        what = (
+            f"loss became {update.nats}"
+            if update.nats - update.nats != 0
+            else f"gradient became {update.norm}"
+        )
+        where = f"the {what} in epoch {epoch + 1}, batch {batch + 1}, at {name}"
+        if self.skips and position.rate_share >= LEAST_RATE_SHARE:
+            self.watcher.warn(
+                f"{where}; going on from the weights before, at {position.rate_share:g} of the rate"
+            )
+            return
+        if self.world.is_chief and not (self.directory / "model.safetensors").exists():
+            save_weights(self.directory, self.trainer.model.state_dict())
+        self._save()
+        raise ModelError(
+            f"{where}; the weights before are kept, and --resume goes on from them at half the learning "
+            "rate; --on-nan skip does so by itself"
+        )
+
+    def _finish(self) -> Trained:
+        """Load the best weights, measure them, and write what is written once."""
+        model, corpus, recipe = self.trainer.model, self.corpus, self.recipe
+        model.load_state_dict(self.world.shared(lambda: load_weights(self.directory, model.state_dict())))
+        model.eval()
+        nlls = {split: mean_nll(model, corpus[split], self.world) for split in corpus}
+        model.to("cpu")
+        history = self.position.history
+        done = Trained(
+            model=model,
+            directory=self.directory,
+            history=history,
+            best_epoch=best_epoch(self.position.nlls) + 1,
+            train_nll=nlls["train"],
+            valid_nll=nlls.get("valid"),
+            test_nll=nlls.get("test"),
+            seconds=time.monotonic() - self.started,
+            frames_per_second=len(history) / sum(1 / epoch.frames_per_second for epoch in history),
+            padding=sum(epoch.padding for epoch in history) / len(history),
+        )
+        if self.world.is_chief:
+            _write_results(done, corpus, recipe, nlls)
+        return done
 
 
-def _finish(
-    corpus: Corpus, recipe: Recipe, model: MusicRNN, directory: Path, history: list[Epoch], seconds: float
-) -> Trained:
-    """Load the best weights, measure them, and write what is written once."""
-    model.load_state_dict(load_weights(directory, model.state_dict()))
-    model.to("cpu").eval()
-    nlls = {split: mean_nll(model, corpus[split]) for split in corpus}
-    done = Trained(
-        model=model,
-        directory=directory,
-        history=history,
-        best_epoch=best_epoch([epoch.valid_nll for epoch in history]) + 1,
-        train_nll=nlls["train"],
-        valid_nll=nlls.get("valid"),
-        test_nll=nlls.get("test"),
-        seconds=seconds,
-        frames_per_second=len(history) / sum(1 / epoch.frames_per_second for epoch in history),
-    )
+def _write_results(done: Trained, corpus: Corpus, recipe: Recipe, nlls: dict[str, float]) -> None:
+    """Write the learning curves and, last of all, the model card."""
     curves = {
-        "train": [epoch.train_nll for epoch in history],
-        "validation": [epoch.valid_nll for epoch in history],
+        "train": [epoch.train_nll for epoch in done.history],
+        "validation": [epoch.valid_nll for epoch in done.history],
     }
     draw_curves(
         curves,
-        directory / "curves.png",
+        done.directory / "curves.png",
         x_label="epoch",
         y_label="NLL per frame (nats)",
         marks={f"best: epoch {done.best_epoch}": done.best_epoch - 1},
@@ -238,5 +390,4 @@ def _finish(
         "best_epoch": done.best_epoch,
         **{f"{split}_nll": round(nll, 4) for split, nll in nlls.items()},
     }
-    model_card(directory, model, corpus, recipe, figures)
-    return done
+    model_card(done.directory, done.model, corpus, recipe, figures)

@@ -6,14 +6,15 @@ are single operations, whatever the number of layers. torch's own optimizers do 
 tensor, and importing what they need takes longer than training a small network.
 
 References:
-    Kingma and Ba 2015, arXiv:1412.6980; Tieleman and Hinton 2012, "Lecture 6.5, rmsprop".
+    Kingma and Ba 2015, arXiv:1412.6980; Loshchilov and Hutter 2019, arXiv:1711.05101; Tieleman and Hinton
+    2012, "Lecture 6.5, rmsprop".
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import torch
@@ -21,16 +22,19 @@ from torch import Tensor, nn
 
 
 class Optimizer(ABC):
-    """What all optimizers share: the vectors, clipping, and a memory that can be saved.
+    """What all optimizers share: the vectors, clipping, weight decay, and a memory that can be saved.
 
-    From here on the network's parameters and their ``grad`` are views: they are to be changed in place, and
-    ``grad`` never to be set to None. A pass adds to ``gradients``, so it has to be zeroed before.
+    From here on the parameters and their ``grad`` are views: they are to be changed in place, and ``grad``
+    never to be set to None. A pass adds to ``gradients``, so it has to be zeroed before.
 
     Args:
-        model: On the device where it is to be trained.
+        parameters: On the device where they are to be trained.
+        momentum: Share of the velocity, or of the mean gradient, that stays from step to step.
+        decay: Share of the mean square that stays; sgd has none.
+        weight_decay: Pull of matrices towards zero, as a share of their values; biases aren't pulled.
 
     Attributes:
-        values: All parameters, shape (N,), in the order of ``model.parameters()``.
+        values: All parameters, shape (N,), in the order given.
         gradients: Their gradients, shape (N,).
         memory: What is remembered from step to step, by name, each of shape (N,).
         steps: Steps so far.
@@ -38,15 +42,25 @@ class Optimizer(ABC):
 
     names: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, model: nn.Module) -> None:
-        parameters = list(model.parameters())
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        momentum: float = 0.9,
+        decay: float = 0.999,
+        weight_decay: float = 0.0,
+    ) -> None:
+        parameters = list(parameters)
+        self.momentum, self.decay, self.weight_decay = momentum, decay, weight_decay
         self.values = torch.cat([parameter.detach().flatten() for parameter in parameters])
         self.gradients = torch.zeros_like(self.values)
         self.memory = {name: torch.zeros_like(self.values) for name in self.names}
         self.steps = 0
+        self._pulled = torch.zeros_like(self.values) if weight_decay else None
         start = 0
         for parameter in parameters:
             end = start + parameter.numel()
+            if self._pulled is not None and parameter.ndim > 1:
+                self._pulled[start:end] = 1
             parameter.data = self.values[start:end].view_as(parameter)
             parameter.grad = self.gradients[start:end].view_as(parameter)
             start = end
@@ -69,7 +83,13 @@ class Optimizer(ABC):
             rate: The learning rate.
         """
         self.steps += 1
+        if self._pulled is not None:
+            self._pull(rate, self._pulled)
         self._move(rate)
+
+    def _pull(self, rate: float, pulled: Tensor) -> None:
+        """Decay weights by the gradient of their squares, as L2 regularisation does."""
+        self.gradients.addcmul_(self.values, pulled, value=self.weight_decay)
 
     @abstractmethod
     def _move(self, rate: float) -> None:
@@ -95,12 +115,11 @@ class Adam(Optimizer):
     """Steps along the mean gradient over the root of its mean square, both corrected for their start."""
 
     names = ("mean", "square")
-    decays = (0.9, 0.999)
     epsilon = 1e-8
 
     def _move(self, rate: float) -> None:
         mean, square = self.memory.values()
-        first, second = self.decays
+        first, second = self.momentum, self.decay
         mean.lerp_(self.gradients, 1 - first)
         square.mul_(second).addcmul_(self.gradients, self.gradients, value=1 - second)
         scale = math.sqrt(1 - second**self.steps)
@@ -108,11 +127,18 @@ class Adam(Optimizer):
         self.values.addcdiv_(mean, root, value=-rate / (1 - first**self.steps))
 
 
+class AdamW(Adam):
+    """Adam whose weight decay is no part of the gradient."""
+
+    def _pull(self, rate: float, pulled: Tensor) -> None:
+        self.values.addcmul_(self.values, pulled, value=-rate * self.weight_decay)
+
+
 class RMSProp(Optimizer):
     """Steps along the gradient over the root of its mean square, with momentum."""
 
     names = ("square", "velocity")
-    decay, momentum, epsilon = 0.95, 0.9, 1e-8
+    epsilon = 1e-8
 
     def _move(self, rate: float) -> None:
         square, velocity = self.memory.values()
@@ -122,5 +148,16 @@ class RMSProp(Optimizer):
         self.values.add_(velocity, alpha=-rate)
 
 
-OPTIMIZERS = {"adam": Adam, "rmsprop": RMSProp}
+class SGD(Optimizer):
+    """Steps along the gradient, with momentum."""
+
+    names = ("velocity",)
+
+    def _move(self, rate: float) -> None:
+        (velocity,) = self.memory.values()
+        velocity.mul_(self.momentum).add_(self.gradients)
+        self.values.add_(velocity, alpha=-rate)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSProp, "sgd": SGD}
 """The optimizers by the names that ``--optimizer`` takes."""

@@ -1,25 +1,24 @@
-"""A run on disk: what is written after every epoch, and what resuming reads.
+"""A run on disk: what is written as a training goes on, and what resuming reads.
 
-``resume/state.safetensors`` holds the weights, the optimizer's tensors and, in its header, the metrics
-of all epochs so far. It is one file, so it is whole or not there; ``model.safetensors``, the best
-weights, is written before it.
+``resume/state.safetensors`` holds the weights, what the optimizer, the noise and the average remember and, in
+its header, the metrics of all epochs so far and how far the present one is. It is one file, so it is whole or
+not there; ``model.safetensors``, the best weights, is written before it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor
 
 from musicrnn.checkpoint import read_tensors, to_safetensors
 from musicrnn.errors import ModelError
 from musicrnn.files import write_bytes
-from musicrnn.training.optimizers import Optimizer
 
 STATE = Path("resume") / "state.safetensors"
 
@@ -32,10 +31,12 @@ class Epoch:
         epoch: Number of the epoch, from 1.
         train_nll: Nats per frame over the training pieces, with noise and dropout, while weights move.
         valid_nll: Nats per frame over the validation pieces.
-        learning_rate: Step size.
+        learning_rate: Step size, at the epoch's end.
         gradient_norm: Mean norm of the gradient before clipping.
         frames_per_second: Training frames per second.
         seconds: Time since training began, validation included.
+        padding: Share of the frames computed that were padding.
+        skipped: Updates left out because their loss wasn't finite.
     """
 
     epoch: int
@@ -45,42 +46,87 @@ class Epoch:
     gradient_norm: float
     frames_per_second: float
     seconds: float
+    padding: float = 0.0
+    skipped: int = 0
 
 
-def save_state(directory: Path, model: nn.Module, optimizer: Optimizer, history: Sequence[Epoch]) -> None:
-    """Write what resuming needs.
+@dataclass
+class Position:
+    """How far a training is.
 
-    Raises:
-        FileError: The file can't be written.
+    Attributes:
+        history: Metrics of the epochs done.
+        batch: Batches of the present epoch that are done.
+        updates: Updates of the whole training.
+        nats: Sum over the frames of the present epoch.
+        frames: Real frames of it.
+        computed: Frames of it, padding included.
+        norms: Sum of the gradient's norms over its updates.
+        steps: Its updates.
+        skipped: Updates of it that were left out.
+        rate_share: What skipped updates have left of the learning rate.
+        seconds: Time since training began, up to the last save.
+        epoch_seconds: Time spent on batches of the present epoch, up to the last save.
     """
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer.state().items()}
-    metadata = {"history": json.dumps([asdict(epoch) for epoch in history])}
-    write_bytes(directory / STATE, to_safetensors(tensors, metadata))
+
+    history: list[Epoch] = field(default_factory=list)
+    batch: int = 0
+    updates: int = 0
+    nats: float = 0.0
+    frames: int = 0
+    computed: int = 0
+    norms: float = 0.0
+    steps: int = 0
+    skipped: int = 0
+    rate_share: float = 1.0
+    seconds: float = 0.0
+    epoch_seconds: float = 0.0
+
+    @property
+    def nlls(self) -> list[float]:
+        """Validation NLL of every epoch done."""
+        return [epoch.valid_nll for epoch in self.history]
+
+    def next_epoch(self, metrics: Epoch) -> None:
+        """Close the present epoch."""
+        self.history.append(metrics)
+        self.batch = self.frames = self.computed = self.steps = self.skipped = 0
+        self.nats = self.norms = self.epoch_seconds = 0.0
 
 
-def load_state(directory: Path, model: nn.Module, optimizer: Optimizer) -> list[Epoch]:
-    """Put a run back to where it was after its last whole epoch.
-
-    Returns:
-        The metrics of the epochs done.
+def save_state(directory: Path, tensors: Mapping[str, Tensor], position: Position) -> None:
+    """Write what resuming needs, and ``metrics.jsonl``.
 
     Raises:
-        ModelError: The state is damaged or another network's.
+        FileError: A file can't be written.
+    """
+    write_bytes(directory / STATE, to_safetensors(tensors, {"position": json.dumps(asdict(position))}))
+    write_metrics(directory, position.history)
+
+
+def load_state(directory: Path) -> tuple[dict[str, Tensor], Position]:
+    """Read what ``save_state`` wrote.
+
+    Raises:
+        ModelError: The state is damaged.
     """
     path = directory / STATE
     tensors = read_tensors(path)
     try:
         with safe_open(str(path), "pt") as file:
-            history = [Epoch(**entry) for entry in json.loads(file.metadata()["history"])]
-        model.load_state_dict(_below("model.", tensors))
-        optimizer.load(_below("optimizer.", tensors))
-    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(
-            f"{path}: expected the state of this training, found another or damage: {reason}"
-        ) from error
-    return history
+            found: dict[str, Any] = json.loads(file.metadata()["position"])
+        history = [Epoch(**entry) for entry in found.pop("history")]
+        return tensors, Position(history, **found)
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise not_ours(directory, error) from error
+
+
+def not_ours(directory: Path, error: Exception) -> ModelError:
+    """Return the error that says that a state is damaged or another training's."""
+    reason = str(error).splitlines()[0]
+    return ModelError(
+        f"{directory / STATE}: expected the state of this training, found another or damage: {reason}"
+    )
 
 
 def write_metrics(directory: Path, history: Sequence[Epoch]) -> None:
@@ -91,7 +137,3 @@ def write_metrics(directory: Path, history: Sequence[Epoch]) -> None:
     """
     lines = "".join(json.dumps(asdict(epoch)) + "\n" for epoch in history)
     write_bytes(directory / "metrics.jsonl", lines.encode())
-
-
-def _below(prefix: str, tensors: dict[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,30 +1,27 @@
-"""Learning rates and early stopping, as functions of the validation NLLs seen so far.
+"""Learning rates and early stopping, as functions of how far a training is.
 
 They keep no state of their own, so a resumed training goes on exactly as an undisturbed one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from musicrnn.training.recipe import Recipe
 
 
-def learning_rate(recipe: Recipe, history: Sequence[float]) -> float:
-    """Return the learning rate of the next epoch.
+def learning_rate(recipe: Recipe, history: Sequence[float], part: float = 0.0, updates: int = 0) -> float:
+    """Return the learning rate of the next update.
 
     Args:
-        recipe: Its ``schedule``, ``learning_rate`` and ``patience`` decide.
+        recipe: Its schedule, learning rates, patience and warm-up decide.
         history: Validation NLL of every epoch so far.
+        part: Share of the present epoch that is done.
+        updates: Updates so far.
     """
-    if recipe.schedule == "constant":
-        return recipe.initial_rate
-    rate, best, stale, wait = recipe.initial_rate, float("inf"), 0, max(1, recipe.patience // 3)
-    for nll in history:
-        best, stale = (nll, 0) if nll < best else (best, stale + 1)
-        if stale == wait:
-            rate, stale = rate / 2, 0
-    return rate
+    warm = min(1.0, (updates + 1) / recipe.warmup) if recipe.warmup else 1.0
+    return recipe.initial_rate * warm * _share(recipe, history, part)
 
 
 def best_epoch(history: Sequence[float]) -> int:
@@ -33,5 +30,29 @@ def best_epoch(history: Sequence[float]) -> int:
 
 
 def is_over(recipe: Recipe, history: Sequence[float]) -> bool:
-    """Return whether training has run its epochs, or out of patience."""
-    return len(history) >= recipe.epochs or len(history) - 1 - best_epoch(history) >= recipe.patience
+    """Return whether training has run its epochs, or out of patience, or has reached its aim."""
+    best = best_epoch(history)
+    reached = recipe.until is not None and best >= 0 and history[best] <= recipe.until
+    return reached or len(history) >= recipe.epochs or len(history) - 1 - best >= recipe.patience
+
+
+def _share(recipe: Recipe, history: Sequence[float], part: float) -> float:
+    """Return the share of the initial rate that the schedule has come to."""
+    done = min(1.0, (len(history) + part) / recipe.epochs)
+    if recipe.schedule == "linear":
+        return 1 + (recipe.final_rate - 1) * done
+    if recipe.schedule == "cosine":
+        return recipe.final_rate + (1 - recipe.final_rate) * (1 + math.cos(math.pi * done)) / 2
+    if recipe.schedule == "plateau":
+        return _plateau(history, max(1, recipe.patience // 3))
+    return 1.0
+
+
+def _plateau(history: Sequence[float], wait: int) -> float:
+    """Halve whenever so many epochs in a row weren't better than the best."""
+    share, best, stale = 1.0, math.inf, 0
+    for nll in history:
+        best, stale = (nll, 0) if nll < best else (best, stale + 1)
+        if stale == wait:
+            share, stale = share / 2, 0
+    return share

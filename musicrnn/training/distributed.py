@@ -1,0 +1,190 @@
+"""Training in several processes, each with its share of every batch.
+
+Processes find each other through the variables that ``torchrun`` sets, so whatever sets them can start them:
+``torchrun`` itself, Slurm, Kubernetes, or ``launch`` here, which does on one machine what the others do on
+many and keeps their errors to one line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from musicrnn.errors import MusicRNNError, UsageError
+
+_Value = TypeVar("_Value")
+
+_LAUNCHER = "MUSICRNN_LAUNCHER"
+"""Variable with the process that started this one: when it is gone, so is the reason to go on."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a training.
+
+    Attributes:
+        rank: Number of this process.
+        size: How many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes the run."""
+        return self.rank == 0
+
+    def add_up(self, tensor: Tensor) -> Tensor:
+        """Replace a tensor by its sum over all processes, and return it."""
+        if self.size > 1:
+            torch.distributed.all_reduce(tensor)
+        return tensor
+
+    def shared(self, make: Callable[[], _Value]) -> _Value:
+        """Return what the chief makes, to every process."""
+        if self.size == 1:
+            return make()
+        box = [make() if self.is_chief else None]
+        torch.distributed.broadcast_object_list(box)
+        return box[0]  # type: ignore[return-value]
+
+    def share(self, pieces: Sequence[int]) -> list[int]:
+        """Return this process's share of a batch; the shares differ by one piece at most."""
+        return list(pieces[self.rank :: self.size])
+
+
+def started_by_launcher() -> bool:
+    """Return whether this process is one of several that train together."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def abandoned() -> bool:
+    """Return whether the process that started this one is gone."""
+    launcher = os.environ.get(_LAUNCHER)
+    return launcher is not None and os.getppid() != int(launcher)
+
+
+@contextlib.contextmanager
+def joined(device: str) -> Iterator[tuple[World, str]]:
+    """Meet the other processes, if there are any.
+
+    Args:
+        device: A torch device; ``cuda`` becomes the GPU of this process's number on its machine.
+
+    Yields:
+        The processes, and the device of this one.
+
+    Raises:
+        MusicRNNError: The others can't be found.
+    """
+    if not started_by_launcher():
+        yield World(), device
+        return
+    import torch.distributed as distributed
+
+    backend = "gloo"
+    if device.startswith("cuda"):
+        device, backend = f"cuda:{int(os.environ.get('LOCAL_RANK', '0'))}", "nccl"
+        torch.cuda.set_device(device)
+    try:
+        distributed.init_process_group(backend)
+    except (RuntimeError, ValueError) as error:
+        where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        reason = str(error).splitlines()[0]
+        raise MusicRNNError(f"{where}: expected to meet the other processes there: {reason}") from error
+    world = World(distributed.get_rank(), distributed.get_world_size())
+    try:
+        yield world, device
+    except RuntimeError as error:  # another process ended
+        reason = str(error).splitlines()[0]
+        raise MusicRNNError(f"process {world.rank} of {world.size}: lost the others: {reason}") from error
+    finally:
+        distributed.destroy_process_group()
+
+
+def launch(arguments: Sequence[str], devices: int, nodes: int) -> int:
+    """Run ``musicrnn`` in several processes that train together; return the exit code.
+
+    On several machines the same command runs on each; ``MASTER_ADDR`` names the first of them, and
+    ``NODE_RANK`` or Slurm's ``SLURM_NODEID`` numbers this one.
+
+    Args:
+        arguments: The command line, without the program's name.
+        devices: Processes on this machine.
+        nodes: Machines.
+
+    Raises:
+        UsageError: With several machines, ``MASTER_ADDR`` or this one's number is missing.
+    """
+    environment = {**os.environ, **_meeting_point(nodes), "WORLD_SIZE": str(devices * nodes)}
+    node = int(os.environ.get("NODE_RANK", os.environ.get("SLURM_NODEID", "0")))
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
+    environment[_LAUNCHER] = str(os.getpid())
+    command = [sys.executable, "-m", "musicrnn", *arguments]
+    ranks = [{"RANK": str(node * devices + local), "LOCAL_RANK": str(local)} for local in range(devices)]
+    processes = [
+        # A session of their own: who interrupts the terminal interrupts this process, and it tells them.
+        subprocess.Popen(command, env={**environment, **rank}, start_new_session=True)
+        for rank in ranks
+    ]
+    handlers = {number: signal.signal(number, _forward(processes)) for number in _SIGNALS}
+    try:
+        return _wait(processes)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_GRACE = 20.0
+"""Seconds that processes have to end when one of them failed."""
+
+
+def _meeting_point(nodes: int) -> Mapping[str, str]:
+    """Return the variables that say where processes meet."""
+    if nodes == 1:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    if "MASTER_ADDR" not in os.environ or not {"NODE_RANK", "SLURM_NODEID"} & set(os.environ):
+        raise UsageError(
+            f"--nodes {nodes}: expected the variables MASTER_ADDR (the first machine) and NODE_RANK (the "
+            "number of this one), found none"
+        )
+    return {"MASTER_PORT": os.environ.get("MASTER_PORT", "29500")}
+
+
+def _forward(processes: Sequence[subprocess.Popen[bytes]]) -> Callable[[int, object], None]:
+    def handle(number: int, frame: object) -> None:
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    return handle
+
+
+def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int:
+    """Wait for all; when one fails the others are told to end, and killed if they don't."""
+    deadline = None
+    while any(process.poll() is None for process in processes):
+        failed = [process.returncode for process in processes if process.returncode]
+        if failed and deadline is None:
+            deadline = time.monotonic() + _GRACE
+        if deadline is not None and time.monotonic() > deadline:
+            for process in processes:
+                process.kill()
+        time.sleep(0.05)
+    codes = [process.returncode for process in processes]
+    return next((code if code > 0 else 1 for code in codes if code), 0)

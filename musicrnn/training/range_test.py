@@ -1,0 +1,122 @@
+"""Learning-rate range test: one pass in which the rate rises, to see where it begins to help and to hurt.
+
+References:
+    Smith 2017, "Cyclical learning rates for training neural networks", arXiv:1506.01186.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from musicrnn.corpus import Corpus
+from musicrnn.corpus.batches import Augmentation, training_batch, training_order
+from musicrnn.errors import ModelError
+from musicrnn.files import write_json
+from musicrnn.music.draw import picture
+from musicrnn.training.loop import make_trainer
+from musicrnn.training.recipe import Recipe
+from musicrnn.training.trainer import Lane
+
+_SMOOTH = 0.9
+"""Share of the mean NLL that stays from update to update."""
+
+_HOPELESS = 2.0
+"""How many times the first NLL ends the test."""
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """What a range test found.
+
+    Attributes:
+        rates: Learning rate of every update.
+        nlls: Nats per frame at it, smoothed.
+        suggested: The rate at which the NLL fell fastest.
+        lowest: The rate at which it was lowest; more does harm.
+    """
+
+    rates: list[float]
+    nlls: list[float]
+    suggested: float
+    lowest: float
+
+
+def range_test(
+    corpus: Corpus,
+    recipe: Recipe,
+    directory: Path,
+    *,
+    device: str = "cpu",
+    bounds: tuple[float, float] = (1e-5, 10.0),
+    updates: int = 100,
+) -> RangeTest:
+    """Raise the learning rate exponentially, update by update; write ``range.json`` and ``range.png``.
+
+    Args:
+        corpus: Needs a ``train`` split.
+        recipe: What would be trained; its learning rate and schedule are left out of account.
+        directory: Where the files go.
+        device: A torch device.
+        bounds: The first rate and the last.
+        updates: Steps from one to the other.
+
+    Raises:
+        CorpusError: The corpus has no training pieces.
+        FileError: ``directory`` can't be written.
+        ModelError: Not even the least rate gives a finite loss.
+    """
+    trainer, split = make_trainer(corpus, recipe, device), corpus["train"]
+    augmentation = Augmentation(*recipe.semitones, recipe.input_noise)
+    rates, nlls, mean = list[float](), list[float](), 0.0
+    trainer.model.train()
+    with trainer.model.fitting_threads(recipe.batch_size, split.frames / len(split)):
+        order: list[list[int]] = []
+        for number in range(updates):
+            order = order or training_order(split, recipe.batch_size, [recipe.seed, number])
+            pieces = order.pop()
+            lane = Lane.of(training_batch(split, pieces, augmentation, [recipe.seed, number]), device)
+            frames = int(split.lengths[pieces].sum())
+            rate = bounds[0] * (bounds[1] / bounds[0]) ** (number / max(1, updates - 1))
+            update = trainer.attempt([lane], (0, lane.frames.shape[1]), frames, [recipe.seed, number])
+            if not update.is_finite:
+                break
+            mean = _SMOOTH * mean + (1 - _SMOOTH) * update.nats / frames
+            nlls.append(mean / (1 - _SMOOTH ** (number + 1)))
+            rates.append(rate)
+            if nlls[-1] > _HOPELESS * nlls[0]:
+                break
+            trainer.step(rate)
+    if len(rates) < 3:
+        raise ModelError(f"range test: expected a finite loss at a rate of {bounds[0]:g}, found none")
+    found = _read(rates, nlls)
+    write_json(directory / "range.json", found.__dict__)
+    _draw(
+        found, directory / "range.png", f"{recipe.optimizer}: {recipe.cell} {recipe.hidden} on {corpus.name}"
+    )
+    return found
+
+
+def _read(rates: list[float], nlls: list[float]) -> RangeTest:
+    """Find where the NLL falls fastest over the logarithm of the rate, and where it is lowest."""
+    lowest = min(range(len(nlls)), key=nlls.__getitem__)
+    steps = range(1, max(2, lowest + 1))
+    slopes = {step: (nlls[step] - nlls[step - 1]) / math.log(rates[step] / rates[step - 1]) for step in steps}
+    return RangeTest(rates, nlls, rates[min(slopes, key=slopes.__getitem__)], rates[lowest])
+
+
+def _draw(found: RangeTest, path: Path, title: str) -> None:
+    with picture(path, 7.5, 4.2) as figure:
+        axes = figure.subplots()
+        axes.plot(found.rates, found.nlls, linewidth=1.8)
+        for rate, label in ((found.suggested, "fastest"), (found.lowest, "lowest")):
+            axes.axvline(rate, linewidth=0.8, linestyle="--", color="black")
+            axes.annotate(
+                f" {label}: {rate:.2g}", (rate, 0.97), xycoords=axes.get_xaxis_transform(), va="top"
+            )
+        axes.set_xscale("log")
+        axes.set_xlabel("learning rate")
+        axes.set_ylabel("NLL per frame (nats)")
+        axes.set_title(title, loc="left", parse_math=False)
+        axes.spines[["top", "right"]].set_visible(False)

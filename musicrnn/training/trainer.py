@@ -1,0 +1,265 @@
+"""What moves in a training, and one update of it: forward, backward, noise, clipping, step.
+
+Everything drawn for an update comes from the seed, the epoch and the number of the update, so that an update
+is the same whether or not the program was started anew before it, and in every process that takes part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from musicrnn.corpus.batches import Batch
+from musicrnn.nn import MusicRNN
+from musicrnn.ops import State
+from musicrnn.training.average import Average
+from musicrnn.training.distributed import World
+from musicrnn.training.optimizers import OPTIMIZERS
+from musicrnn.training.recipe import Recipe
+from musicrnn.training.weight_noise import WeightNoise
+
+
+@dataclass
+class Lane:
+    """A batch on its way through an update, or chunk by chunk through several.
+
+    Attributes:
+        frames: Shape (B, T, D).
+        heard: What is heard before each of them, shape (B, T, D).
+        mask: True on real frames, shape (B, T).
+        lengths: Real frames of each row, descending, shape (B,).
+        pieces: Position of each row's piece in its split.
+        state: States after the last chunk; None at the beginning.
+    """
+
+    frames: Tensor
+    heard: Tensor
+    mask: Tensor
+    lengths: NDArray[np.int64]
+    pieces: list[int]
+    state: list[State] | None = None
+
+    @classmethod
+    def of(cls, batch: Batch, device: str) -> Lane:
+        """Return the lane of a batch, on a device."""
+        frames, heard, mask = (
+            torch.from_numpy(array).to(device) for array in (batch.frames, batch.heard, batch.mask)
+        )
+        return cls(frames, heard, mask, batch.mask.sum(1), batch.pieces)
+
+    def part(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor, list[State] | None]:
+        """Return frames, mask, what is heard and the state of a chunk; rows that have ended are left out.
+
+        Where all have ended one frame of padding remains, since every process takes part in every update.
+        """
+        rows = int(np.count_nonzero(self.lengths > start))
+        if not rows:
+            empty = torch.zeros_like(self.mask[:1, :1])
+            return self.frames[:1, :1], empty, self.heard[:1, :1], None
+        stop = min(stop, int(self.lengths[0]))
+        if rows == len(self.mask) and start == 0 and stop == self.mask.shape[1]:
+            return self.frames, self.mask, self.heard, self.state
+        state = self.state and [tuple(tensor[:rows] for tensor in layer) for layer in self.state]
+        span = (slice(rows), slice(start, stop))
+        return self.frames[span].contiguous(), self.mask[span], self.heard[span].contiguous(), state
+
+
+class Update(NamedTuple):
+    """What came of an update.
+
+    Attributes:
+        nats: Sum over its real frames, in all processes.
+        norm: Norm of the gradient before clipping.
+        computed: Frames computed, padding included.
+        asked: Whether any process was asked to stop.
+        bad: Position of the first piece whose likelihood isn't finite, if there is one.
+    """
+
+    nats: float
+    norm: float
+    computed: int
+    asked: bool
+    bad: int | None
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the step may be taken."""
+        return math.isfinite(self.nats) and math.isfinite(self.norm)
+
+
+class _Scorer(nn.Module):
+    """The model's likelihood as a forward pass, for those who wrap modules."""
+
+    def __init__(self, model: MusicRNN) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, frames: Tensor, mask: Tensor, heard: Tensor, state: list[State] | None
+    ) -> tuple[Tensor, list[State]]:
+        scored = self.model.score(frames, mask, heard, state)
+        return scored.nats, scored.state
+
+
+class Trainer:
+    """A network in training.
+
+    Args:
+        model: On the device where it is trained.
+        recipe: How.
+        frames: Training frames of the corpus.
+        world: The processes that take part.
+
+    Attributes:
+        model: The network.
+        optimizer: Holds all parameters.
+        average: Of the weights along the way.
+    """
+
+    def __init__(self, model: MusicRNN, recipe: Recipe, frames: int, world: World | None = None) -> None:
+        self.model, self.world = model, world or World()
+        self.noise = WeightNoise(model.recurrent, recipe.weight_noise, recipe.adaptive_weight_noise)
+        self.noise.to(next(model.parameters()).device)
+        self.optimizer = OPTIMIZERS[recipe.optimizer](
+            [*model.parameters(), *self.noise.parameters()],
+            recipe.momentum,
+            recipe.square_decay,
+            recipe.weight_decay,
+        )
+        self.average = Average(self.optimizer.values, recipe.average, recipe.average_decay)
+        self._recipe, self._frames = recipe, frames
+        self._scorer: nn.Module = _Scorer(model)
+        if self.world.size > 1:
+            self._scorer = nn.parallel.DistributedDataParallel(self._scorer)
+        self._moving = [self.optimizer.values, *self.optimizer.memory.values(), self.average.values]
+        self._before = [tensor.clone() for tensor in self._moving]
+        self._counts = (0, 0)
+
+    def attempt(
+        self,
+        lanes: Sequence[Lane],
+        span: tuple[int, int],
+        frames: int,
+        seed: Sequence[int],
+        stop: bool = False,
+    ) -> Update:
+        """Compute the gradient of an update, clipped, without taking the step.
+
+        Args:
+            lanes: This process's shares of its batches.
+            span: First and last frame of the chunk.
+            frames: Real frames of the chunk, in all processes.
+            seed: What noise and dropout are drawn from.
+            stop: Whether this process was asked to stop.
+        """
+        optimizer, size = self.optimizer, self.world.size
+        optimizer.gradients.zero_()
+        nats, computed, bad = 0.0, 0, None
+        _seed(seed)
+        with self.noise.applied(optimizer):
+            if size > 1:
+                _seed([*seed, self.world.rank])
+            for number, lane in enumerate(lanes):
+                frames_, mask, heard, state = lane.part(*span)
+                with self._synchronised(number == len(lanes) - 1), self._precision():
+                    each, after = self._scorer(frames_, mask, heard, state)
+                    total = each.sum()
+                    (total * (size / frames)).backward()
+                lane.state = [tuple(tensor.detach() for tensor in layer) for layer in after]
+                nats += total.item()
+                computed += mask.numel()
+                if not math.isfinite(nats) and bad is None:
+                    rows = torch.nonzero(~torch.isfinite(each.detach()).all(1)).flatten().tolist()
+                    bad = lane.pieces[rows[0] if rows else 0]
+        if size > 1:
+            sums = self.world.add_up(torch.tensor([nats, computed, float(stop)], dtype=torch.float64))
+            nats, computed, stop = float(sums[0]), int(sums[1]), bool(sums[2] > 0)
+        self.noise.add_gradients(optimizer, self._frames)
+        return Update(nats, optimizer.clip(self._recipe.clip_norm), computed, stop, bad)
+
+    def step(self, rate: float, averaged: bool = True) -> None:
+        """Take the step that ``attempt`` prepared.
+
+        Args:
+            rate: The learning rate.
+            averaged: Whether the weights enter the average.
+        """
+        for before, tensor in zip(self._before, self._moving, strict=True):
+            before.copy_(tensor)
+        self._counts = (self.optimizer.steps, self.average.updates)
+        self.optimizer.step(rate)
+        if averaged:
+            self.average.update(self.optimizer.values)
+
+    def step_back(self) -> None:
+        """Undo the last step: what it led to can't be trained on."""
+        for before, tensor in zip(self._before, self._moving, strict=True):
+            tensor.copy_(before)
+        self.optimizer.steps, self.average.updates = self._counts
+
+    def evaluated(self) -> AbstractContextManager[None]:
+        """Return a context in which the network has the weights that are evaluated and kept."""
+        return self.average.applied(self.optimizer.values)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what going on takes, by name."""
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "model": self.model.state_dict(),
+            "noise": self.noise.state_dict(),
+            "optimizer": self.optimizer.state(),
+            "average": self.average.state(),
+        }
+        return {
+            f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what ``state`` returned.
+
+        Raises:
+            KeyError: Something is missing.
+            RuntimeError: It is of another shape.
+        """
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "noise": {}, "optimizer": {}, "average": {}}
+        for name, tensor in state.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = tensor
+        self.model.load_state_dict(parts["model"])
+        self.noise.load_state_dict(parts["noise"])
+        self.optimizer.load(parts["optimizer"])
+        self.average.load(parts["average"])
+        for before, tensor in zip(self._before, self._moving, strict=True):
+            before.copy_(tensor)
+        self._counts = (self.optimizer.steps, self.average.updates)
+
+    def _synchronised(self, last: bool) -> AbstractContextManager[Any]:
+        """Return a context for a backward pass; gradients travel with the last of an update."""
+        wrapped = self._scorer
+        if isinstance(wrapped, nn.parallel.DistributedDataParallel) and not last:
+            return wrapped.no_sync()
+        return nullcontext()
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self._recipe.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.optimizer.values.device.type, getattr(torch, self._recipe.precision))
+
+
+def spans(longest: int, chunk: int) -> Iterator[tuple[int, int]]:
+    """Yield first and last frame of the chunks of pieces; no chunks means whole pieces."""
+    step = chunk or longest
+    for start in range(0, longest, step):
+        yield start, min(start + step, longest)
+
+
+def _seed(seed: Sequence[int]) -> None:
+    """Seed torch's random state from several numbers."""
+    torch.manual_seed(int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0] >> np.uint64(1)))
