@@ -146,8 +146,8 @@ def _cut(split: Split, order: NDArray[np.int64], size: int, most: float, chunk: 
 
 
 def _collate(rolls: Sequence[NDArray[np.uint8]], pieces: list[int]) -> Batch:
-    """Lay rolls side by side, the longest first."""
-    frames = np.zeros((len(rolls), len(rolls[0]), rolls[0].shape[1]), np.float32)
+    """Lay rolls side by side."""
+    frames = np.zeros((len(rolls), max(map(len, rolls)), rolls[0].shape[1]), np.float32)
     heard, mask = np.zeros_like(frames), np.zeros(frames.shape[:2], bool)
     for row, roll in enumerate(rolls):
         frames[row, : len(roll)] = roll

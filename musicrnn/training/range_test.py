@@ -99,10 +99,16 @@ def range_test(
 
 
 def _read(rates: list[float], nlls: list[float]) -> RangeTest:
-    """Find where the NLL falls fastest over the logarithm of the rate, and where it is lowest."""
-    lowest = min(range(len(nlls)), key=nlls.__getitem__)
-    steps = range(1, max(2, lowest + 1))
-    slopes = {step: (nlls[step] - nlls[step - 1]) / math.log(rates[step] / rates[step - 1]) for step in steps}
+    """Find where the NLL falls fastest over the logarithm of the rate, and where it is lowest.
+
+    The first tenth is left out, where the mean is one of few batches, and slopes are those of a tenth.
+    """
+    window = max(1, len(nlls) // 10)
+    lowest = min(range(window, len(nlls)), key=nlls.__getitem__)
+    slopes = {
+        step - window // 2: (nlls[step] - nlls[step - window]) / math.log(rates[step] / rates[step - window])
+        for step in range(window, max(window, lowest) + 1)
+    }
     return RangeTest(rates, nlls, rates[min(slopes, key=slopes.__getitem__)], rates[lowest])
 
 

@@ -70,26 +70,35 @@ def test_unknown_heads_and_impossible_rates_are_refused() -> None:
         ModelConfig(input_size=5, dropout=1.0)
 
 
-def test_input_noise_disturbs_what_is_heard_in_training_and_never_what_is_predicted() -> None:
+def test_tied_weights_are_one_tensor_that_hears_and_speaks() -> None:
     torch.manual_seed(0)
-    model = build(ModelConfig(input_size=5, hidden=4, input_noise=0.3))
-    frames = (torch.rand(1, 50, 5) < 0.5).float()
-    assert not torch.allclose(model.nll(frames), model.nll(frames))
-    torch.testing.assert_close(model.eval().nll(frames), model.nll(frames), rtol=0, atol=0)
-    torch.nn.init.zeros_(model.head.linear.weight)
-    torch.testing.assert_close(model.train().nll(frames), model.eval().nll(frames))
+    tied = build(ModelConfig(input_size=5, hidden=4, tied=True))
+    free = build(ModelConfig(input_size=5, hidden=4, embedding=4))
+    assert tied.parameter_count == free.parameter_count - 5 * 4
+    assert "embedding.weight" not in tied.state_dict() and "embedding.weight" in free.state_dict()
+    with torch.no_grad():
+        free.load_state_dict({**tied.state_dict(), "embedding.weight": tied.head.linear.weight.t()})
+    frames = (torch.rand(2, 6, 5) < 0.5).float()
+    torch.testing.assert_close(tied.nll(frames), free.nll(frames))
+    tied.nll(frames).sum().backward()
+    free.nll(frames).sum().backward()
+    assert free.embedding is not None and free.embedding.weight.grad is not None
+    expected = free.head.linear.weight.grad + free.embedding.weight.grad.t()
+    torch.testing.assert_close(tied.head.linear.weight.grad, expected)
 
 
-def test_input_noise_flips_cells_with_its_probability(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    model = build(ModelConfig(input_size=50, hidden=4, input_noise=0.1))
-    heard: list[torch.Tensor] = []
-    forward = type(model.recurrent).forward
-    monkeypatch.setattr(
-        type(model.recurrent), "forward", lambda self, x, *rest: heard.append(x) or forward(self, x, *rest)
-    )
-    frames = (torch.rand(4, 100, 50) < 0.2).float()
-    model.score(frames)
-    clean = torch.cat([torch.zeros(4, 1, 50), frames[:, :-1]], 1)
-    assert set(heard[0].unique().tolist()) == {0.0, 1.0}
-    assert (heard[0] != clean).float().mean().item() == pytest.approx(0.1, abs=0.01)
+def test_ties_that_cannot_be_are_refused() -> None:
+    with pytest.raises(UsageError, match="a tied embedding must be as wide as a layer, 4, got 3"):
+        ModelConfig(input_size=5, hidden=4, tied=True, embedding=3)
+    with pytest.raises(UsageError, match="as wide as a layer, got skip connections"):
+        ModelConfig(input_size=5, hidden=4, layers=2, tied=True, connections="skip")
+
+
+def test_what_is_heard_may_differ_from_what_is_predicted_and_states_carry_on(model: MusicRNN) -> None:
+    frames = (torch.rand(2, 8, 5) < 0.5).float()
+    heard = torch.cat([torch.zeros(2, 1, 5), frames[:, :-1]], 1)
+    whole = model.score(frames)
+    first = model.score(frames[:, :5], None, heard[:, :5])
+    second = model.score(frames[:, 5:], None, heard[:, 5:], first.state)
+    torch.testing.assert_close(torch.cat([first.nats, second.nats], 1), whole.nats)
+    assert not torch.allclose(model.score(frames, None, 1 - heard).nats, whole.nats)

@@ -131,3 +131,82 @@ def test_a_mask_stands_for_variable_lengths(cell: str) -> None:
     _, short = layer(x[1:, :4])
     for found, expected in zip(state, short, strict=True):
         torch.testing.assert_close(tuple(part[1:] for part in found), expected)
+
+
+def test_residual_connections_add_what_a_layer_hears_to_what_it_says() -> None:
+    torch.manual_seed(0)
+    stack, x = Recurrent("gru", 5, 4, layers=3, connections="residual"), torch.randn(2, 6, 5)
+    zeros = (torch.zeros(2, 4),)
+    first, second, third = stack.stack()
+    y = first(x, zeros)[0]
+    y = y + second(y, zeros)[0]
+    torch.testing.assert_close(stack(x)[0], y + third(y, zeros)[0])
+
+
+def test_with_skip_connections_layers_hear_the_input_and_the_output_is_that_of_all() -> None:
+    torch.manual_seed(0)
+    stack, x = Recurrent("gru", 5, 4, layers=2, connections="skip"), torch.randn(2, 6, 5)
+    zeros = (torch.zeros(2, 4),)
+    first, second = stack.stack()
+    y = first(x, zeros)[0]
+    both = torch.cat([y, second(torch.cat([y, x], 2), zeros)[0]], 2)
+    torch.testing.assert_close(stack(x)[0], both)
+    assert stack.output_size == 8 and second.weight_ih.shape == (12, 9)
+
+
+@pytest.mark.parametrize("connections", ["plain", "residual", "skip"])
+def test_layer_normalisation_gives_every_output_mean_zero_and_variance_one(connections: str) -> None:
+    torch.manual_seed(0)
+    stack = Recurrent("gru", 5, 16, layers=2, connections=connections, layer_norm=True)
+    heard: list[torch.Tensor] = []
+    stack.stack()[1].register_forward_pre_hook(lambda layer, inputs: heard.append(inputs[0]))
+    output, _ = stack(torch.randn(2, 6, 5))
+    for values in (output, heard[0][..., :16]):
+        torch.testing.assert_close(values.mean(2), torch.zeros(2, 6), rtol=0, atol=1e-5)
+        torch.testing.assert_close(values.var(2, unbiased=False), torch.ones(2, 6), rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("connections", ["residual", "skip"])
+def test_state_carries_on_through_connections_and_norms(connections: str) -> None:
+    torch.manual_seed(0)
+    stack = Recurrent("lstm", 5, 4, layers=3, connections=connections, layer_norm=True)
+    x = torch.randn(3, 10, 5)
+    whole, _ = stack(x)
+    first, state = stack(x[:, :6])
+    torch.testing.assert_close(torch.cat([first, stack(x[:, 6:], state)[0]], 1), whole)
+
+
+def test_variational_dropout_has_one_mask_for_all_frames_of_a_sequence() -> None:
+    torch.manual_seed(0)
+    stack, x = Recurrent("gru", 5, 64, dropout=0.5, variational_dropout=True), torch.ones(3, 20, 5)
+    dropped = stack(x)[0] == 0
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert 0.3 < dropped.float().mean() < 0.7 and not torch.equal(dropped[0], dropped[1])
+    kept = ~dropped[:, 0]
+    clean = stack.eval()(x)[0]
+    torch.manual_seed(0)
+    again = Recurrent("gru", 5, 64, dropout=0.5, variational_dropout=True)
+    torch.testing.assert_close(again(x)[0][:, -1][kept], 2 * clean[:, -1][kept])
+
+
+def test_ordinary_dropout_has_a_mask_for_every_frame() -> None:
+    torch.manual_seed(0)
+    dropped = Recurrent("gru", 5, 64, dropout=0.5)(torch.ones(3, 20, 5))[0] == 0
+    assert not torch.equal(dropped[:, 0], dropped[:, 1])
+
+
+def test_weight_dropout_drops_recurrent_weights_once_a_pass_and_in_training_only() -> None:
+    torch.manual_seed(0)
+    stack = Recurrent("gru", 5, 40, layers=2, weight_dropout=0.5)
+    for layer in stack.stack():
+        hidden = layer.weights().hidden
+        assert 0.4 < (hidden == 0).float().mean() < 0.6
+        kept = hidden != 0
+        torch.testing.assert_close(hidden[kept], 2 * layer.weight_hh[kept])
+        assert layer.weights().input is layer.weight_ih and layer.weights().bias is layer.bias
+    x = torch.randn(2, 3, 5)
+    assert not torch.allclose(stack(x)[0], stack(x)[0])
+    stack.eval()
+    torch.testing.assert_close(stack(x)[0], stack(x)[0], rtol=0, atol=0)
+    for layer in stack.stack():
+        assert torch.equal(layer.weights().hidden, layer.weight_hh)

@@ -1,12 +1,52 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from musicrnn.errors import UsageError
 from musicrnn.training import Recipe, read_settings
+from musicrnn.training.recipe import SETTINGS, setting_types
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"optimizer": "sgd2"}, "optimizer must be one of adam, adamw, rmsprop, sgd, got 'sgd2'"),
+        ({"schedule": "steps"}, "schedule must be one of plateau, constant, linear, cosine, got 'steps'"),
+        ({"hidden": 0}, "hidden must be at least 1, got 0"),
+        ({"weight_noise": -0.1}, "weight_noise must be at least 0, got -0.1"),
+        ({"weight_noise": float("inf")}, "weight_noise must be at least 0, got inf"),
+        ({"seed": 2**32}, "seed must be at least 0 and below 4294967296, got 4294967296"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be above 0, got nan"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
+        ({"input_noise": 0.6}, "input_noise must be at least 0 and at most 0.5, got 0.6"),
+        ({"transpose": "5"}, "transpose must be LOW:HIGH, such as -5:6, got '5'"),
+        ({"transpose": "6:-5"}, "transpose must be LOW:HIGH with LOW at most HIGH, got 6:-5"),
+        ({"adaptive_weight_noise": True, "weight_noise": 0.0}, "must start with weight_noise above 0, got 0"),
+    ],
+)
+def test_senseless_recipes_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        Recipe(**settings)
+
+
+def test_every_setting_says_what_it_is_and_its_default_is_allowed() -> None:
+    recipe = Recipe()
+    for name, setting in SETTINGS.items():
+        assert setting.metadata["text"].endswith(".") and getattr(recipe, name) == setting.default
+    assert set(setting_types()) == set(SETTINGS) and setting_types()["until"] is float
+
+
+def test_what_depends_on_other_settings() -> None:
+    assert [Recipe(optimizer=name).initial_rate for name in ("adam", "sgd")] == [0.01, 0.1]
+    assert [Recipe(optimizer=name).square_decay for name in ("adamw", "rmsprop")] == [0.999, 0.95]
+    assert (Recipe(learning_rate=0.5).initial_rate, Recipe(decay=0.5).square_decay) == (0.5, 0.5)
+    assert Recipe(transpose="-5:+6").semitones == (-5, 6)
 
 
 def test_settings_come_from_toml_and_from_a_run(tmp_path: Path) -> None:

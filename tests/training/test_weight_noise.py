@@ -4,14 +4,22 @@ import pytest
 import torch
 
 from musicrnn.nn import Recurrent
-from musicrnn.training.weight_noise import weight_noise
+from musicrnn.training.optimizers import Adam
+from musicrnn.training.weight_noise import WeightNoise
 
 
-def test_matrices_are_disturbed_by_the_given_deviation_and_restored_exactly() -> None:
+def noisy(layer: Recurrent, deviation: float, adaptive: bool = False) -> tuple[WeightNoise, Adam]:
+    noise = WeightNoise(layer, deviation, adaptive)
+    return noise, Adam([*layer.parameters(), *noise.parameters()])
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_matrices_are_disturbed_by_the_given_deviation_and_restored_exactly(adaptive: bool) -> None:
     torch.manual_seed(0)
     layer = Recurrent("lstm", 60, 50, layers=2, peepholes=True)
     clean = {name: parameter.detach().clone() for name, parameter in layer.named_parameters()}
-    with weight_noise(layer, 0.075):
+    noise, optimizer = noisy(layer, 0.075, adaptive)
+    with noise.applied(optimizer):
         moved = {name: (p.detach() - clean[name]).std().item() for name, p in layer.named_parameters()}
     for name, deviation in moved.items():
         assert deviation == pytest.approx(0.075 if "weight" in name else 0, rel=0.05), name
@@ -22,21 +30,54 @@ def test_matrices_are_disturbed_by_the_given_deviation_and_restored_exactly() ->
 def test_gradients_are_those_of_the_disturbed_weights() -> None:
     torch.manual_seed(0)
     layer, x = Recurrent("tanh", 4, 3), torch.randn(1, 5, 4)
-    with weight_noise(layer, 0.5):
-        (noisy,) = torch.autograd.grad(layer(x)[0].sum(), layer.layers[0].weight_hh)
+    noise, optimizer = noisy(layer, 0.5)
+    with noise.applied(optimizer):
+        (disturbed,) = torch.autograd.grad(layer(x)[0].sum(), layer.layers[0].weight_hh)
         layer(x)[0].sum().backward()
-    torch.testing.assert_close(layer.layers[0].weight_hh.grad, noisy)
+    torch.testing.assert_close(layer.layers[0].weight_hh.grad, disturbed)
     (clean,) = torch.autograd.grad(layer(x)[0].sum(), layer.layers[0].weight_hh)
-    assert not torch.allclose(clean, noisy)
+    assert not torch.allclose(clean, disturbed)
 
 
 def test_weights_are_restored_after_an_error_and_zero_noise_draws_nothing() -> None:
     layer = Recurrent("tanh", 4, 3)
     before = layer.layers[0].weight_ih.detach().clone()
-    with pytest.raises(RuntimeError), weight_noise(layer, 0.5):
+    noise, optimizer = noisy(layer, 0.5)
+    with pytest.raises(RuntimeError), noise.applied(optimizer):
         raise RuntimeError
     assert torch.equal(layer.layers[0].weight_ih, before)
     state = torch.get_rng_state()
-    with weight_noise(layer, 0.0):
+    none, optimizer = noisy(layer, 0.0)
+    with none.applied(optimizer):
         pass
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_deviations_get_the_gradient_of_the_description_length() -> None:
+    """The loss as one differentiable expression of means and deviations, for the same noise."""
+    frames = 7
+    torch.manual_seed(0)
+    layer, x = Recurrent("tanh", 4, 3), torch.randn(1, 5, 4)
+    noise, optimizer = noisy(layer, 0.3, adaptive=True)
+    assert noise.log_deviation is not None and noise.log_deviation.shape == (3 * 4 + 3 * 3,)
+    optimizer.gradients.zero_()
+    with noise.applied(optimizer):
+        layer(x)[0].square().sum().backward()
+    noise.add_gradients(optimizer, frames)
+
+    torch.manual_seed(0)
+    fresh = Recurrent("tanh", 4, 3)
+    assert torch.equal(torch.randn(1, 5, 4), x)
+    logs = torch.full((21,), 0.3).log().requires_grad_()
+    means = torch.cat([fresh.layers[0].weight_ih.flatten(), fresh.layers[0].weight_hh.flatten()])
+    means = means.detach().requires_grad_()
+    drawn = (means + logs.exp() * torch.randn(21)).split([12, 9])
+    weights = {"layers.0.weight_ih": drawn[0].view(3, 4), "layers.0.weight_hh": drawn[1].view(3, 3)}
+    outputs, _ = torch.func.functional_call(fresh, weights, (x,))
+    prior = ((2 * logs).exp() + (means - means.mean()) ** 2).mean()
+    lengths = prior.log() / 2 - logs + ((2 * logs).exp() + (means - means.mean()) ** 2) / (2 * prior) - 0.5
+    (outputs.square().sum() + lengths.sum() / frames).backward()
+    assert noise.log_deviation.grad is not None
+    torch.testing.assert_close(noise.log_deviation.grad, logs.grad)
+    torch.testing.assert_close(layer.layers[0].weight_hh.grad, means.grad[12:].view(3, 3))
+    torch.testing.assert_close(layer.layers[0].weight_ih.grad, means.grad[:12].view(3, 4))
