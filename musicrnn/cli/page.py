@@ -1,10 +1,10 @@
-"""What ``show`` tells as JSON, as a page for the terminal."""
+"""What ``show`` tells as JSON, as pages and tables for the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from musicrnn.music.charts import bar_lines, most_common, pitch_lines
 from musicrnn.music.draw import histogram_line
@@ -12,6 +12,7 @@ from musicrnn.music.pianoroll import Layout
 from musicrnn.music.tonality import PITCH_CLASSES, pitch_name
 
 WIDTH = 80
+TABLE_WIDTH = 100
 MOST_VOICES = 7
 _LABEL = 14
 
@@ -31,10 +32,52 @@ def page(document: _Document) -> str:
     return "\n\n".join(groups)
 
 
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        title: One line or several, so that a column of short cells is narrow.
+        cells: A text for each row.
+        align: ``<`` for texts, ``>`` for numbers.
+    """
+
+    title: str
+    cells: Sequence[str]
+    align: str = ">"
+
+
+def table(columns: Sequence[Column], width: int = TABLE_WIDTH) -> str:
+    """Return a table; columns for which there is no room follow below, again beside the first column.
+
+    Args:
+        columns: At least one; the first one names the rows.
+        width: Characters of a line, if the first column and any other fit into it.
+    """
+    first, *others = map(_printed, columns)
+    blocks, room = [[first]], width - len(first[0])
+    for column in others:
+        taken = 2 + len(column[0])
+        if taken > room and len(blocks[-1]) > 1:
+            blocks.append([first])
+            room = width - len(first[0])
+        blocks[-1].append(column)
+        room -= taken
+    return "\n\n".join(_side_by_side(block) for block in blocks)
+
+
 def text(value: Any) -> str:
     """Return a value of a model's configuration in words."""
-    if isinstance(value, float):
+    if isinstance(value, float) and abs(value) >= 1:
         return number(value)
+    return setting(value)
+
+
+def setting(value: Any) -> str:
+    """Return a setting of a recipe in a word; a dash stands for what isn't given."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
     return "-" if value is None else str(value)
 
 
@@ -192,6 +235,23 @@ def _bars(document: _Document) -> str:
             columns.insert(0, [f"{name} (pieces)", *bar_lines(most_common(document[name]))])
     rows = zip_longest(*columns, fillvalue="")
     return "\n".join("   ".join(f"{cell:24}" for cell in row).rstrip() for row in rows)
+
+
+def _printed(column: Column) -> list[str]:
+    """Return the lines of a column, all equally long: its title, then its cells."""
+    title = column.title.split("\n")
+    width = max(map(len, [*title, *column.cells]))
+    return [f"{line:{column.align}{width}}" for line in (*title, *column.cells)]
+
+
+def _side_by_side(columns: Sequence[Sequence[str]]) -> str:
+    """Return columns whose last lines are beside each other."""
+    upwards = zip_longest(*(reversed(column) for column in columns))
+    widths = [len(column[0]) for column in columns]
+    lines = [
+        "  ".join(f"{cell or '':{width}}" for cell, width in zip(row, widths, strict=True)) for row in upwards
+    ]
+    return "\n".join(line.rstrip() for line in reversed(lines))
 
 
 def _lines(rows: _Rows) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicrnn.cli import console
+from musicrnn.cli import console, runs
 from musicrnn.cli.options import CORPUS, Json, Quiet, Verbose
+from musicrnn.cli.runs import Run
 from musicrnn.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ def show(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show MIDI files, corpora and models: statistics and piano rolls, or learning curves."""
+    """Show MIDI files, corpora and models: statistics and piano rolls, or learning curves.
+
+    Several models are compared in a table, and with --output in one picture.
+    """
     console.set_level(quiet, verbose)
     if quarters is not None and not 0 < quarters < 1e9:
         raise UsageError(f"--quarters: expected a length above 0 and below 1e9, found {quarters}")
@@ -56,14 +60,11 @@ def show(
     elif json:
         documents = [_describe(_open(path, resolution)) for path in paths]
         console.result_json(documents[0] if len(documents) == 1 else documents)
+    elif len(paths) > 1 and all(map(runs.is_run, paths)):
+        console.result(runs.compare([runs.read_run(path) for path in paths]))
     else:
         for path in paths:
             console.result(_page(_open(path, resolution), quarters))
-
-
-@dataclass(frozen=True)
-class _Model:
-    path: Path
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class _Piece:
     roll: PianoRoll
 
 
-def _open(path: Path, resolution: int) -> Corpus | _Model | _Piece:
+def _open(path: Path, resolution: int) -> Corpus | Run | _Piece:
     """Return what a path stands for: a corpus, a model, or else a piece."""
     from musicrnn.errors import about
     from musicrnn.music import to_pianoroll
@@ -83,8 +84,8 @@ def _open(path: Path, resolution: int) -> Corpus | _Model | _Piece:
         from musicrnn.corpus import open_corpus
 
         return open_corpus(path)
-    if (path / "config.json").exists():
-        return _Model(path)
+    if runs.is_run(path):
+        return runs.read_run(path)
     if path.is_dir():
         raise FileError(f"{path}: expected a MIDI file, a corpus or a model, found another kind of folder")
     kind, name, score = _read(path)
@@ -113,10 +114,10 @@ def _read(path: Path) -> tuple[str, str, Score]:
     return "notation", first.path, replace(score, reader="music21")
 
 
-def _describe(subject: Corpus | _Model | _Piece) -> dict[str, Any]:
+def _describe(subject: Corpus | Run | _Piece) -> dict[str, Any]:
     """Return facts and statistics about what is shown, as JSON values."""
-    if isinstance(subject, _Model):
-        return {"kind": "model", "file": str(subject.path), **_describe_model(subject.path)}
+    if isinstance(subject, Run):
+        return subject.document()
     if isinstance(subject, _Piece):
         return {"kind": subject.kind, "file": str(subject.path), **_describe_piece(subject)}
     from musicrnn.corpus.summary import summarize
@@ -185,36 +186,15 @@ def _key(score: Score) -> str | None:
         return None
 
 
-def _describe_model(path: Path) -> dict[str, Any]:
-    from musicrnn.checkpoint import load_model, read_config
+def _draw(subjects: list[Corpus | Run | _Piece], output: Path, quarters: float | None) -> None:
+    from musicrnn.music.draw import draw_rolls
 
-    model, training = load_model(path), read_config(path).get("training", {})
-    history = _history(path)
-    best = min(history, key=lambda epoch: epoch["valid_nll"], default=None)
-    return {
-        "parameters": model.parameter_count,
-        **{key: value for key, value in training.items() if value is not None},
-        "corpus": model.data.get("name"),
-        "epochs": len(history),
-        "best_epoch": best["epoch"] if best else None,
-        "valid_nll": best["valid_nll"] if best else None,
-    }
-
-
-def _draw(subjects: list[Corpus | _Model | _Piece], output: Path, quarters: float | None) -> None:
-    from musicrnn.music.draw import draw_curves, draw_rolls
-
-    models = [subject.path for subject in subjects if isinstance(subject, _Model)]
-    music = [subject for subject in subjects if not isinstance(subject, _Model)]
+    models = [subject for subject in subjects if isinstance(subject, Run)]
+    music = [subject for subject in subjects if not isinstance(subject, Run)]
     if models and music:
         raise UsageError("show: expected models, or MIDI files and corpora, in one picture; found both")
     if models:
-        curves = {
-            f"{path.name} {name}": [epoch[f"{key}_nll"] for epoch in _history(path)]
-            for path in models
-            for name, key in (("train", "train"), ("validation", "valid"))
-        }
-        draw_curves(curves, output)
+        runs.draw(models, output)
     elif len(music) == 1 and not isinstance(music[0], _Piece):
         _draw_corpus(music[0], output, quarters)
     else:
@@ -262,7 +242,7 @@ def _first_roll(subject: Corpus | _Piece, quarters: float | None) -> PianoRoll:
     return PianoRoll(roll.frames[:frames], roll.layout)
 
 
-def _page(subject: Corpus | _Model | _Piece, quarters: float | None) -> str:
+def _page(subject: Corpus | Run | _Piece, quarters: float | None) -> str:
     """Return the page for the terminal, with the roll of a piece, or of a corpus's first, below it."""
     import shutil
 
@@ -270,20 +250,9 @@ def _page(subject: Corpus | _Model | _Piece, quarters: float | None) -> str:
     from musicrnn.music.draw import terminal_roll
 
     facts = page(_describe(subject))
-    if isinstance(subject, _Model):
+    if isinstance(subject, Run):
         return facts
     roll = _first_roll(subject, quarters)
     drawing = terminal_roll(roll, min(100, shutil.get_terminal_size().columns))
     title = "" if isinstance(subject, _Piece) else f"{subject.pieces[0].name}\n"
     return f"{facts}\n\n{title}{drawing}"
-
-
-def _history(path: Path) -> list[dict[str, Any]]:
-    import json
-
-    from musicrnn.files import read_bytes
-
-    try:
-        return [json.loads(line) for line in read_bytes(path / "metrics.jsonl").splitlines()]
-    except ValueError as error:
-        raise FileError(f"{path / 'metrics.jsonl'}: expected a line of JSON per epoch: {error}") from error

@@ -11,7 +11,7 @@ import contextlib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,10 @@ _METADATA = {
 
 _INK, FAINT, _BLACK_KEY = "#2b3440", "#cfd6de", "#f4f6f8"
 COLOURS = ("#1f6f8b", "#d1495b", "#3f8f4f", "#8d5fa8", "#c98a1b", "#5b6472")
+_RUN_COLOURS = (*COLOURS, "#e58fb6", "#7a4a21", "#9bb52c", "#22307d")
+_MARKS = "osD^v"
+_VALID: dict[str, Any] = {"linewidth": 1.8}
+_TRAIN: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (4, 2))}
 _STYLE = {
     "svg.hashsalt": "musicrnn",
     "svg.fonttype": "path",
@@ -92,8 +96,6 @@ def draw_curves(
         RollError: There is no curve with a finite value.
         FileError: The suffix is another, or the file can't be written.
     """
-    from matplotlib.ticker import MaxNLocator
-
     points = {name: _finite_points(values) for name, values in curves.items()}
     points = {name: (x, y) for name, (x, y) in points.items() if len(x)}
     if not points:
@@ -107,13 +109,64 @@ def draw_curves(
             axes.plot(x[at], y[at], "o", color=colour, markersize=6, markeredgecolor="white")
         for label, epoch in marks.items():
             _draw_mark(axes, label, epoch)
-        axes.set_xlabel(x_label, parse_math=False)
-        axes.set_ylabel(y_label, parse_math=False)
-        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
-        axes.grid(axis="y", color=FAINT, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        _style_curves(axes, x_label, y_label)
         legend = figure.legend(loc="outside upper right", ncols=min(4, len(points)), frameon=False)
         for text in legend.get_texts():
+            text.set_parse_math(False)
+        draw_title(axes, title)
+
+
+class Curves(NamedTuple):
+    """The learning curves of a run.
+
+    Attributes:
+        name: The run.
+        train: NLL of each epoch, in training.
+        valid: NLL of each epoch, in validation.
+    """
+
+    name: str
+    train: Sequence[float]
+    valid: Sequence[float]
+
+
+def draw_runs(runs: Sequence[Curves], path: Path | str, title: str = "") -> None:
+    """Draw the learning curves of several runs: a colour each, and a mark at the best epoch.
+
+    The first epochs may be above the picture, so that it shows where the runs differ in the end.
+
+    Args:
+        runs: NLLs per frame over epochs counted from 1. What isn't finite is left out.
+        path: The picture; its suffix is .png, .svg or .pdf.
+        title: Title of the picture.
+
+    Raises:
+        RollError: A run has no finite value in validation.
+        FileError: The suffix is another, or the file can't be written.
+    """
+    from matplotlib.lines import Line2D
+
+    points = [(_finite_points(run.train), _finite_points(run.valid)) for run in runs]
+    if not points or not all(len(valid[0]) for _, valid in points):
+        raise RollError("expected runs with a finite value in validation to draw, found one without")
+    best = [(int(x[y.argmin()]), float(y.min())) for _, (x, y) in points]
+    labels = [f"{run.name}: {nll:.3f}, epoch {epoch}" for run, (epoch, nll) in zip(runs, best, strict=True)]
+    lines = [Line2D([], [], color=_INK, **style) for style in (_VALID, _TRAIN)]  # what the styles mean
+    with picture(Path(path), 6.6 + 0.075 * max(map(len, labels)), max(4.2, 0.22 * len(runs) + 1.6)) as figure:
+        axes = figure.subplots()
+        for index, (train, valid) in enumerate(points):
+            again, colour = divmod(index, len(_RUN_COLOURS))
+            look: dict[str, Any] = {"color": _RUN_COLOURS[colour], "markeredgecolor": "white"}
+            axes.plot(*train, **look, **_TRAIN, marker="o" if len(train[0]) == 1 else None, markersize=5)
+            axes.plot(*valid, **look, **_VALID)
+            look |= {"marker": _MARKS[again % len(_MARKS)], "markersize": 7}
+            axes.plot(*best[index], **look, zorder=3)
+            lines.append(Line2D([], [], **look, **_VALID))
+        axes.set_ylim(*_end_limits([value for pair in points for _, y in pair for value in y], best))
+        _style_curves(axes, "epoch", "NLL per frame (nats)")
+        handles = figure.legend(lines, map(str, range(len(lines))), loc="outside right upper", frameon=False)
+        for text, label in zip(handles.get_texts(), ["validation", "train", *labels], strict=True):
+            text.set_text(label)  # a label given with its line is left out if it begins with "_"
             text.set_parse_math(False)
         draw_title(axes, title)
 
@@ -208,6 +261,25 @@ def _draw_mark(axes: Axes, label: str, epoch: int) -> None:
         verticalalignment="top",
         parse_math=False,
     )
+
+
+def _style_curves(axes: Axes, x_label: str, y_label: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel(x_label, parse_math=False)
+    axes.set_ylabel(y_label, parse_math=False)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    axes.grid(axis="y", color=FAINT, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _end_limits(values: Sequence[float], best: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """Return the values at the bottom and top: all, or without the highest tenth if it takes much room."""
+    low, high = min(values), max(values)
+    most = max(float(np.quantile(values, 0.9)), *(value for _, value in best))
+    top = high if high - low < 1.5 * (most - low) else most
+    margin = 0.05 * (top - low) or 0.5
+    return low - margin, top + margin
 
 
 def _beat_locator(quarters: float) -> Any:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +15,6 @@ import numpy as np
 import pytest
 
 from musicrnn import read_midi, to_pianoroll
-from tests.conftest import make_midi
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 ROOT = Path(__file__).parents[2]
@@ -99,30 +96,6 @@ def test_a_primer_comes_through_a_pipe(
     assert (len(new), len(both)) == (20, length + 20)
     np.testing.assert_array_equal(both.sounding[length:], new.sounding)
     assert read_midi(tmp_path / "new.mid").main_tempo() == pytest.approx(90, abs=0.01)
-
-
-def test_an_interrupted_training_says_how_to_go_on(musicrnn: Run, tmp_path: Path) -> None:
-    make_midi(tmp_path / "midi", 40)
-    assert musicrnn("prepare", "midi", "-o", "c").returncode == 0
-    # Where tests run in the background SIGINT may be ignored, and a child would inherit that.
-    code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from musicrnn.cli.app import main; main()"
-    )
-    command = [sys.executable, "-c", code, "train", "c", "-o", "r", "--hidden", "8", "--epochs", "5000"]
-    with subprocess.Popen(
-        [*command, "--patience", "5000"], cwd=tmp_path, stderr=subprocess.PIPE, env=_environment()
-    ) as process:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "r" / "resume" / "state.safetensors").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"go on with: musicrnn train c -o r --resume" in errors and b"Traceback" not in errors
-    done = len((tmp_path / "r" / "metrics.jsonl").read_text().splitlines())
-    resumed = musicrnn("train", "c", "-o", "r", "--resume", "--epochs", done + 1, "--json")
-    assert json.loads(resumed.stdout)["epochs"] == done + 1 and b"resumed after epoch" in resumed.stderr
 
 
 def test_a_closed_pipe_is_no_catastrophe(midi_folder: Path, tmp_path: Path) -> None:

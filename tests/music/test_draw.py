@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from musicrnn.errors import FileError, RollError
-from musicrnn.music.draw import MAX_PANELS, draw_curves, draw_rolls, histogram_line, terminal_roll
+from musicrnn.music.draw import (
+    MAX_PANELS,
+    Curves,
+    draw_curves,
+    draw_rolls,
+    draw_runs,
+    histogram_line,
+    terminal_roll,
+)
 from musicrnn.music.pianoroll import Layout, PianoRoll
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -195,6 +203,67 @@ def test_refuses_curves_without_a_point(tmp_path: Path, curves: dict[str, list[f
 def test_one_epoch_is_a_point(tmp_path: Path) -> None:
     draw_curves({"a": [3.0]}, tmp_path / "curves.png", marks={})
     assert any(coloured_runs(row) for row in imread(tmp_path / "curves.png")[150:])
+
+
+NAN = float("nan")
+
+
+def marks_in(path: Path) -> list[tuple[str, float, float]]:
+    """Colour and place, right and down, of the large marks on the axes of an SVG picture."""
+    axes = next(g for g in ElementTree.parse(path).iter(f"{SVG}g") if g.get("id") == "axes_1")
+    lines = [group for group in axes if group.get("id", "").startswith("line2d")]
+    marks = [use for line in lines for use in line.iter(f"{SVG}use")]
+    return [
+        (
+            re.findall("fill: (#\\w+)", mark.get("style", ""))[0],
+            float(mark.get("x", 0)),
+            float(mark.get("y", 0)),
+        )
+        for mark in marks
+    ]
+
+
+def test_runs_have_a_colour_a_name_and_a_mark_at_the_best_epoch(tmp_path: Path) -> None:
+    path = tmp_path / "runs.svg"
+    runs = [Curves("_a", [3, 2, 1], [3, 1, 2]), Curves("$b$", [3, 2, 1, 0], [3, 3, 2.5, 1.5])]
+    draw_runs(runs, path, title="two")
+    texts = texts_in(path)
+    legend = ["validation", "train", "_a: 1.000, epoch 2", "$b$: 1.500, epoch 4"]
+    assert [text for text in texts if text in legend] == legend
+    assert {"two", "epoch", "NLL per frame (nats)"} <= set(texts)
+    (first, x, y), (second, later, higher) = marks_in(path)
+    assert first != second and x < later and y > higher
+
+
+def test_ends_of_runs_are_told_apart_though_they_begin_far_above(tmp_path: Path) -> None:
+    path = tmp_path / "runs.svg"
+    steep = [100.0, 50.0] + [6.0 - epoch / 20 for epoch in range(20)]
+    draw_runs([Curves("a", steep, steep), Curves("b", steep, [nll + 0.5 for nll in steep])], path)
+    numbers = [float(text) for text in texts_in(path) if re.fullmatch(r"\d\.\d", text)]
+    assert min(numbers) >= 4.9 and max(numbers) <= 6.6
+    draw_runs([Curves("a", steep, steep), Curves("b", [], [90.0, 80.0])], path)
+    (_, _, low), (_, _, high) = marks_in(path)
+    assert high < low - 100
+
+
+def test_runs_of_no_epoch_but_one_and_with_gaps_are_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "runs.svg"
+    draw_runs([Curves("a", [2.0], [2.0]), Curves("b", [NAN, 1.0], [2.0, NAN]), Curves("c", [], [3.0])], path)
+    assert {"a: 2.000, epoch 1", "b: 2.000, epoch 1", "c: 3.000, epoch 1"} <= set(texts_in(path))
+
+
+def test_more_runs_than_colours_have_other_marks(tmp_path: Path) -> None:
+    path = tmp_path / "runs.svg"
+    draw_runs([Curves(str(n), [n + 1.0, n], [n + 1.0, n]) for n in range(12)], path)
+    colours = [colour for colour, _, _ in marks_in(path)]
+    assert len(set(colours)) == 10 and colours[10:] == colours[:2]
+    assert len([text for text in texts_in(path) if "epoch 2" in text]) == 12
+
+
+@pytest.mark.parametrize("runs", [[], [Curves("a", [1.0], [])], [Curves("a", [1.0], [NAN])]])
+def test_refuses_runs_without_a_point(tmp_path: Path, runs: list[Curves]) -> None:
+    with pytest.raises(RollError, match="runs with a finite value in validation"):
+        draw_runs(runs, tmp_path / "runs.png")
 
 
 def test_settings_of_others_are_left_alone(tmp_path: Path) -> None:

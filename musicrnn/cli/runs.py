@@ -1,0 +1,240 @@
+"""What ``show`` tells of models: the figures of a run, and several runs side by side."""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from musicrnn.cli import console
+from musicrnn.errors import FileError, ModelError
+
+if TYPE_CHECKING:
+    from musicrnn.cli.page import Column
+    from musicrnn.music import Layout
+    from musicrnn.nn import MusicRNN
+
+FIGURES = ("epoch", "train_nll", "valid_nll", "frames_per_second", "seconds")
+"""What is told of an epoch's metrics."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model's folder; its training may go on, or not have ended an epoch yet.
+
+    Attributes:
+        path: The folder.
+        parameters: Number of trained values.
+        data: Facts about the corpus.
+        settings: The recipe, as it was given.
+        history: ``FIGURES`` of every epoch.
+    """
+
+    path: Path
+    parameters: int
+    data: dict[str, Any]
+    settings: dict[str, Any]
+    history: list[dict[str, float]]
+
+    @property
+    def best(self) -> dict[str, float] | None:
+        """The epoch with the lowest validation NLL, if one has ended with a finite one."""
+        finite = [epoch for epoch in self.history if math.isfinite(epoch["valid_nll"])]
+        return min(finite, key=lambda epoch: epoch["valid_nll"], default=None)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The settings, with the learning rate that the optimizer takes where none is given."""
+        from musicrnn.training.recipe import LEARNING_RATES
+
+        rate = self.settings.get("learning_rate") or LEARNING_RATES.get(self.settings.get("optimizer", ""))
+        return {**self.settings, "learning_rate": rate}
+
+    @property
+    def frames_per_second(self) -> float | None:
+        """Training frames per second of training, over all epochs."""
+        speeds = [epoch["frames_per_second"] for epoch in self.history]
+        return len(speeds) / sum(1 / speed for speed in speeds) if speeds and all(speeds) else None
+
+    def document(self) -> dict[str, Any]:
+        """Return settings and figures as JSON values."""
+        best = self.best or {}
+        return {
+            "kind": "model",
+            "file": str(self.path),
+            "parameters": self.parameters,
+            **{key: value for key, value in self.settings.items() if value is not None},
+            "corpus": self.data.get("name"),
+            "epochs": len(self.history),
+            "best_epoch": best.get("epoch"),
+            "train_nll": best.get("train_nll"),
+            "valid_nll": best.get("valid_nll"),
+            "seconds": self.history[-1]["seconds"] if self.history else None,
+            "frames_per_second": self.frames_per_second,
+        }
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is the folder of a model."""
+    return (path / "config.json").exists() and not (path / "corpus.json").exists()
+
+
+def read_run(path: Path) -> Run:
+    """Read what is told of a model.
+
+    Raises:
+        ModelError: It is damaged or of another version.
+        FileError: Its metrics are damaged.
+    """
+    from musicrnn.checkpoint import read_config
+
+    model = _network(path)
+    settings = read_config(path).get("training", {})
+    return Run(path, model.parameter_count, model.data, settings, _history(path))
+
+
+def unique_names(paths: Sequence[Path]) -> list[str]:
+    """Return for each path as many of its last parts as tell it from all others; equal paths get numbers."""
+    whole = [(path.resolve() if path.name in ("", "..") else path.absolute()).parts for path in paths]
+    names = []
+    for index, parts in enumerate(whole):
+        others = [other for other in whole if other != parts]
+        length = next(
+            n for n in range(1, len(parts) + 1) if all(other[-n:] != parts[-n:] for other in others)
+        )
+        name, earlier = "/".join(parts[-length:]), whole[:index].count(parts)
+        names.append(f"{name} ({earlier + 1})" if earlier else name)
+    return names
+
+
+def compare(runs: Sequence[Run]) -> str:
+    """Return a table with a row for each run: its figures, and the settings in which the runs differ."""
+    from musicrnn.cli.page import TABLE_WIDTH, Column, setting, table
+
+    documents = [run.document() for run in runs]
+    recipes, mixed = [run.recipe for run in runs], _corpora(runs)
+    columns = [
+        Column("run", unique_names([run.path for run in runs]), "<"),
+        Column("cell", [setting(recipe.get("cell")) for recipe in recipes], "<"),
+        Column("hidden", [setting(recipe.get("hidden")) for recipe in recipes]),
+        _figures("parameters", documents, "parameters", ",.0f"),
+        _figures("epochs", documents, "epochs", ",.0f"),
+        _figures("best\nepoch", documents, "best_epoch", ",.0f"),
+        _figures("train\nNLL", documents, "train_nll", ".3f"),
+        _marked(_figures("valid\nNLL", documents, "valid_nll", ".3f"), [] if mixed else documents),
+        _figures("seconds", documents, "seconds", ",.1f"),
+        _figures("frames/s", documents, "frames_per_second", ",.0f"),
+    ]
+    if mixed:
+        columns.append(Column("corpus", [setting(run.data.get("name")) for run in runs], "<"))
+    for name in _differing(recipes):
+        title = "epochs\nat most" if name == "epochs" else name.replace("_", "\n")
+        columns.append(Column(title, [setting(recipe.get(name)) for recipe in recipes]))
+    caption = "NLL: nats per frame in the best epoch; train with noise and dropout, while weights move."
+    lines = [f"Different corpora, whose NLLs don't compare: {mixed}."] if mixed else []
+    lines.insert(0, caption if mixed else f"{caption} *: lowest.")
+    return "\n".join([table(columns), "", *(textwrap.fill(line, TABLE_WIDTH) for line in lines)])
+
+
+def draw(runs: Sequence[Run], output: Path) -> None:
+    """Draw the learning curves of one run, or of several in one picture.
+
+    Raises:
+        ModelError: None of the runs has ended an epoch.
+        FileError: The picture can't be written.
+    """
+    from musicrnn.music.draw import Curves, draw_curves, draw_runs
+
+    curves = []
+    for name, run in zip(unique_names([run.path for run in runs]), runs, strict=True):
+        if run.best:
+            nlls = ([epoch[f"{split}_nll"] for epoch in run.history] for split in ("train", "valid"))
+            curves.append(Curves(name, *nlls))
+        else:
+            console.note(f"{run.path}: no epoch to draw yet")
+    if not curves:
+        raise ModelError(f"{runs[0].path}: expected at least one epoch to draw, found none")
+    if len(runs) == 1:
+        ((name, train, valid),) = curves
+        draw_curves({"train": train, "validation": valid}, output, title=name)
+    else:
+        draw_runs(curves, output, title="Different corpora: the NLLs don't compare" if _corpora(runs) else "")
+
+
+def _network(path: Path) -> MusicRNN:
+    """Return the network of a run, untrained where it has no weights yet."""
+    from musicrnn.checkpoint import load_model, read_config
+    from musicrnn.errors import MusicRNNError
+    from musicrnn.nn import ModelConfig, build
+
+    if (path / "model.safetensors").exists():
+        return load_model(path)
+    document = read_config(path)
+    try:
+        return build(ModelConfig(**document["network"]), document["data"])
+    except (KeyError, TypeError, ValueError, MusicRNNError) as error:
+        raise ModelError(
+            f"{path / 'config.json'}: expected the description of a network, found damage: {error}"
+        ) from error
+
+
+def _history(path: Path) -> list[dict[str, float]]:
+    from musicrnn.files import read_bytes
+
+    path = path / "metrics.jsonl"
+    if not path.exists():
+        return []
+    try:
+        epochs = [json.loads(line) for line in read_bytes(path).splitlines()]
+        return [
+            {"epoch": int(epoch["epoch"]), **{k: float(epoch[k]) for k in FIGURES[1:]}} for epoch in epochs
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        raise FileError(f"{path}: expected a line of JSON per epoch: {error}") from error
+
+
+def _figures(title: str, documents: Sequence[dict[str, Any]], key: str, form: str) -> Column:
+    from musicrnn.cli.page import Column
+
+    values = [document[key] for document in documents]
+    return Column(title, ["-" if value is None else format(value, form) for value in values])
+
+
+def _marked(column: Column, documents: Sequence[dict[str, Any]]) -> Column:
+    """Mark the lowest validation NLL, if the documents have any."""
+    known = [document["valid_nll"] for document in documents if document["valid_nll"] is not None]
+    if not known:
+        return column
+    marks = [" *" if document["valid_nll"] == min(known) else "  " for document in documents]
+    cells = [cell + mark for cell, mark in zip(column.cells, marks, strict=True)]
+    return column._replace(title=column.title.replace("\n", "  \n") + "  ", cells=cells)
+
+
+def _differing(recipes: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the settings that aren't the same in all recipes, without those that a table shows anyway."""
+    names = dict.fromkeys(name for recipe in recipes for name in recipe if name not in ("cell", "hidden"))
+    return [name for name in names if any(recipe.get(name) != recipes[0].get(name) for recipe in recipes)]
+
+
+def _corpora(runs: Sequence[Run]) -> str:
+    """Return the names of the runs' corpora, with their layouts, or nothing if all have the same one."""
+    facts = [{key: value for key, value in run.data.items() if key != "directory"} for run in runs]
+    if all(entry == facts[0] for entry in facts):
+        return ""
+    return "; ".join(dict.fromkeys(f"{run.data.get('name')}, {_layout(run)}" for run in runs))
+
+
+def _layout(run: Run) -> Layout:
+    from musicrnn.errors import RollError
+    from musicrnn.music import Layout
+
+    try:
+        return Layout.from_dict(run.data)
+    except (KeyError, TypeError, ValueError, RollError) as error:
+        raise ModelError(
+            f"{run.path / 'config.json'}: expected the layout of frames, found damage: {error}"
+        ) from error

@@ -1,0 +1,83 @@
+"""The curves of a training for TensorBoard, which draws those of many runs together while they go on.
+
+A run's points are in its folder ``tensorboard``, one for each epoch. Resuming adds a file to the folder that
+has all points again: TensorBoard drops the earlier ones, because the file says that it starts at the first
+epoch. So an epoch whose point was lost in a crash is there too, and so are those from before TensorBoard was
+asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from musicrnn.errors import UsageError
+from musicrnn.files import written
+from musicrnn.nn import MusicRNN
+from musicrnn.training.run import Epoch
+from musicrnn.training.watcher import Silent
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+TAGS = {
+    "train_nll": "nll/train",
+    "valid_nll": "nll/valid",
+    "learning_rate": "updates/learning_rate",
+    "gradient_norm": "updates/gradient_norm",
+    "skipped": "updates/skipped",
+    "frames_per_second": "batches/frames_per_second",
+    "padding": "batches/padding",
+}
+"""What is written of an epoch's metrics, and its tag; what stands before the slash groups the charts."""
+
+
+class TensorBoard(Silent):
+    """A watcher that writes the metrics of every epoch for TensorBoard; leaving its context closes the file.
+
+    Args:
+        directory: The run's folder.
+
+    Raises:
+        UsageError: TensorBoard isn't installed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise UsageError(
+                "--tensorboard needs TensorBoard: pip install 'musicrnn[tensorboard]'"
+            ) from error
+        self._directory = directory / "tensorboard"
+        self._open = partial(SummaryWriter, self._directory, purge_step=1)
+        self._writer: SummaryWriter | None = None
+
+    def __enter__(self) -> TensorBoard:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._writer is not None:
+            with written(self._directory):
+                self._writer.close()
+
+    def begin(self, model: MusicRNN, frames: int, done: list[Epoch], batches: int) -> None:
+        """Open a file and write the epochs that are done, as if they had followed each other until now."""
+        with written(self._directory):
+            self._writer = self._open()
+        now = time.time()
+        for metrics in done:
+            self._write(metrics, now - (done[-1].seconds - metrics.seconds))
+
+    def epoch(self, metrics: Epoch, best: bool) -> None:
+        """Write an epoch."""
+        self._write(metrics, time.time())
+
+    def _write(self, metrics: Epoch, moment: float) -> None:
+        assert self._writer is not None
+        with written(self._directory):
+            for name, tag in TAGS.items():
+                self._writer.add_scalar(tag, getattr(metrics, name), metrics.epoch, moment)
+            self._writer.flush()
