@@ -5,8 +5,9 @@ Everything below is loaded on first use, so that ``import musicrnn`` costs nothi
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from musicrnn.lazy import lazy
 
 if TYPE_CHECKING:
     from musicrnn import nn as nn
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "nn": "musicrnn.nn",
     "Layout": "musicrnn.music",
     "PianoRoll": "musicrnn.music",
     "Score": "musicrnn.music",
@@ -36,15 +38,10 @@ _HOMES = {
     "write_midi": "musicrnn.music",
 }
 
-__all__ = ["__version__", "nn", *_HOMES]
+__all__ = ["__version__", *_HOMES]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "nn":
-        return importlib.import_module("musicrnn.nn")
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'musicrnn' has no attribute {name!r}")
+__getattr__ = lazy("musicrnn", _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musicrnn.cli import console
+from musicrnn.cli.artist import Artist
 from musicrnn.cli.options import CORPUS, RUNS, Device, Json, Quiet, Verbose, chosen_device, finished_runs
+from musicrnn.cli.progress import Progress
 from musicrnn.cli.settings import with_settings
 from musicrnn.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from musicrnn.corpus import Corpus
-    from musicrnn.training import Recipe, Trained, World
+    from musicrnn.training import Recipe, Trained
 
 _EXTENDABLE = ("epochs", "patience", "until")
 """Settings that a resumed run may change; with a rate that falls until the last epoch, not their number."""
@@ -97,49 +99,41 @@ def train(
         raise UsageError("--resume, --overwrite: expected one of them, found both")
     from musicrnn import training
     from musicrnn.corpus import open_corpus
-    from musicrnn.training.distributed import launch, started_by_launcher
+    from musicrnn.training.distributed import is_first, launch, started_by_launcher
 
     if devices * nodes > 1 and not started_by_launcher():
         raise typer.Exit(launch(sys.argv[1:], devices, nodes))
     given = {**(training.read_settings(config) if config else {}), **settings}
     recipe = training.Recipe(**{**_shape_of(given.get("init_from")), **given})
     path = corpus or _corpus_of(config) or CORPUS
-    opened, place = open_corpus(path), chosen_device(device)
+    opened = open_corpus(path)
     if range_test:
-        _range_test(opened, recipe, output, place, json)
+        _range_test(opened, recipe, output, chosen_device(device), json)
         return
-    with training.joined(place) as (world, place):
+    with ExitStack() as stack:
+        # Before torch is imported, which takes as long.
+        artist = stack.enter_context(Artist()) if is_first() else None
+        world, place = stack.enter_context(training.joined(chosen_device(device)))
         name = f"{opened.name}-{recipe.cell}"
         directory = world.shared(lambda: output or _free_directory(name, resume))
         recipe = world.shared(lambda: _checked(directory, opened, recipe, given, resume, overwrite))
-        if not world.is_chief:
-            _follow(opened, recipe, directory, place, on_nan, overwrite, world)
+        how: dict[str, Any] = {"device": place, "overwrite": overwrite, "on_nan": on_nan, "world": world}
+        if artist is None:
+            _follow(opened, recipe, directory, how)
             return
-        from musicrnn.cli.progress import Progress
+        watcher: Any = stack.enter_context(Progress(recipe, directory))
+        if tensorboard:
+            from musicrnn.training.tensorboard import TensorBoard
 
-        with ExitStack() as stack:
-            watcher: Any = stack.enter_context(Progress(recipe, directory))
-            if tensorboard:
-                from musicrnn.training.tensorboard import TensorBoard
-
-                watcher = training.Watchers(watcher, stack.enter_context(TensorBoard(directory)))
-            try:
-                trained = training.train(
-                    opened,
-                    recipe,
-                    directory,
-                    device=place,
-                    overwrite=overwrite,
-                    on_nan=on_nan,
-                    save_minutes=save_minutes,
-                    watcher=watcher,
-                    world=world,
-                )
-            except KeyboardInterrupt:
-                if (directory / training.STATE).exists():
-                    console.note(f"saved; go on with: musicrnn train {path} -o {directory} --resume")
-                raise
-        _report(trained, recipe, json)
+            watcher = training.Watchers(watcher, stack.enter_context(TensorBoard(directory)))
+        how |= {"save_minutes": save_minutes, "watcher": watcher, "draw": artist.draw}
+        try:
+            trained = training.train(opened, recipe, directory, **how)
+        except KeyboardInterrupt:
+            if (directory / training.STATE).exists():
+                console.note(f"saved; go on with: musicrnn train {path} -o {directory} --resume")
+            raise
+    _report(trained, recipe, json)
 
 
 def _report(trained: Trained, recipe: Recipe, json: bool) -> None:
@@ -172,24 +166,13 @@ def _report(trained: Trained, recipe: Recipe, json: bool) -> None:
     console.result("NLL per frame: " + ", ".join(parts))
 
 
-def _follow(
-    corpus: Corpus,
-    recipe: Recipe,
-    directory: Path,
-    device: str,
-    on_nan: str,
-    overwrite: bool,
-    world: World,
-) -> None:
+def _follow(corpus: Corpus, recipe: Recipe, directory: Path, how: dict[str, Any]) -> None:
     """Take part in a training that another process reports on."""
     from musicrnn import training
 
-    try:
-        training.train(
-            corpus, recipe, directory, device=device, on_nan=on_nan, overwrite=overwrite, world=world
-        )
-    except KeyboardInterrupt:
-        return  # the other says what became of it
+    # The other says what became of it.
+    with suppress(KeyboardInterrupt):
+        training.train(corpus, recipe, directory, **how)
 
 
 def _range_test(corpus: Corpus, recipe: Recipe, output: Path | None, device: str, json: bool) -> None:

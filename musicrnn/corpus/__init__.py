@@ -1,20 +1,32 @@
-"""Prepared corpora: where pieces come from, how they are stored, and the published data sets. No torch."""
+"""Prepared corpora: where pieces come from, how they are stored, and the published data sets. No torch.
 
-from musicrnn.corpus.build import Prepared, build_corpus
-from musicrnn.corpus.convert import Preparation
-from musicrnn.corpus.source import Source
-from musicrnn.corpus.sources import Collection, collect
+What prepares corpora is loaded on first use; reading them takes little.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from musicrnn.corpus.store import Corpus, Piece, Split, open_corpus
+from musicrnn.lazy import lazy
 
-__all__ = [
-    "Collection",
-    "Corpus",
-    "Piece",
-    "Preparation",
-    "Prepared",
-    "Source",
-    "Split",
-    "build_corpus",
-    "collect",
-    "open_corpus",
-]
+if TYPE_CHECKING:
+    from musicrnn.corpus.build import Prepared as Prepared
+    from musicrnn.corpus.build import build_corpus as build_corpus
+    from musicrnn.corpus.convert import Preparation as Preparation
+    from musicrnn.corpus.source import Source as Source
+    from musicrnn.corpus.sources import Collection as Collection
+    from musicrnn.corpus.sources import collect as collect
+
+_HOMES = {
+    "Collection": "musicrnn.corpus.sources",
+    "Preparation": "musicrnn.corpus.convert",
+    "Prepared": "musicrnn.corpus.build",
+    "Source": "musicrnn.corpus.source",
+    "build_corpus": "musicrnn.corpus.build",
+    "collect": "musicrnn.corpus.sources",
+}
+
+__all__ = ["Corpus", "Piece", "Split", "open_corpus", *_HOMES]
+
+__getattr__ = lazy("musicrnn.corpus", _HOMES)

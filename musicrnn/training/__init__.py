@@ -6,9 +6,9 @@ for it.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from musicrnn.lazy import lazy
 from musicrnn.training.recipe import Recipe, check_settings, read_settings
 
 if TYPE_CHECKING:
@@ -22,20 +22,16 @@ if TYPE_CHECKING:
     from musicrnn.training.watcher import Watchers as Watchers
 
 _HOMES = {
-    "STATE": "run",
-    "Epoch": "run",
-    "Trained": "loop",
-    "Watcher": "watcher",
-    "Watchers": "watcher",
-    "World": "distributed",
-    "joined": "distributed",
-    "train": "loop",
+    "STATE": "musicrnn.training.run",
+    "Epoch": "musicrnn.training.run",
+    "Trained": "musicrnn.training.loop",
+    "Watcher": "musicrnn.training.watcher",
+    "Watchers": "musicrnn.training.watcher",
+    "World": "musicrnn.training.distributed",
+    "joined": "musicrnn.training.distributed",
+    "train": "musicrnn.training.loop",
 }
 
 __all__ = ["Recipe", "check_settings", "read_settings", *_HOMES]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"musicrnn.training.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'musicrnn.training' has no attribute {name!r}")
+__getattr__ = lazy("musicrnn.training", _HOMES)

@@ -16,12 +16,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, TypeVar
 
 from musicrnn.errors import MusicRNNError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _Value = TypeVar("_Value")
 
@@ -49,15 +49,19 @@ class World:
     def add_up(self, tensor: Tensor) -> Tensor:
         """Replace a tensor by its sum over all processes, and return it."""
         if self.size > 1:
-            torch.distributed.all_reduce(tensor)
+            from torch import distributed
+
+            distributed.all_reduce(tensor)
         return tensor
 
     def shared(self, make: Callable[[], _Value]) -> _Value:
         """Return what the chief makes, to every process."""
         if self.size == 1:
             return make()
+        from torch import distributed
+
         box = [make() if self.is_chief else None]
-        torch.distributed.broadcast_object_list(box)
+        distributed.broadcast_object_list(box)
         return box[0]  # type: ignore[return-value]
 
     def share(self, pieces: Sequence[int]) -> list[int]:
@@ -68,6 +72,11 @@ class World:
 def started_by_launcher() -> bool:
     """Return whether this process is one of several that train together."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def is_first() -> bool:
+    """Return whether this process is the only one, or the first of several."""
+    return not started_by_launcher() or os.environ.get("RANK", "0") == "0"
 
 
 def abandoned() -> bool:
@@ -92,7 +101,8 @@ def joined(device: str) -> Iterator[tuple[World, str]]:
     if not started_by_launcher():
         yield World(), device
         return
-    import torch.distributed as distributed
+    import torch
+    from torch import distributed
 
     backend = "gloo"
     if device.startswith("cuda"):

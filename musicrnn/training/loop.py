@@ -88,6 +88,7 @@ def train(
     save_minutes: float = 10.0,
     watcher: Watcher | None = None,
     world: World | None = None,
+    draw: Callable[..., None] = draw_curves,
 ) -> Trained:
     """Train a network on a corpus and write the run.
 
@@ -105,6 +106,7 @@ def train(
         save_minutes: How often to save in the middle of an epoch; it is saved at its end anyway.
         watcher: Is told of every batch and epoch.
         world: The processes that train together, as ``joined`` gives them; each of them calls this.
+        draw: Draws the learning curves, called as ``music.draw.draw_curves``.
 
     Returns:
         The best network and its figures.
@@ -124,7 +126,10 @@ def train(
     with interruption() as asked, exclusive(directory) if world.is_chief else nullcontext():
         loop = _Loop(corpus, recipe, directory, device, world, watcher or Silent(), overwrite)
         loop.skips, loop.asked, loop.save_seconds = on_nan == "skip", asked, 60 * save_minutes
-        return loop.run()
+        done = loop.run()
+        if world.is_chief:
+            _write_results(done, corpus, recipe, draw)
+        return done
 
 
 def mean_nll(model: MusicRNN, split: Split, world: World | None = None) -> float:
@@ -349,13 +354,13 @@ class _Loop:
 
     def _finish(self) -> Trained:
         """Load the best weights, measure them, and write what is written once."""
-        model, corpus, recipe = self.trainer.model, self.corpus, self.recipe
+        model, corpus = self.trainer.model, self.corpus
         model.load_state_dict(self.world.shared(lambda: load_weights(self.directory, model.state_dict())))
         model.eval()
         nlls = {split: mean_nll(model, corpus[split], self.world) for split in corpus}
         model.to("cpu")
         history = self.position.history
-        done = Trained(
+        return Trained(
             model=model,
             directory=self.directory,
             history=history,
@@ -367,18 +372,15 @@ class _Loop:
             frames_per_second=len(history) / sum(1 / epoch.frames_per_second for epoch in history),
             padding=sum(epoch.padding for epoch in history) / len(history),
         )
-        if self.world.is_chief:
-            _write_results(done, corpus, recipe, nlls)
-        return done
 
 
-def _write_results(done: Trained, corpus: Corpus, recipe: Recipe, nlls: dict[str, float]) -> None:
+def _write_results(done: Trained, corpus: Corpus, recipe: Recipe, draw: Callable[..., None]) -> None:
     """Write the learning curves and, last of all, the model card."""
     curves = {
         "train": [epoch.train_nll for epoch in done.history],
         "validation": [epoch.valid_nll for epoch in done.history],
     }
-    draw_curves(
+    draw(
         curves,
         done.directory / "curves.png",
         x_label="epoch",
@@ -386,8 +388,9 @@ def _write_results(done: Trained, corpus: Corpus, recipe: Recipe, nlls: dict[str
         marks={f"best: epoch {done.best_epoch}": done.best_epoch - 1},
         title=f"{recipe.cell} {recipe.hidden} on {corpus.name}",
     )
+    nlls = {"train": done.train_nll, "valid": done.valid_nll, "test": done.test_nll}
     figures = {
         "best_epoch": done.best_epoch,
-        **{f"{split}_nll": round(nll, 4) for split, nll in nlls.items()},
+        **{f"{split}_nll": round(nll, 4) for split, nll in nlls.items() if nll is not None},
     }
     model_card(done.directory, done.model, corpus, recipe, figures)

@@ -163,10 +163,10 @@ class Trainer:
         optimizer, size = self.optimizer, self.world.size
         optimizer.gradients.zero_()
         nats, computed, bad = 0.0, 0, None
-        _seed(seed)
+        _seed(seed, optimizer.values.device)
         with self.noise.applied(optimizer):
             if size > 1:
-                _seed([*seed, self.world.rank])
+                _seed([*seed, self.world.rank], optimizer.values.device)
             for number, lane in enumerate(lanes):
                 frames_, mask, heard, state = lane.part(*span)
                 with self._synchronised(number == len(lanes) - 1), self._precision():
@@ -260,6 +260,12 @@ def spans(longest: int, chunk: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + step, longest)
 
 
-def _seed(seed: Sequence[int]) -> None:
-    """Seed torch's random state from several numbers."""
-    torch.manual_seed(int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+def _seed(seed: Sequence[int], device: torch.device) -> None:
+    """Seed the random state of a device from several numbers.
+
+    ``torch.manual_seed`` seeds every kind of device that there could be, and notes who asked each time.
+    """
+    number = int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(number)

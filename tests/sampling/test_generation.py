@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,3 +106,27 @@ def test_primers_are_read_onto_the_grid_of_the_model(tmp_path: Path) -> None:
     assert found == roll and score.main_tempo() == pytest.approx(77, abs=0.01)
     with pytest.raises(MidiError, match=r"p.mid: expected notes in 0:10, found none"):
         read_primer(tmp_path / "p.mid", Layout(low=0, high=10), "p.mid")
+
+
+@pytest.mark.parametrize(
+    ("options", "compiled"),
+    [
+        ({"tied": True}, True),
+        ({"embedding": 5}, True),
+        ({"embedding": 5, "layers": 2}, True),
+        ({"connections": "residual", "layers": 2}, False),
+        ({"connections": "skip", "layers": 2}, False),
+        ({"layer_norm": True}, False),
+    ],
+)
+def test_networks_of_every_shape_draw_what_their_equations_say(
+    options: dict[str, Any], compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model = build(ModelConfig(input_size=24, hidden=8, **options), LAYOUT.to_dict()).eval()
+    state = model.recurrent.initial_state(1)
+    assert (model.streams(state, torch.zeros(1, 24, dtype=torch.uint8), 12) is not None) == compiled
+    drawn = generate(model, 40, seed=3).frames
+    monkeypatch.setattr(type(model), "streams", lambda *_: None)
+    np.testing.assert_array_equal(generate(model, 40, seed=3).frames, drawn)
+    assert drawn.any()
