@@ -1,12 +1,18 @@
-"""Kill ``musicrnn prepare`` at random moments; the same command goes on, and the bytes are always the same.
+"""Kill musicrnn at random moments; started again it goes on, and the bytes are always the same.
 
-python benchmarks/interruptions.py [FOLDER] [--kills 20] [--copies 8] [--seed 0]
+``prepare`` kills the preparation of a corpus. ``train`` kills a training, resumes it and kills it again, and
+compares the weights that it ends with, byte for byte, and the losses of all epochs with those of a training
+that nobody disturbed. What follows ``--`` goes to ``musicrnn train``, too.
+
+    python benchmarks/interruptions.py [prepare] [FOLDER] [--kills 20] [--copies 8] [--seed 0]
+    python benchmarks/interruptions.py train [CORPUS] [--kills 25] [--seed 0] [-- --cell lstm]
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import random
 import shutil
 import signal
@@ -14,9 +20,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from benchmarks import corpora
 from musicrnn.bundled import bundled
+from musicrnn.training import STATE
+
+EARLY = 0.2
+"""Share of the kills that may come before a resumed training has gone on."""
 
 
 def digest(folder: Path) -> str:
@@ -44,14 +59,8 @@ def interrupted(source: Path, output: Path, kills: int, seconds: float, rng: ran
     return hits
 
 
-def main() -> int:
+def prepare(arguments: argparse.Namespace) -> int:
     """Compare the corpus of an undisturbed run with those of disturbed ones."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=bundled("data/chorales"))
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--copies", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
@@ -71,6 +80,150 @@ def main() -> int:
     print(f"killed once, {arguments.kills} times ({hits} hit): {same} of {arguments.kills} the same bytes")
     print(f"killed {many} times in a row: {'the same bytes' if last else 'OTHER BYTES'}")
     return 0 if same == arguments.kills and last else 1
+
+
+class Moment(NamedTuple):
+    """Where a training was when it was killed: whole epochs saved, and batches of the next one."""
+
+    epochs: int
+    batches: int
+
+
+class Result(NamedTuple):
+    """What came of a training: weights, byte for byte, losses of all epochs, seconds without imports."""
+
+    weights: bytes
+    losses: list[tuple[float, float]]
+    seconds: float
+
+
+class Training:
+    """A training that can be killed and resumed.
+
+    Args:
+        corpus: What it trains on.
+        run: Where it goes.
+        flags: What ``musicrnn train`` is told besides.
+    """
+
+    def __init__(self, corpus: Path, run: Path, flags: Sequence[str]) -> None:
+        self.run = run
+        self._command = [sys.executable, "-m", "musicrnn", "train", str(corpus), "-o", str(run), "--quiet"]
+        self._command += flags
+
+    def finish(self) -> None:
+        """Go on until it is over."""
+        subprocess.run(self._resuming(), check=True, stdout=subprocess.DEVNULL)
+
+    def kill(self, seconds: float, rng: random.Random) -> Moment | None:
+        """Go on, and be killed at a random moment; return where it was, or None if it was over before.
+
+        Args:
+            seconds: After having gone on, at most so many pass until the kill. Some kills come earlier, at
+                any moment since the start of the process.
+            rng: Source of the moments.
+        """
+        early, pause, before = rng.random() < EARLY, rng.uniform(0, seconds), self.saved()
+        with subprocess.Popen(self._resuming(), stdout=subprocess.DEVNULL) as process:
+            while not early and process.poll() is None and self.saved() == before:
+                time.sleep(0.02)
+            time.sleep(pause)
+            process.send_signal(signal.SIGKILL)
+        if process.returncode == -signal.SIGKILL:
+            return self.moment()
+        if process.returncode:
+            raise SystemExit(f"{' '.join(self._command)}: exit code {process.returncode}")
+        return None
+
+    def saved(self) -> int:
+        """Return a number that changes whenever the state is saved."""
+        path = self.run / STATE
+        return path.stat().st_mtime_ns if path.exists() else 0
+
+    def moment(self) -> Moment:
+        """Return how far the saved state is."""
+        if not self.saved():
+            return Moment(0, 0)
+        content = (self.run / STATE).read_bytes()
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        position = json.loads(header["__metadata__"]["position"])
+        return Moment(len(position["history"]), position["batch"])
+
+    def result(self) -> Result:
+        """Return what came of it."""
+        lines = (self.run / "metrics.jsonl").read_text().splitlines()
+        epochs = [json.loads(line) for line in lines]
+        losses = [(epoch["train_nll"], epoch["valid_nll"]) for epoch in epochs]
+        return Result((self.run / "model.safetensors").read_bytes(), losses, epochs[-1]["seconds"])
+
+    def _resuming(self) -> list[str]:
+        return [*self._command, "--resume"] if self.run.exists() else self._command
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Compare the weights of an undisturbed training with those of a disturbed one."""
+    rng, moments = random.Random(arguments.seed), list[Moment]()
+    flags = ["--hidden", str(arguments.hidden), "--weight-noise", "0.075", "--patience", "1000000"]
+    flags += ["--epochs", str(arguments.epochs), *arguments.flags]
+    with tempfile.TemporaryDirectory() as directory:
+        work = Path(directory)
+        corpus = arguments.corpus or corpora.prepared(arguments.source, work)
+        whole = Training(corpus, work / "whole", flags)
+        whole.finish()
+        expected = whole.result()
+        flags += ["--save-minutes", str(arguments.save_minutes)]
+        disturbed = Training(corpus, work / "disturbed", flags)
+        for _ in range(arguments.kills):
+            moment = disturbed.kill(1.5 * expected.seconds / arguments.kills, rng)
+            if moment is None:
+                break
+            moments.append(moment)
+        disturbed.finish()
+        found = disturbed.result()
+    checksum, inside = hashlib.sha256(expected.weights).hexdigest(), sum(each.batches > 0 for each in moments)
+    print(f"undisturbed: {expected.seconds:.1f} s, {len(expected.losses)} epochs, {checksum[:16]}")
+    print(f"killed {len(moments)} times, {inside} of them within an epoch; epochs + batches saved then:")
+    print("  " + " ".join(f"{epochs}+{batches}" for epochs, batches in moments))
+    print(f"weights: {'the same bytes' if found.weights == expected.weights else 'OTHER BYTES'}")
+    same = found.losses == expected.losses
+    print(f"losses of {len(found.losses)} epochs: {'the same' if same else 'OTHERS'}")
+    enough = len(moments) == arguments.kills
+    if not enough:
+        print(f"over after {len(moments)} of {arguments.kills} kills: it takes more --epochs")
+    return 0 if same and found.weights == expected.weights and enough else 1
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """Read the command line; without a word that says what to kill, it is ``prepare``."""
+    end = words.index("--") if "--" in words else len(words)
+    words, flags = words[:end], words[end + 1 :]
+    if not words or words[0] not in ("prepare", "train", "-h", "--help"):
+        words = ["prepare", *words]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+    preparing = commands.add_parser("prepare", help="kill the preparation of a corpus")
+    preparing.add_argument("folder", nargs="?", type=Path, default=bundled("data/chorales"))
+    preparing.add_argument("--kills", type=int, default=20)
+    preparing.add_argument("--copies", type=int, default=8)
+    preparing.set_defaults(run=prepare)
+    training = commands.add_parser("train", help="kill a training")
+    training.add_argument("corpus", nargs="?", type=Path, help="a prepared corpus")
+    training.add_argument("--source", default="jsb", help="what to prepare where no corpus is given")
+    training.add_argument("--kills", type=int, default=25)
+    training.add_argument("--hidden", type=int, default=46)
+    training.add_argument("--epochs", type=int, default=100)
+    training.add_argument("--save-minutes", type=float, default=0.001, help="of the disturbed training")
+    training.set_defaults(run=train)
+    for each in (preparing, training):
+        each.add_argument("--seed", type=int, default=0)
+    return argparse.Namespace(**vars(parser.parse_args(words)), flags=flags)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Kill and compare."""
+    arguments = parse(sys.argv[1:] if words is None else words)
+    status: int = arguments.run(arguments)
+    return status
 
 
 if __name__ == "__main__":

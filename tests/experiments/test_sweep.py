@@ -1,40 +1,248 @@
+"""Sweeps as a whole: what they draw, what they leave behind, and that they can be interrupted anywhere."""
+
 from __future__ import annotations
 
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from musicrnn.checkpoint import load_model
 from musicrnn.corpus import Corpus
-from musicrnn.experiments.sweep import sweep
+from musicrnn.errors import MusicRNNError, UsageError
+from musicrnn.experiments import sweep as package
+from musicrnn.experiments.sweep import Found, Space, Trial, make_space, read_space, sweep
+from musicrnn.experiments.sweep.processes import Job, run_workers
 from musicrnn.training import Recipe
-from musicrnn.training.loop import Silent
 
 pytest.importorskip("optuna", reason="needs the extra sweep")
 
-BASE = Recipe(hidden=4, epochs=1, batch_size=4)
-SPACE = {"learning_rate": (1e-3, 1e-1)}
+BASE = Recipe(hidden=4, epochs=2, batch_size=4)
+SPACE = make_space(
+    {"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}, "dropout": {"low": 0.0, "high": 0.5}},
+    BASE,
+    "here",
+)
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures, which take most of the time of trainings as small as these."""
+    monkeypatch.setattr("musicrnn.training.loop.draw_curves", lambda *_, **__: None)
+    monkeypatch.setattr("musicrnn.experiments.sweep.draw_sweep", lambda *_, **__: None)
+
+
+class Interrupting:
+    """Interrupts a sweep when a trial has had so many epochs."""
+
+    def __init__(self, number: int, epochs: int) -> None:
+        self.at = number, epochs
+        self.lines: list[str] = []
+
+    def begin(self, done: int, trials: int) -> None:
+        self.lines.append(f"{done} of {trials}")
+
+    def epoch(self, trial: Trial) -> None:
+        if (trial.number, trial.epochs) == self.at:
+            raise KeyboardInterrupt
+
+    def died(self, how: str) -> None:
+        raise AssertionError(how)
+
+    def finished(self, trial: Trial, best: Trial | None) -> None:
+        assert best is not None
+        self.lines.append(f"{trial.number} {trial.state}, best {best.number}")
+
+
+def drawn(found: Found) -> dict[int, tuple[dict[str, Any], float | None, bytes]]:
+    """Return settings, NLL and weights of every trial."""
+    return {
+        trial.number: (trial.settings, trial.valid_nll, (trial.run / "model.safetensors").read_bytes())
+        for trial in found.trials
+    }
 
 
 def test_a_sweep_goes_on_where_it_stopped_and_draws_what_it_would_have_drawn(
     corpus: Corpus, tmp_path: Path
 ) -> None:
-    def run(directory: Path, trials: int) -> dict[int, tuple[float, float]]:
-        found = sweep(corpus, BASE, trials, directory, SPACE, lambda *_: Silent())
-        assert [trial.valid_nll for trial in found] == sorted(trial.valid_nll for trial in found)
-        return {trial.number: (trial.settings["learning_rate"], trial.valid_nll) for trial in found}
-
-    first = run(tmp_path / "a", 2)
-    resumed = run(tmp_path / "a", 3)
+    first = drawn(sweep(corpus, BASE, SPACE, tmp_path / "a", trials=2))
+    resumed = drawn(sweep(corpus, BASE, SPACE, tmp_path / "a", trials=4))
     assert {number: resumed[number] for number in first} == first
-    assert resumed == run(tmp_path / "b", 3)
-    assert all(1e-3 <= rate <= 1e-1 for rate, _ in resumed.values()) and len(set(resumed.values())) == 3
-    assert load_model(tmp_path / "a" / "trial-000").config.hidden == 4
+    undisturbed = sweep(corpus, BASE, SPACE, tmp_path / "b", trials=4)
+    assert resumed == drawn(undisturbed)
+    nlls = [trial.valid_nll for trial in undisturbed.trials]
+    assert nlls == sorted(nlls) and len({str(each[0]) for each in resumed.values()}) == 4  # type: ignore[type-var]
+    assert undisturbed.best == undisturbed.trials[0]
+    assert load_model(tmp_path / "a" / "trial-003").config.hidden == 4
 
 
-def test_trials_that_explode_are_left_out(corpus: Corpus, tmp_path: Path) -> None:
-    from musicrnn.errors import MusicRNNError
+@pytest.mark.parametrize("shared", [False, True], ids=["journal", "sqlite"])
+def test_an_interrupted_trial_goes_on(corpus: Corpus, tmp_path: Path, shared: bool) -> None:
+    storage = f"sqlite:///{tmp_path / 'sweep.db'}" if shared else None
+    listener = Interrupting(1, 1)
 
+    def run(directory: Path) -> Found:
+        return sweep(corpus, BASE, SPACE, directory, trials=3, storage=storage, listener=listener)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "a")
+    assert not (tmp_path / "a" / "trial-001" / "README.md").exists()
+    listener.at = (-1, 0)
+    interrupted = run(tmp_path / "a")
+    assert listener.lines[:3] == ["0 of 3", "0 complete, best 0", "1 of 3"]
+    assert [line[:10] for line in listener.lines[3:]] == ["1 complete", "2 complete"]
+    assert drawn(interrupted) == drawn(run(tmp_path / "b"))
+
+
+def test_tpe_repeats_itself_and_learns(corpus: Corpus, tmp_path: Path) -> None:
+    def run(name: str, sampler: str) -> dict[int, Any]:
+        found = sweep(corpus, Recipe(hidden=2, epochs=1), SPACE, tmp_path / name, trials=7, sampler=sampler)
+        return drawn(found)
+
+    first, random = run("a", "tpe"), run("random", "random")
+    assert first == run("b", "tpe")
+    assert first[6] != random[6]
+
+
+def test_trials_that_go_badly_are_pruned(corpus: Corpus, tmp_path: Path) -> None:
+    space = make_space({"learning_rate": [0.05, 1e-6]}, BASE, "here")
+    base = Recipe(hidden=4, epochs=4, batch_size=4)
+
+    def run() -> Found:
+        return sweep(corpus, base, space, tmp_path, trials=12, pruner="median")
+
+    found = run()
+    states = {trial.number: trial.state for trial in found.trials}
+    pruned = [trial for trial in found.trials if trial.state == "pruned"]
+    assert pruned and set(states.values()) == {"complete", "pruned"}
+    assert found.trials[-len(pruned) :] == pruned and found.best.settings == {"learning_rate": 0.05}
+    for trial in pruned:
+        assert trial.number >= 5 and 1 <= trial.epochs < 4 and trial.settings == {"learning_rate": 1e-6}
+        lines = (trial.run / "metrics.jsonl").read_text().splitlines()
+        assert trial.valid_nll == min(json.loads(line)["valid_nll"] for line in lines)
+        assert len(lines) == trial.epochs and not (trial.run / "README.md").exists()
+    assert run().trials == found.trials
+
+
+def test_successive_halving_prunes(corpus: Corpus, tmp_path: Path) -> None:
+    found = sweep(corpus, BASE, SPACE, tmp_path, trials=6, pruner="halving")
+    assert {trial.state for trial in found.trials} == {"complete", "pruned"}
+
+
+def test_trials_that_fail_are_listed_and_not_tried_again(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = Recipe(cell="tanh", hidden=4, epochs=3, batch_size=1, clip_norm=0)
+    space = make_space({"learning_rate": [1e37, 0.01], "peepholes": [False, True]}, base, "here")
+    found = sweep(corpus, base, space, tmp_path, trials=8)
+    failed = [trial for trial in found.trials if trial.state == "failed"]
+    reasons = sorted({trial.reason.split(" in epoch")[0] for trial in failed})
+    assert reasons[0] == "peepholes need a cell with a memory (lstm), got tanh"
+    assert any(reason.startswith(("the loss became", "the gradient became")) for reason in reasons)
+    assert [trial.state for trial in found.trials[: -len(failed)]] == ["complete"] * (8 - len(failed))
+    monkeypatch.setattr("musicrnn.experiments.sweep.trials.train", None)
+    assert sweep(corpus, base, space, tmp_path, trials=8).trials == found.trials
+
+
+def test_a_sweep_without_a_complete_trial_says_why(corpus: Corpus, tmp_path: Path) -> None:
     base = Recipe(cell="tanh", hidden=4, epochs=9, batch_size=1, clip_norm=0)
-    with pytest.raises(MusicRNNError, match="expected 1 finished trials, found 0; the others failed"):
-        sweep(corpus, base, 1, tmp_path, {"learning_rate": (1e36, 1e37)}, lambda *_: Silent())
+    space = make_space({"learning_rate": {"low": 1e36, "high": 1e37}}, base, "here")
+    message = "expected a trial that completes, found none of 2; the last: the (loss|gradient) became"
+    with pytest.raises(MusicRNNError, match=message):
+        sweep(corpus, base, space, tmp_path, trials=2)
+
+
+def test_the_table_has_every_trial(corpus: Corpus, tmp_path: Path) -> None:
+    space = make_space({"hidden": {"low": 2, "high": 4}, "cell": ["gru", "tanh"]}, BASE, "here")
+    found = sweep(corpus, BASE, space, tmp_path, trials=3)
+    with found.table.open() as file:
+        table = list(csv.DictReader(file))
+    assert [int(row["number"]) for row in table] == [trial.number for trial in found.trials]
+    assert [row["cell"] for row in table] == [trial.settings["cell"] for trial in found.trials]
+
+
+def test_the_best_run_of_another_machine_has_its_settings_here(corpus: Corpus, tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    there = sweep(corpus, BASE, SPACE, tmp_path / "there" / "s", trials=2, storage=storage)
+    here = sweep(corpus, BASE, SPACE, tmp_path / "here" / "s", trials=2, storage=storage)
+    assert not here.best.run.exists() and here.config == tmp_path / "here" / "s" / "best.json"
+    settings = json.loads(here.config.read_text())
+    assert settings == json.loads(there.config.read_text())["training"]
+
+
+def test_wrong_numbers_are_refused(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="workers must be at least 0, got -1"):
+        sweep(corpus, BASE, SPACE, tmp_path, workers=-1)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UsageError, match=r"sweep needs Optuna: pip install 'musicrnn\[sweep\]'"):
+        sweep(corpus, BASE, SPACE, tmp_path)
+
+
+def test_what_a_worker_raises_is_raised_here(tmp_path: Path) -> None:
+    job = Job("corpus", str(tmp_path), 1, None, "cpu", 1)
+    with pytest.raises(MusicRNNError, match=r"sweep\.json: can't read") as raised:
+        run_workers([job], lambda: None, lambda _: None)
+    assert "Traceback" in str(raised.value.__cause__)
+
+
+def test_killed_with_four_workers_no_trial_is_lost_or_run_twice(corpus: Corpus, tmp_path: Path) -> None:
+    count, base = 8, Recipe(hidden=4, epochs=6, batch_size=2)
+    space_file = tmp_path / "space.toml"
+    space_file.write_text("learning_rate = { low = 1e-3, high = 1e-1, log = true }\n")
+    space: Space = read_space(space_file, base)
+    undisturbed = sweep(corpus, base, space, tmp_path / "undisturbed", trials=count)
+    flags = ["--trials", count, "--workers", 4, "--space", space_file, "--hidden", 4, "--weight-noise", 0.03]
+    command = ["sweep", corpus.directory, "-o", "killed", *flags, "--epochs", 6, "--batch-size", 2]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "musicrnn", *map(str, command), "--device", "cpu"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    killed = tmp_path / "killed"
+    _wait(lambda: len(list(killed.glob("trial-*/README.md"))) >= 1, process)
+    workers = _children(process.pid)
+    for each in [*workers[:2], process.pid, *workers[2:]]:
+        os.kill(each, signal.SIGKILL)
+    process.wait()
+    assert len(workers) == 4
+    left = {path.parent.name: path.stat().st_mtime_ns for path in killed.glob("trial-*/README.md")}
+    assert len(left) < count
+
+    resumed = sweep(corpus, base, space, killed, trials=count)
+    assert drawn(resumed) == drawn(undisturbed)
+    assert [trial.state for trial in resumed.trials] == ["complete"] * count
+    log = [json.loads(line) for line in (killed / "study.journal").read_text().splitlines()]
+    created, told, reports = (
+        [(entry.get("trial_id"), entry.get("step")) for entry in log if entry["op_code"] == code]
+        for code in (4, 6, 7)
+    )
+    assert len(created) == len(told) == len(set(told)) == count
+    assert len(reports) == len(set(reports)) == count * 6
+    assert sorted(path.name for path in killed.glob("trial-*")) == [f"trial-{n:03d}" for n in range(count)]
+
+
+def _wait(until: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    while not until():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _children(parent: int) -> list[int]:
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return [int(child) for child, of in rows if int(of) == parent]
+
+
+def test_names_for_users_exist() -> None:
+    assert all(hasattr(package, name) for name in package.__all__)

@@ -1,0 +1,144 @@
+"""What makes a sweep the one it is: everything that decides which trials it has and what comes of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from musicrnn.corpus import Corpus
+from musicrnn.errors import CorpusError, UsageError
+from musicrnn.experiments.sweep.space import Choices, Space, make_space
+from musicrnn.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.trial import Trial
+
+SAMPLERS = ("random", "tpe")
+PRUNERS = ("none", "median", "halving")
+START = 5
+"""Trials that are drawn at random, and that aren't pruned, before earlier ones are asked."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep, apart from the number of its trials.
+
+    Attributes:
+        base: The settings that aren't searched; its seed seeds the draws.
+        space: The settings that are.
+        sampler: How they are drawn, among ``SAMPLERS``.
+        pruner: How bad trials are ended early, among ``PRUNERS``.
+        data: What tells the corpus from others, as JSON values.
+
+    Raises:
+        UsageError: There is no such sampler or pruner.
+    """
+
+    base: Recipe
+    space: Space
+    sampler: str
+    pruner: str
+    data: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for name, known in (("sampler", SAMPLERS), ("pruner", PRUNERS)):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+
+    def draw(self, trial: Trial, number: int) -> dict[str, Any]:
+        """Return a trial's settings: those it has already, and the others drawn.
+
+        Random draws depend on the base's seed, on the trial's number and on the setting's name, so it
+        doesn't matter in which order, in which process and after which interruption they happen.
+        """
+        drawn = {}
+        for name, entry in self.space.items():
+            trial.study.sampler = self._sampler(number, name)
+            drawn[name] = entry.suggest(trial, name)
+        return drawn
+
+    def make_pruner(self) -> BasePruner:
+        """Return the pruner; it leaves alone the first tenth of the epochs."""
+        from optuna import pruners
+
+        tenth = max(1, self.base.epochs // 10)
+        if self.pruner == "median":
+            return pruners.MedianPruner(n_startup_trials=START, n_warmup_steps=tenth)
+        if self.pruner == "halving":
+            return pruners.SuccessiveHalvingPruner(min_resource=tenth, reduction_factor=3)
+        return pruners.NopPruner()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON values."""
+        base = {name: value for name, value in self.base.to_dict().items() if name not in self.space}
+        space = {name: entry.to_json() for name, entry in self.space.items()}
+        return {
+            "data": dict(self.data),
+            "base": base,
+            "space": space,
+            "sampler": self.sampler,
+            "pruner": self.pruner,
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], where: str) -> Plan:
+        """Make the plan of what ``to_dict`` returned.
+
+        Raises:
+            UsageError: It is no plan; the message starts with ``where``.
+        """
+        try:
+            base = Recipe(**document["base"])
+            space = make_space(document["space"], base, where)
+            return cls(base, space, document["sampler"], document["pruner"], document["data"])
+        except (KeyError, TypeError) as error:
+            raise UsageError(f"{where}: expected the plan of a sweep, found damage: {error}") from error
+
+    def _sampler(self, number: int, name: str) -> BaseSampler:
+        from optuna import samplers
+
+        if self.sampler == "random":
+            return samplers.RandomSampler(seed=_seed(self.base.seed, number, name))
+        # It draws all settings together, with the first; the lie keeps parallel trials apart.
+        seed = _seed(self.base.seed, number, "")
+        return samplers.TPESampler(n_startup_trials=START, constant_liar=True, seed=seed)
+
+
+def make_plan(corpus: Corpus, base: Recipe, space: Space, sampler: str, pruner: str) -> Plan:
+    """Return the plan of a sweep, checked as far as that goes without training.
+
+    Raises:
+        CorpusError: The corpus has no validation pieces.
+        UsageError: The base makes no network, or the space names a cell or a head that there isn't.
+    """
+    import torch
+
+    from musicrnn.nn import HEADS, ModelConfig, MusicRNN
+    from musicrnn.ops import cell_named
+
+    if "valid" not in corpus:
+        raise CorpusError(f"{corpus.directory}: expected validation pieces to compare trials on, found none")
+    for cell in _named("cell", base, space):
+        cell_named(cell)
+    for head in _named("head", base, space):
+        if head not in HEADS:
+            raise UsageError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
+    if not {entry.name for entry in fields(ModelConfig)} & set(space):
+        with torch.device("meta"):
+            MusicRNN(base.network(corpus.layout.width))
+    facts = {name: value for name, value in corpus.facts().items() if name != "directory"}
+    return Plan(base, space, sampler, pruner, {**facts, "index_crc32": corpus.head["index_crc32"]})
+
+
+def _named(name: str, base: Recipe, space: Space) -> tuple[Any, ...]:
+    entry = space.get(name)
+    return entry.values if isinstance(entry, Choices) else (getattr(base, name),)
+
+
+def _seed(seed: int, number: int, name: str) -> int:
+    digest = hashlib.sha256(f"{seed}:{number}:{name}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")

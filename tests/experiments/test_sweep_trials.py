@@ -1,0 +1,183 @@
+"""Workers: who does which trial, and what becomes of trials whose worker is gone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from musicrnn.corpus import Corpus
+from musicrnn.errors import FileError
+from musicrnn.experiments.sweep import trials
+from musicrnn.experiments.sweep.plan import make_plan
+from musicrnn.experiments.sweep.space import Choices
+from musicrnn.experiments.sweep.study import Study, open_study
+from musicrnn.training import STATE, Recipe, train
+from musicrnn.training.run import load_state, save_state
+
+pytest.importorskip("optuna", reason="needs the extra sweep")
+
+BASE = Recipe(hidden=3, epochs=2, batch_size=4)
+SPACE = {"learning_rate": Choices((0.01, 0.02, 0.03, 0.04))}
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures, which take most of the time of trainings as small as these."""
+    monkeypatch.setattr("musicrnn.training.loop.draw_curves", lambda *_, **__: None)
+
+
+@contextmanager
+def opened(corpus: Corpus, folder: Path, url: str | None = None, base: Recipe = BASE) -> Iterator[Study]:
+    with open_study(folder, make_plan(corpus, base, SPACE, "random", "none"), url) as study:
+        yield study
+
+
+def work(study: Study, corpus: Corpus, count: int) -> list[str]:
+    trials.Worker(study, corpus, count, "cpu", lambda: None).work()
+    return [trial.state for trial in study.trials()]
+
+
+def test_a_trial_that_is_claimed_is_left_alone(corpus: Corpus, tmp_path: Path) -> None:
+    with opened(corpus, tmp_path) as study:
+        study.create()
+        worker = trials.Worker(study, corpus, 1, "cpu", lambda: None)
+        with trials._claim(study.run(0)) as claimed:
+            assert claimed and not worker._go_on(study.stored()[0])
+        assert not study.run(0).exists()
+        assert worker._go_on(study.stored()[0])
+        assert not worker._go_on(study.stored()[0])
+        assert [trial.state for trial in study.trials()] == ["complete"]
+
+
+def test_a_claim_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="can't write"), trials._claim(tmp_path / "file" / "trial-000"):
+        pass
+
+
+def test_the_worker_that_was_too_quick_leaves_its_trial_for_later(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "SETTLE", 0.0)
+    with opened(corpus, tmp_path / "s") as study:
+        assert work(study, corpus, 1) == ["complete"]
+        trials.Worker(study, corpus, 1, "cpu", lambda: None)._begin()
+        assert work(study, corpus, 1) == ["complete", "running"]
+        assert not study.run(1).exists()
+        assert work(study, corpus, 3) == ["complete"] * 3
+        found = [trial.settings for trial in study.trials()]
+    with opened(corpus, tmp_path / "undisturbed") as study:
+        work(study, corpus, 3)
+        assert [trial.settings for trial in study.trials()] == found
+
+
+def test_a_trial_of_another_machine_is_taken_over_when_it_has_been_silent(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    with opened(corpus, tmp_path / "there" / "s", url) as lost:
+        lost.create()
+    for name, seconds in (("SETTLE", 0.0), ("PAUSE", 0.0), ("LOST", 1e9)):
+        monkeypatch.setattr(trials, name, seconds)
+    with opened(corpus, tmp_path / "here" / "s", url) as study:
+        worker = trials.Worker(study, corpus, 2, "cpu", lambda: None)
+        assert not any(worker._go_on(study.stored()[0]) for _ in range(2))
+        monkeypatch.setattr(trials, "LOST", 0.0)
+        assert work(study, corpus, 2) == ["complete"] * 2
+        assert (tmp_path / "here" / "s" / "trial-000" / "README.md").exists()
+    assert not (tmp_path / "there" / "s" / "trial-000").exists()
+
+
+def test_what_another_machine_has_finished_meanwhile_is_left_as_it_is(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(corpus, tmp_path, f"sqlite:///{tmp_path / 'shared.db'}") as study:
+
+        def slow(*arguments: Any, **others: Any) -> Any:
+            study.study.tell(0, 1.0)
+            return train(*arguments, **others)
+
+        monkeypatch.setattr(trials, "train", slow)
+        assert work(study, corpus, 1) == ["complete"]
+        assert study.study.best_value == 1.0
+
+
+def test_signs_of_life_are_given_where_claims_do_not_reach(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "BEAT", 0.0)
+    for url in (None, f"sqlite:///{tmp_path / 'shared.db'}"):
+        with opened(corpus, tmp_path / f"s-{url is None}", url) as study:
+            work(study, corpus, 1)
+            assert ("alive" in study.stored()[0].user_attrs) == (url is not None)
+
+
+def test_a_finished_run_that_was_not_told_of_is_not_trained_again(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(corpus, tmp_path) as study:
+        with monkeypatch.context() as patch:
+            patch.setattr(study.study, "tell", _interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                work(study, corpus, 1)
+        metrics = (tmp_path / "trial-000" / "metrics.jsonl").read_bytes()
+        weights = (tmp_path / "trial-000" / "model.safetensors").stat()
+        assert work(study, corpus, 1) == ["complete"]
+        assert (tmp_path / "trial-000" / "metrics.jsonl").read_bytes() == metrics
+        assert (tmp_path / "trial-000" / "model.safetensors").stat().st_mtime_ns == weights.st_mtime_ns
+        assert study.trials()[0].epochs == 2
+        nlls = [json.loads(line)["valid_nll"] for line in metrics.splitlines()]
+        assert study.trials()[0].valid_nll == study.study.best_value == min(nlls)
+
+
+def test_epochs_that_were_not_reported_are_reported_later(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(corpus, tmp_path) as study:
+        with monkeypatch.context() as patch:
+            patch.setattr(trials._Reports, "report", _interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                work(study, corpus, 1)
+        assert study.trials()[0].epochs == 0 and (tmp_path / "trial-000" / STATE).exists()
+        assert work(study, corpus, 1) == ["complete"]
+        assert study.trials()[0].epochs == 2
+
+
+def test_a_run_that_exploded_untold_of_does_not_go_on_more_slowly(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(corpus, tmp_path) as study:
+        with monkeypatch.context() as patch:
+            patch.setattr(study.study, "tell", _interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                work(study, corpus, 1)
+        run = study.run(0)
+        tensors, position = load_state(run)
+        save_state(run, tensors, replace(position, rate_share=0.5))
+        assert work(study, corpus, 1) == ["failed"]
+        assert "expected a finite loss" in study.trials()[0].reason
+
+
+def test_an_unwritable_run_ends_the_worker_and_not_the_trial(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise FileError("trial-000: can't write: No space left on device")
+
+    with opened(corpus, tmp_path) as study:
+        with monkeypatch.context() as patch:
+            patch.setattr(trials, "train", full)
+            with pytest.raises(FileError, match="No space left"):
+                work(study, corpus, 2)
+        assert [trial.state for trial in study.trials()] == ["running"]
+        assert work(study, corpus, 2) == ["complete"] * 2
+
+
+def _interrupt(*_: Any, **__: Any) -> Any:
+    raise KeyboardInterrupt
