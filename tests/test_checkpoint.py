@@ -50,7 +50,7 @@ def rename_tensor(folder: Path) -> None:
         ),
         (lambda folder: (folder / "config.json").write_text("{"), "config.json: expected JSON, found damage"),
         (lambda folder: (folder / "config.json").write_text("[]"), "config.json: .* found other JSON"),
-        (change(version=99), "config.json: expected musicrnn-model version 1, found 99"),
+        (change(version=99), "config.json: expected musicrnn-model version 2, found 99"),
         (change(network={"cell": "gru"}), "config.json: .* found damage"),
         (
             change(network={"input_size": 24, "cell": "gruu"}),

@@ -7,8 +7,8 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from musicrnn.music.charts import bar_lines, most_common, pitch_lines
-from musicrnn.music.draw import histogram_line
 from musicrnn.music.pianoroll import Layout
+from musicrnn.music.terminal import histogram_line
 from musicrnn.music.tonality import PITCH_CLASSES, pitch_name
 
 WIDTH = 80

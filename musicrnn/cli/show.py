@@ -247,7 +247,7 @@ def _page(subject: Corpus | Run | _Piece, quarters: float | None) -> str:
     import shutil
 
     from musicrnn.cli.page import page
-    from musicrnn.music.draw import terminal_roll
+    from musicrnn.music.terminal import terminal_roll
 
     facts = page(_describe(subject))
     if isinstance(subject, Run):

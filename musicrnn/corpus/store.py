@@ -15,11 +15,12 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicrnn.corpus.duplicates import Duplicates, count_duplicates
 from musicrnn.errors import CorpusError, RollError
 from musicrnn.files import check_document, read_bytes
 from musicrnn.music import Layout, PianoRoll
@@ -75,20 +76,6 @@ class Piece:
     metre: tuple[int, int] | None = None
 
 
-class Duplicates(NamedTuple):
-    """How often pieces repeat, a piece that was cut counted once.
-
-    Attributes:
-        pieces: Pieces whose content an earlier piece has too.
-        transposed: Those of them that are the same in another key only.
-        across_splits: Pieces whose content is in another split, too.
-    """
-
-    pieces: int
-    transposed: int
-    across_splits: int
-
-
 class Pieces(Sequence[Piece]):
     """Facts about pieces; each is read from ``corpus.json`` when it is asked for."""
 
@@ -113,7 +100,10 @@ KEPT_UNPACKED = 2**27
 """Cells up to which a split that is read again and again is kept as bytes."""
 
 MOST_RESIDENT = 2**28
-"""Bytes of ``frames.bin`` that are read before the process lets go of its mapped pages."""
+"""Bytes of ``frames.bin`` that are mapped into the process before it lets go of them."""
+
+_FAULT_AROUND = 2**16
+"""Bytes that Linux maps around those that are read."""
 
 
 class Split(Sequence[PianoRoll]):
@@ -291,10 +281,10 @@ class Corpus(Mapping[str, Split]):
             self._rows = np.frombuffer(self._packed, np.uint8).reshape(-1, row_bytes(self.layout))
         start = int(entry["offset"])
         packed = self._rows[start : start + int(entry["frames"])]
-        self._touched += packed.nbytes
+        self._touched += packed.nbytes + _FAULT_AROUND
         if self._packed is not None and self._touched > MOST_RESIDENT and hasattr(mmap, "MADV_DONTNEED"):
             self._packed.madvise(mmap.MADV_DONTNEED)  # pages stay in the system's cache, not in this process
-            self._touched = packed.nbytes
+            self._touched = 0
         if zlib.crc32(packed.data) != entry["crc32"]:
             name = self.piece(row).name
             raise CorpusError(f"{path}: expected checksum {entry['crc32']} for {name}, found other bytes")
@@ -337,26 +327,6 @@ def open_corpus(directory: Path | str) -> Corpus:
     if size != expected:
         raise CorpusError(f"{frames}: expected {expected} bytes, found {size}")
     return corpus
-
-
-def count_duplicates(content: NDArray[Any], lowest: NDArray[Any], split: NDArray[Any]) -> Duplicates:
-    """Count the pieces whose content repeats.
-
-    Args:
-        content: Hash of what each piece sounds, whatever its key, shape (N,).
-        lowest: Its lowest column, shape (N,).
-        split: Its split, shape (N,).
-    """
-    _, first, group = np.unique(content, return_index=True, return_inverse=True)
-    earlier = first[group] != np.arange(len(content))
-    exact = np.stack([group, lowest], axis=1)
-    _, first_exact, same = np.unique(exact, axis=0, return_index=True, return_inverse=True)
-    identical = first_exact[same.ravel()] != np.arange(len(content))
-    split_of_first = split[first]
-    scattered = np.zeros(len(first), bool)
-    scattered[group[split != split_of_first[group]]] = True
-    transposed = earlier & ~identical
-    return Duplicates(int(earlier.sum()), int(transposed.sum()), int(scattered[group].sum()))
 
 
 def pack(roll: PianoRoll) -> bytes:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrnn.music.draw import COLOURS, EIGHTHS, FAINT, draw_panels, draw_title, picture
+from musicrnn.music.draw import COLOURS, FAINT, draw_panels, draw_title, picture
 from musicrnn.music.pianoroll import PianoRoll
+from musicrnn.music.terminal import EIGHTHS
 from musicrnn.music.tonality import pitch_name
 
 if TYPE_CHECKING:

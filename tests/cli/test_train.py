@@ -48,22 +48,22 @@ def valid_nlls(run: Path) -> list[float]:
 def test_a_run_killed_again_and_again_ends_with_the_same_bytes(
     invoke: Invoke, corpus: Corpus, tmp_path: Path
 ) -> None:
-    settings = ("--hidden", 8, "--epochs", 120, "--batch-size", 2, "--patience", 120, "--save-minutes", 0)
+    settings = ("--hidden", 8, "--epochs", 40, "--batch-size", 2, "--patience", 40, "--save-minutes", 0)
     run = tmp_path / "broken"
     ran(invoke("train", corpus.directory, "-o", tmp_path / "whole", *settings))
     rng, kills = random.Random(0), 0
-    for _ in range(4):
+    for _ in range(3):
         before = lines(run / "metrics.jsonl")
         arguments = ("--resume",) if run.exists() else settings
         with start(tmp_path, corpus.directory, "-o", run, *arguments) as process:
             wait_for(lambda: lines(run / "metrics.jsonl") > before or process.poll() is not None)  # noqa: B023
-            time.sleep(rng.uniform(0, 0.3))
+            time.sleep(rng.uniform(0, 0.15))
             process.kill()
         kills += process.returncode == -signal.SIGKILL
     assert kills, "a kill has to hit for this test to tell"
     ran(invoke("train", corpus.directory, "-o", run, "--resume"))
     whole, broken = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "broken"))
-    assert whole == broken and len(valid_nlls(run)) == 120
+    assert whole == broken and len(valid_nlls(run)) == 40
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
