@@ -163,10 +163,8 @@ class Trainer:
         optimizer, size = self.optimizer, self.world.size
         optimizer.gradients.zero_()
         nats, computed, bad = 0.0, 0, None
-        _seed(seed, optimizer.values.device)
-        with self.noise.applied(optimizer):
-            if size > 1:
-                _seed([*seed, self.world.rank], optimizer.values.device)
+        _seed([*seed, self.world.rank], optimizer.values.device)
+        with self.noise.applied(optimizer, np.random.Generator(np.random.SFC64(list(seed)))):
             for number, lane in enumerate(lanes):
                 frames_, mask, heard, state = lane.part(*span)
                 with self._synchronised(number == len(lanes) - 1), self._precision():
@@ -261,7 +259,7 @@ def spans(longest: int, chunk: int) -> Iterator[tuple[int, int]]:
 
 
 def _seed(seed: Sequence[int], device: torch.device) -> None:
-    """Seed the random state of a device from several numbers.
+    """Seed the random state of a device, which dropout draws from, from several numbers.
 
     ``torch.manual_seed`` seeds every kind of device that there could be, and notes who asked each time.
     """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,7 +20,7 @@ def test_matrices_are_disturbed_by_the_given_deviation_and_restored_exactly(adap
     layer = Recurrent("lstm", 60, 50, layers=2, peepholes=True)
     clean = {name: parameter.detach().clone() for name, parameter in layer.named_parameters()}
     noise, optimizer = noisy(layer, 0.075, adaptive)
-    with noise.applied(optimizer):
+    with noise.applied(optimizer, np.random.default_rng(0)):
         moved = {name: (p.detach() - clean[name]).std().item() for name, p in layer.named_parameters()}
     for name, deviation in moved.items():
         assert deviation == pytest.approx(0.075 if "weight" in name else 0, rel=0.05), name
@@ -31,7 +32,7 @@ def test_gradients_are_those_of_the_disturbed_weights() -> None:
     torch.manual_seed(0)
     layer, x = Recurrent("tanh", 4, 3), torch.randn(1, 5, 4)
     noise, optimizer = noisy(layer, 0.5)
-    with noise.applied(optimizer):
+    with noise.applied(optimizer, np.random.default_rng(0)):
         (disturbed,) = torch.autograd.grad(layer(x)[0].sum(), layer.layers[0].weight_hh)
         layer(x)[0].sum().backward()
     torch.testing.assert_close(layer.layers[0].weight_hh.grad, disturbed)
@@ -43,14 +44,15 @@ def test_weights_are_restored_after_an_error_and_zero_noise_draws_nothing() -> N
     layer = Recurrent("tanh", 4, 3)
     before = layer.layers[0].weight_ih.detach().clone()
     noise, optimizer = noisy(layer, 0.5)
-    with pytest.raises(RuntimeError), noise.applied(optimizer):
+    with pytest.raises(RuntimeError), noise.applied(optimizer, np.random.default_rng(0)):
         raise RuntimeError
     assert torch.equal(layer.layers[0].weight_ih, before)
-    state = torch.get_rng_state()
+    source = np.random.default_rng(0)
+    state = source.bit_generator.state
     none, optimizer = noisy(layer, 0.0)
-    with none.applied(optimizer):
+    with none.applied(optimizer, source):
         pass
-    assert torch.equal(torch.get_rng_state(), state)
+    assert source.bit_generator.state == state
 
 
 def test_deviations_get_the_gradient_of_the_description_length() -> None:
@@ -61,17 +63,17 @@ def test_deviations_get_the_gradient_of_the_description_length() -> None:
     noise, optimizer = noisy(layer, 0.3, adaptive=True)
     assert noise.log_deviation is not None and noise.log_deviation.shape == (3 * 4 + 3 * 3,)
     optimizer.gradients.zero_()
-    with noise.applied(optimizer):
+    with noise.applied(optimizer, np.random.default_rng(0)):
         layer(x)[0].square().sum().backward()
     noise.add_gradients(optimizer, frames)
 
     torch.manual_seed(0)
     fresh = Recurrent("tanh", 4, 3)
-    assert torch.equal(torch.randn(1, 5, 4), x)
+    unit = torch.from_numpy(np.random.default_rng(0).standard_normal(21, np.float32))
     logs = torch.full((21,), 0.3).log().requires_grad_()
     means = torch.cat([fresh.layers[0].weight_ih.flatten(), fresh.layers[0].weight_hh.flatten()])
     means = means.detach().requires_grad_()
-    drawn = (means + logs.exp() * torch.randn(21)).split([12, 9])
+    drawn = (means + logs.exp() * unit).split([12, 9])
     weights = {"layers.0.weight_ih": drawn[0].view(3, 4), "layers.0.weight_hh": drawn[1].view(3, 3)}
     outputs, _ = torch.func.functional_call(fresh, weights, (x,))
     prior = ((2 * logs).exp() + (means - means.mean()) ** 2).mean()
