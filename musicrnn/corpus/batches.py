@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 
 from musicrnn.corpus.store import Split
 
-MOST_PADDING = 0.05
-"""Share of padding at which a batch of training pieces is closed before it is full."""
+MOST_PADDING = 0.045
+"""Share of padding in an epoch; where full batches have more, those with most are closed earlier."""
+
+_LIMITS = (1.0, 0.5, 0.25, 0.15, 0.1, 0.07, MOST_PADDING)
+"""Shares at which a batch is closed; the first is taken with which the epoch keeps to its own."""
 
 _BLUR = 0.03
 """How much lengths are blurred before pieces are sorted, so that they change partners from epoch to epoch."""
@@ -59,14 +62,15 @@ def training_order(split: Split, size: int, seed: Sequence[int], chunk: int = 0)
 
     Args:
         split: The pieces.
-        size: Pieces in a batch at most; a batch is closed earlier where its padding would exceed
-            ``MOST_PADDING``.
+        size: Pieces in a batch at most.
         seed: What the order is drawn from.
         chunk: Frames that are computed at a time, rows that ended left out; 0 is whole pieces.
     """
     rng = np.random.default_rng(seed)
     blurred = split.lengths * rng.uniform(1, 1 + _BLUR, len(split))
-    batches = _cut(split, np.argsort(-blurred, kind="stable"), size, MOST_PADDING, chunk)
+    order = np.argsort(-blurred, kind="stable")
+    cuts = (_cut(split, order, size, limit, chunk) for limit in _LIMITS)
+    batches = next(batches for batches in cuts if _share(split, batches, chunk) <= MOST_PADDING)
     rng.shuffle(batches)
     return batches
 
@@ -159,6 +163,16 @@ def _padding(lengths: NDArray[np.int64], chunk: int) -> NDArray[np.float64]:
     computed = np.minimum(-(-lengths // chunk) * chunk if chunk else longest, longest)
     computed = np.broadcast_to(computed, lengths.shape)
     return np.asarray(1 - np.cumsum(lengths, axis=1) / np.cumsum(computed, axis=1))
+
+
+def _share(split: Split, batches: Sequence[Sequence[int]], chunk: int) -> float:
+    """Return the share of padding in all batches."""
+    sizes = np.array([len(batch) for batch in batches])
+    starts = np.cumsum(sizes) - sizes
+    lengths = split.lengths[[piece for batch in batches for piece in batch]]
+    longest = np.repeat(np.maximum.reduceat(lengths, starts), sizes)
+    computed = np.minimum(-(-lengths // chunk) * chunk, longest) if chunk else longest
+    return float(1 - lengths.sum() / computed.sum())
 
 
 def _collate(rolls: Sequence[NDArray[np.uint8]], pieces: list[int]) -> Batch:

@@ -52,13 +52,26 @@ def test_the_order_is_fixed_by_the_seed_alone(corpus: Corpus) -> None:
 
 
 @pytest.mark.parametrize("chunk", [0, 5])
-def test_no_batch_has_more_padding_than_is_allowed(corpus: Corpus, chunk: int) -> None:
-    split = corpus["train"]
-    for pieces in training_order(split, 8, [0], chunk):
+def test_an_epoch_keeps_to_its_share_of_padding(corpus: Corpus, chunk: int) -> None:
+    split, computed = corpus["train"], 0
+    order = training_order(split, 8, [0], chunk)
+    for pieces in order:
         lengths = split.lengths[pieces]
         steps = chunk or lengths.max()
-        computed = sum(min(lengths.max(), -(-length // steps) * steps) for length in lengths)
-        assert 1 - lengths.sum() / computed <= MOST_PADDING
+        computed += sum(min(lengths.max(), -(-length // steps) * steps) for length in lengths)
+    assert 1 - split.frames / computed <= MOST_PADDING
+    assert len(order) < len(split), "pieces are side by side"
+
+
+def test_where_lengths_are_alike_batches_are_full() -> None:
+    class Alike:
+        lengths = np.random.default_rng(0).integers(100, 103, 1000)
+
+        def __len__(self) -> int:
+            return 1000
+
+    sizes = [len(batch) for batch in training_order(Alike(), 16, [0])]  # type: ignore[arg-type]
+    assert sorted(sizes) == [8] + [16] * 62
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared")
