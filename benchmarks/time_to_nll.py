@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -28,8 +29,8 @@ from benchmarks import corpora
 TARGET = 25.0
 """Times as fast as the plain script that musicrnn should be there."""
 
-FLAGS = tuple(
-    "--learning-rate 0.03 --batch-size 4 --average ema --average-decay 0.95 --weight-noise 0 --input-noise 0".split()
+FLAGS = shlex.split(
+    "--learning-rate 0.03 --batch-size 4 --weight-noise 0 --input-noise 0 --average ema --average-decay 0.95"
 )
 """What ``musicrnn train`` is told unless something else is said."""
 

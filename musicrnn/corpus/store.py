@@ -2,9 +2,9 @@
 
 ``frames.bin`` holds the frames of all pieces one after the other, each frame packed to ceil(D / 8)
 bytes, first column in the highest bit: near one bit per cell. ``corpus.json`` says what they are, and lists
-the pieces, one a line. ``index.npy`` says where in the two a piece stands. numpy memory-maps it and the
-frames, and of ``corpus.json`` only the head is read, so opening a corpus of millions costs what opening one
-of ten does. Every piece carries a CRC-32 of its bytes, checked whenever it is read; so does the index.
+the pieces, one a line. ``index.npy`` says where in the two a piece stands. numpy memory-maps it, frames
+are read piece by piece, and of ``corpus.json`` only the head, so opening a corpus of millions costs what
+opening one of ten does. Every piece carries a CRC-32 of its bytes, checked whenever it is read; so does the index.
 """
 
 from __future__ import annotations
@@ -99,12 +99,6 @@ class Pieces(Sequence[Piece]):
 KEPT_UNPACKED = 2**27
 """Cells up to which a split that is read again and again is kept as bytes."""
 
-MOST_RESIDENT = 2**28
-"""Bytes of ``frames.bin`` that are mapped into the process before it lets go of them."""
-
-_FAULT_AROUND = 2**16
-"""Bytes that Linux maps around those that are read."""
-
 
 class Split(Sequence[PianoRoll]):
     """The pieces of one split; each is read from disk when it is asked for.
@@ -159,7 +153,7 @@ class Split(Sequence[PianoRoll]):
             counts += roll.frames[skip:].sum(axis=0, dtype=np.int64)
         return counts
 
-    def rates(self, enough: int = 2**20) -> NDArray[np.float64]:
+    def rates(self, enough: int = 2**18) -> NDArray[np.float64]:
         """Return how often each cell is one, shape (D,).
 
         Args:
@@ -194,9 +188,6 @@ class Corpus(Mapping[str, Split]):
             split: Split(self, np.flatnonzero(index["split"] == code)) for code, split in enumerate(SPLITS)
         }
         self._begun = begun
-        self._packed: mmap.mmap | None = None
-        self._rows: NDArray[np.uint8] | None = None
-        self._touched = 0
         self._lines: mmap.mmap | None = None
         self._catalogue: list[Any] | None = None
 
@@ -275,16 +266,12 @@ class Corpus(Mapping[str, Split]):
         Raises:
             CorpusError: Its frames aren't those that were written.
         """
-        path, entry = self.directory / "frames.bin", self.index[row]
-        if self._rows is None:
-            self._packed = _map_file(path)
-            self._rows = np.frombuffer(self._packed, np.uint8).reshape(-1, row_bytes(self.layout))
-        start = int(entry["offset"])
-        packed = self._rows[start : start + int(entry["frames"])]
-        self._touched += packed.nbytes + _FAULT_AROUND
-        if self._packed is not None and self._touched > MOST_RESIDENT and hasattr(mmap, "MADV_DONTNEED"):
-            self._packed.madvise(mmap.MADV_DONTNEED)  # pages stay in the system's cache, not in this process
-            self._touched = 0
+        path, entry, width = self.directory / "frames.bin", self.index[row], row_bytes(self.layout)
+        try:  # read, not mapped: systems map megabytes around what is read, and keep them
+            start, size = int(entry["offset"]) * width, int(entry["frames"]) * width
+            packed = np.fromfile(path, np.uint8, size, offset=start).reshape(-1, width)
+        except (OSError, ValueError) as error:
+            raise CorpusError(f"{path}: can't read: {error}") from error
         if zlib.crc32(packed.data) != entry["crc32"]:
             name = self.piece(row).name
             raise CorpusError(f"{path}: expected checksum {entry['crc32']} for {name}, found other bytes")

@@ -14,17 +14,17 @@ from musicrnn.training.recipe import Recipe, check_settings, read_settings
 if TYPE_CHECKING:
     from musicrnn.training.distributed import World as World
     from musicrnn.training.distributed import joined as joined
-    from musicrnn.training.loop import Trained as Trained
     from musicrnn.training.loop import train as train
     from musicrnn.training.run import STATE as STATE
     from musicrnn.training.run import Epoch as Epoch
+    from musicrnn.training.run import Trained as Trained
     from musicrnn.training.watcher import Watcher as Watcher
     from musicrnn.training.watcher import Watchers as Watchers
 
 _HOMES = {
     "STATE": "musicrnn.training.run",
     "Epoch": "musicrnn.training.run",
-    "Trained": "musicrnn.training.loop",
+    "Trained": "musicrnn.training.run",
     "Watcher": "musicrnn.training.watcher",
     "Watchers": "musicrnn.training.watcher",
     "World": "musicrnn.training.distributed",

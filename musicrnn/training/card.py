@@ -1,17 +1,50 @@
-"""The model card: a README beside the weights."""
+"""What is written when a training has ended: the learning curves, and the model card beside the weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from musicrnn.corpus import Corpus
 from musicrnn.files import write_bytes
 from musicrnn.nn import MusicRNN
 from musicrnn.training.recipe import Recipe
+from musicrnn.training.run import Trained
 
 _ONLY = {"peepholes": "lstm", "context": "scrn", "alpha": "scrn", "learn_alpha": "scrn"}
 """Settings that mean something for one cell alone."""
+
+
+def write_results(done: Trained, corpus: Corpus, recipe: Recipe, draw: Callable[..., None]) -> None:
+    """Write the learning curves and, last of all, the model card.
+
+    Args:
+        done: What came of the training.
+        corpus: What it was trained on.
+        recipe: How it was trained.
+        draw: Draws the curves, called as ``music.draw.draw_curves``.
+
+    Raises:
+        FileError: A file can't be written.
+    """
+    curves = {
+        "train": [epoch.train_nll for epoch in done.history],
+        "validation": [epoch.valid_nll for epoch in done.history],
+    }
+    draw(
+        curves,
+        done.directory / "curves.png",
+        x_label="epoch",
+        y_label="NLL per frame (nats)",
+        marks={f"best: epoch {done.best_epoch}": done.best_epoch - 1},
+        title=f"{recipe.cell} {recipe.hidden} on {corpus.name}",
+    )
+    nlls = {"train": done.train_nll, "valid": done.valid_nll, "test": done.test_nll}
+    figures = {
+        "best_epoch": done.best_epoch,
+        **{f"{split}_nll": round(nll, 4) for split, nll in nlls.items() if nll is not None},
+    }
+    model_card(done.directory, done.model, corpus, recipe, figures)
 
 
 def model_card(

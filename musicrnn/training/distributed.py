@@ -54,6 +54,14 @@ class World:
             distributed.all_reduce(tensor)
         return tensor
 
+    def any_of(self, value: _Value | None) -> _Value | None:
+        """Return the first value that a process has, to every process."""
+        from torch import distributed
+
+        found: list[_Value | None] = [None] * self.size
+        distributed.all_gather_object(found, value)
+        return next((each for each in found if each is not None), None)
+
     def shared(self, make: Callable[[], _Value]) -> _Value:
         """Return what the chief makes, to every process."""
         if self.size == 1:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ from musicrnn.errors import ModelError, UsageError
 from musicrnn.files import exclusive
 from musicrnn.music.draw import draw_curves
 from musicrnn.nn import MusicRNN, build
-from musicrnn.training.card import model_card
+from musicrnn.training.card import write_results
 from musicrnn.training.distributed import World
 from musicrnn.training.interruption import interruption
 from musicrnn.training.recipe import Recipe
@@ -33,7 +34,9 @@ from musicrnn.training.run import (
     STATE,
     Epoch,
     Position,
+    Trained,
     load_state,
+    mean_speed,
     not_ours,
     save_state,
     write_metrics,
@@ -46,35 +49,6 @@ ON_NAN = ("stop", "skip")
 
 LEAST_RATE_SHARE = 2.0**-40
 """What skipped updates may leave of the learning rate before training gives up."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What came of a training.
-
-    Attributes:
-        model: The network with its best weights, in evaluation mode, on the CPU.
-        directory: The run's folder.
-        history: The metrics of every epoch.
-        best_epoch: Number of the epoch whose weights were kept, from 1.
-        train_nll: Nats per frame of the best weights on the training pieces, without noise and dropout.
-        valid_nll: The same on the validation pieces; None where the corpus has none.
-        test_nll: The same on the test pieces; None where the corpus has none.
-        seconds: Time of this call, without the compilation of kernels.
-        frames_per_second: Training frames per second, averaged over the epochs.
-        padding: Share of the frames computed that were padding.
-    """
-
-    model: MusicRNN
-    directory: Path
-    history: list[Epoch]
-    best_epoch: int
-    train_nll: float
-    valid_nll: float | None
-    test_nll: float | None
-    seconds: float
-    frames_per_second: float
-    padding: float
 
 
 def train(
@@ -128,7 +102,7 @@ def train(
         loop.skips, loop.asked, loop.save_seconds = on_nan == "skip", asked, 60 * save_minutes
         done = loop.run()
         if world.is_chief:
-            _write_results(done, corpus, recipe, draw)
+            write_results(done, corpus, recipe, draw)
         return done
 
 
@@ -247,12 +221,13 @@ class _Loop:
             if asked:
                 raise KeyboardInterrupt
         spent = time.monotonic() - begun
-        nll = position.nats / max(1, position.frames)
+        nll = position.nats / position.frames if position.frames else math.inf
         with trainer.evaluated():
             judged = (
                 mean_nll(trainer.model, self.corpus["valid"], self.world) if "valid" in self.corpus else nll
             )
-            best = judged < min(position.nlls, default=float("inf")) or not position.nlls
+            judged = judged if math.isfinite(judged) else math.inf
+            best = judged < min(position.nlls, default=math.inf) or not position.nlls
             if best and self.world.is_chief:
                 save_weights(self.directory, trainer.model.state_dict())
         rate = learning_rate(recipe, position.nlls, 1.0, position.updates) * position.rate_share
@@ -369,28 +344,6 @@ class _Loop:
             valid_nll=nlls.get("valid"),
             test_nll=nlls.get("test"),
             seconds=time.monotonic() - self.started,
-            frames_per_second=len(history) / sum(1 / epoch.frames_per_second for epoch in history),
+            frames_per_second=mean_speed(history),
             padding=sum(epoch.padding for epoch in history) / len(history),
         )
-
-
-def _write_results(done: Trained, corpus: Corpus, recipe: Recipe, draw: Callable[..., None]) -> None:
-    """Write the learning curves and, last of all, the model card."""
-    curves = {
-        "train": [epoch.train_nll for epoch in done.history],
-        "validation": [epoch.valid_nll for epoch in done.history],
-    }
-    draw(
-        curves,
-        done.directory / "curves.png",
-        x_label="epoch",
-        y_label="NLL per frame (nats)",
-        marks={f"best: epoch {done.best_epoch}": done.best_epoch - 1},
-        title=f"{recipe.cell} {recipe.hidden} on {corpus.name}",
-    )
-    nlls = {"train": done.train_nll, "valid": done.valid_nll, "test": done.test_nll}
-    figures = {
-        "best_epoch": done.best_epoch,
-        **{f"{split}_nll": round(nll, 4) for split, nll in nlls.items() if nll is not None},
-    }
-    model_card(done.directory, done.model, corpus, recipe, figures)

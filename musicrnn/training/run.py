@@ -19,6 +19,7 @@ from torch import Tensor
 from musicrnn.checkpoint import read_tensors, to_safetensors
 from musicrnn.errors import ModelError
 from musicrnn.files import write_bytes
+from musicrnn.nn import MusicRNN
 
 STATE = Path("resume") / "state.safetensors"
 
@@ -92,6 +93,41 @@ class Position:
         self.history.append(metrics)
         self.batch = self.frames = self.computed = self.steps = self.skipped = 0
         self.nats = self.norms = self.epoch_seconds = 0.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training.
+
+    Attributes:
+        model: The network with its best weights, in evaluation mode, on the CPU.
+        directory: The run's folder.
+        history: The metrics of every epoch.
+        best_epoch: Number of the epoch whose weights were kept, from 1.
+        train_nll: Nats per frame of the best weights on the training pieces, without noise and dropout.
+        valid_nll: The same on the validation pieces; None where the corpus has none.
+        test_nll: The same on the test pieces; None where the corpus has none.
+        seconds: Time of this call, without the compilation of kernels.
+        frames_per_second: Training frames per second, averaged over the epochs.
+        padding: Share of the frames computed that were padding.
+    """
+
+    model: MusicRNN
+    directory: Path
+    history: list[Epoch]
+    best_epoch: int
+    train_nll: float
+    valid_nll: float | None
+    test_nll: float | None
+    seconds: float
+    frames_per_second: float
+    padding: float
+
+
+def mean_speed(history: list[Epoch]) -> float:
+    """Return the frames per second of all epochs together; those without a good update have none."""
+    speeds = [epoch.frames_per_second for epoch in history if epoch.frames_per_second]
+    return len(speeds) / sum(1 / speed for speed in speeds) if speeds else 0.0
 
 
 def save_state(directory: Path, tensors: Mapping[str, Tensor], position: Position) -> None:

@@ -180,6 +180,8 @@ class Trainer:
         if size > 1:
             sums = self.world.add_up(torch.tensor([nats, computed, float(stop)], dtype=torch.float64))
             nats, computed, stop = float(sums[0]), int(sums[1]), bool(sums[2] > 0)
+            if not math.isfinite(nats):
+                bad = self.world.any_of(bad)
         self.noise.add_gradients(optimizer, self._frames)
         return Update(nats, optimizer.clip(self._recipe.clip_norm), computed, stop, bad)
 
