@@ -4,7 +4,8 @@
 bytes, first column in the highest bit: near one bit per cell. ``corpus.json`` says what they are, and lists
 the pieces, one a line. ``index.npy`` says where in the two a piece stands. numpy memory-maps it, frames
 are read piece by piece, and of ``corpus.json`` only the head, so opening a corpus of millions costs what
-opening one of ten does. Every piece carries a CRC-32 of its bytes, checked whenever it is read; so does the index.
+opening one of ten does. Every piece carries a CRC-32 of its bytes, checked whenever it is read; so does the
+index.
 """
 
 from __future__ import annotations

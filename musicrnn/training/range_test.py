@@ -116,11 +116,12 @@ def _draw(found: RangeTest, path: Path, title: str) -> None:
     with picture(path, 7.5, 4.2) as figure:
         axes = figure.subplots()
         axes.plot(found.rates, found.nlls, linewidth=1.8)
-        for rate, label in ((found.suggested, "fastest"), (found.lowest, "lowest")):
+        for height, rate, label in ((0.97, found.suggested, "fastest"), (0.9, found.lowest, "lowest")):
             axes.axvline(rate, linewidth=0.8, linestyle="--", color="black")
-            axes.annotate(
-                f" {label}: {rate:.2g}", (rate, 0.97), xycoords=axes.get_xaxis_transform(), va="top"
-            )
+            place, across = (rate, height), axes.get_xaxis_transform()
+            axes.annotate(f"{label}: {rate:.2g} ", place, xycoords=across, va="top", ha="right")
+        fall = max(found.nlls[0] - min(found.nlls), 0.1)
+        axes.set_ylim(min(found.nlls) - 0.1 * fall, found.nlls[0] + fall)
         axes.set_xscale("log")
         axes.set_xlabel("learning rate")
         axes.set_ylabel("NLL per frame (nats)")
