@@ -228,7 +228,8 @@ def _checked(
     from musicrnn.checkpoint import read_config
     from musicrnn.training import STATE, Recipe, read_settings
 
-    if not directory.is_dir() or not any(directory.iterdir()):
+    # Files that a killed program was about to write have hidden names.
+    if not directory.is_dir() or all(path.name.startswith(".") for path in directory.iterdir()):
         return recipe
     if not (directory / "config.json").exists():
         raise ModelError(f"{directory}: expected a run or an empty folder to write to, found other files")
@@ -236,10 +237,9 @@ def _checked(
         return recipe
     if not resume:
         raise ModelError(f"{directory}: found a run, expected a new folder, --resume or --overwrite")
-    if not (directory / STATE).exists():
-        if (directory / "model.safetensors").exists():
-            raise ModelError(f"{directory / STATE}: expected the state to resume from, found nothing")
-        return recipe
+    metrics = directory / "metrics.jsonl"  # empty until the first state is saved
+    if not (directory / STATE).exists() and metrics.exists() and metrics.stat().st_size:
+        raise ModelError(f"{directory / STATE}: expected the state to resume from, found nothing")
     facts = read_config(directory).get("data", {}), corpus.facts()
     then, now = ({**data, "directory": ""} for data in facts)
     if then != now:

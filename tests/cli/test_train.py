@@ -140,6 +140,20 @@ def test_a_resumed_run_keeps_its_settings(invoke: Invoke, corpus: Corpus, tmp_pa
         assert refused.exit_code == 2 and "can't resume with" in refused.stderr
 
 
+def test_a_run_killed_before_it_was_saved_begins_anew_as_it_was_meant(
+    invoke: Invoke, corpus: Corpus, tmp_path: Path
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    ran(invoke("train", corpus.directory, "-o", whole, "--hidden", 4, "--epochs", 1))
+    broken.mkdir()
+    (broken / ".config.json.x.tmp").write_text("{")
+    ran(invoke("train", corpus.directory, "-o", broken, "--resume", "--hidden", 4, "--epochs", 1))
+    (broken / "resume" / "state.safetensors").unlink()  # the best weights are written before it
+    (broken / "metrics.jsonl").write_bytes(b"")
+    ran(invoke("train", corpus.directory, "-o", broken, "--resume"))
+    assert (broken / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
 def test_a_range_test_names_a_rate_and_trains_nothing(invoke: Invoke, corpus: Corpus, tmp_path: Path) -> None:
     found = invoke(
         "train",
