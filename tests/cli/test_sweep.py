@@ -161,8 +161,13 @@ def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(
 ) -> None:
     flags = ["--trials", 2, "--workers", 2, "--hidden", 3, "--epochs", 100000, "--patience", 100000]
     command = ["sweep", corpus.directory, "-o", "s", *flags, "--device", "cpu"]
+    # Where tests run in the background SIGINT may be ignored, and a child would inherit that.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from musicrnn.cli.app import main; main()"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "musicrnn", *map(str, command)],
+        [sys.executable, "-c", code, *map(str, command)],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
@@ -173,7 +178,10 @@ def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    try:
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130 and output == b""
     lines = [line for line in errors.decode().splitlines() if not line.startswith("compiling")]
     assert lines == ["0 of 2 trials are done; the same command goes on", "error: interrupted"]
