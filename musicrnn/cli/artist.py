@@ -29,9 +29,10 @@ class Artist:
 
     def __exit__(self, *exception: object) -> None:
         assert self._process.stdin is not None
+        self._process.kill()  # it has drawn, or there is nothing to draw
+        self._process.wait()
         with contextlib.suppress(OSError):
             self._process.stdin.close()
-        self._process.wait()
 
     def draw(self, curves: Mapping[str, Sequence[float]], path: Path, **labels: Any) -> None:
         """Draw curves as ``music.draw.draw_curves`` does, once.

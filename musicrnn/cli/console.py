@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _Item = TypeVar("_Item")
-_QUIET, _NORMAL, _VERBOSE = -1, 0, 1
+_SILENT, _QUIET, _NORMAL, _VERBOSE = -2, -1, 0, 1
 _level = _NORMAL
 
 
@@ -26,6 +25,12 @@ def set_level(quiet: bool, verbose: bool) -> None:
         logging.getLogger("musicrnn").setLevel(logging.ERROR)
     elif verbose:
         _level = _VERBOSE
+
+
+def leave_to_others() -> None:
+    """Say nothing at all, not even errors: of processes that do one thing together another speaks."""
+    global _level
+    _level = _SILENT
 
 
 def reset_level() -> None:
@@ -66,8 +71,8 @@ def detail(text: str) -> None:
 
 
 def error(text: object) -> None:
-    """Say on stderr, in one line, why the request can't be met; of processes that train together one does."""
-    if int(os.environ.get("RANK", "0")) and _level < _VERBOSE:
+    """Say on stderr, in one line, why the request can't be met."""
+    if _level == _SILENT:
         return
     sys.stderr.write("error: " + " ".join(str(text).split()) + "\n")
 

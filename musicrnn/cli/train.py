@@ -103,6 +103,8 @@ def train(
 
     if devices * nodes > 1 and not started_by_launcher():
         raise typer.Exit(launch(sys.argv[1:], devices, nodes))
+    if not is_first() and not verbose:
+        console.leave_to_others()
     given = {**(training.read_settings(config) if config else {}), **settings}
     recipe = training.Recipe(**{**_shape_of(given.get("init_from")), **given})
     path = corpus or _corpus_of(config) or CORPUS

@@ -194,7 +194,7 @@ def _forward(processes: Sequence[subprocess.Popen[bytes]]) -> Callable[[int, obj
 
 
 def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Wait for all; when one fails the others are told to end, and killed if they don't."""
+    """Wait for all; when one fails the others, who lose it, have a while to end before they are killed."""
     deadline = None
     while any(process.poll() is None for process in processes):
         failed = [process.returncode for process in processes if process.returncode]

@@ -143,7 +143,8 @@ def make_trainer(corpus: Corpus, recipe: Recipe, device: str = "cpu", world: Wor
         model.load_state_dict(start.state_dict())
     model.to(device)
     world.shared(model.warm_up)  # the chief compiles, the others find what it compiled
-    model.warm_up()
+    if not world.is_chief:
+        model.warm_up()
     return Trainer(model, recipe, split.frames, world)
 
 

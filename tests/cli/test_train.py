@@ -108,6 +108,16 @@ def test_an_error_in_several_processes_is_one_line(musicrnn: Run, corpus: Corpus
     ]
 
 
+def test_errors_of_other_commands_are_said_wherever_they_run(
+    invoke: Invoke, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    refused = invoke("evaluate", tmp_path / "nothing", corpus.directory)
+    assert refused.exit_code == 1 and refused.stderr.startswith("error: ")
+    assert invoke("train", tmp_path / "nothing").stderr == ""
+
+
 def test_a_run_is_repeated_to_the_bit_from_its_config(invoke: Invoke, corpus: Corpus, tmp_path: Path) -> None:
     first, second, third = (tmp_path / name for name in ("first", "second", "third"))
     settings = ("--hidden", 8, "--epochs", 2, "--dropout", 0.2, "--transpose", "-2:1", "--average", "polyak")
