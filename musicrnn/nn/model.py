@@ -12,9 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from musicrnn.errors import UsageError
+from musicrnn.nn.attention import Attention
 from musicrnn.nn.heads import Bernoulli, make_head
+from musicrnn.nn.pitchwise import Pitchwise
 from musicrnn.nn.recurrent import Recurrent
 from musicrnn.ops import State, Streams, cell_named, fitting_threads, streams
+
+_AT_ONCE = 2**13
+"""Frames that attention and pitches hear at once where nothing has to be kept for a gradient."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,10 @@ class ModelConfig:
         variational_dropout: One dropout mask for all frames.
         weight_dropout: Dropout on the recurrent matrices in training.
         head: Output distribution.
+        attention: Heads of attention to earlier frames of the piece; 0 is none.
+        attention_size: Width of a head's queries and keys.
+        pitchwise: Units of a recurrence that every pitch has for itself, with the same weights; 0 is none.
+        channels: Cells of a pitch in a frame, which pitchwise has to know.
     """
 
     input_size: int
@@ -57,6 +66,10 @@ class ModelConfig:
     variational_dropout: bool = False
     weight_dropout: float = 0.0
     head: str = "bernoulli"
+    attention: int = 0
+    attention_size: int = 32
+    pitchwise: int = 0
+    channels: int = 1
 
     def __post_init__(self) -> None:
         for name in ("dropout", "weight_dropout"):
@@ -123,7 +136,23 @@ class MusicRNN(nn.Module):
             config.connections,
             config.layer_norm,
         )
-        self.head = make_head(config.head, self.recurrent.output_size, config.input_size)
+        outputs = self.recurrent.output_size
+        self.head = make_head(config.head, outputs, config.input_size)
+        self.attention = (
+            Attention(outputs, config.attention, config.attention_size) if config.attention else None
+        )
+        self.pitchwise = (
+            Pitchwise(
+                config.cell,
+                outputs,
+                config.input_size // config.channels,
+                config.channels,
+                config.pitchwise,
+                config.attention,
+            )
+            if config.pitchwise
+            else None
+        )
 
     @property
     def parameter_count(self) -> int:
@@ -134,6 +163,11 @@ class MusicRNN(nn.Module):
         """Return a context in which torch uses as many threads as B pieces of about T frames pay for."""
         config = self.config
         return fitting_threads(cell_named(config.cell), batch, frames, config.input_size, config.hidden)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether it is a chain of layers and a head and nothing else, as kernels that generate have it."""
+        return self.recurrent.is_chain and self.attention is None and self.pitchwise is None
 
     def warm_up(self) -> None:
         """Have kernels compiled that training needs, ahead of the clock; leaves no trace."""
@@ -157,8 +191,36 @@ class MusicRNN(nn.Module):
         Returns:
             Parameters of the head for the frame after each, shape (B, T, ...), and the states.
         """
-        hidden, state = self.recurrent(self._embedded(frames), state, mask)
-        return self.head(hidden), state
+        chunk = max(1, _AT_ONCE // len(frames))
+        if self.is_chain or torch.is_grad_enabled() or frames.shape[1] <= chunk:
+            return self._predict(frames, state, mask)
+        parts = []
+        for start in range(0, frames.shape[1], chunk):
+            span = slice(start, start + chunk)
+            part, state = self._predict(frames[:, span], state, None if mask is None else mask[:, span])
+            parts.append(part)
+        assert state is not None
+        return torch.cat(parts, 1), state
+
+    def _predict(
+        self, frames: Tensor, state: list[State] | None, mask: Tensor | None
+    ) -> tuple[Tensor, list[State]]:
+        """Do what ``forward`` does, for all frames at once."""
+        layers = len(self.recurrent.layers)
+        before, rest = (None, []) if state is None else (state[:layers], state[layers:])
+        hidden, after = self.recurrent(self._embedded(frames), before, mask)
+        parameters, attended = self.head(hidden), None
+        memory, own = (*rest, None, None)[:2] if self.attention else (None, (*rest, None)[0])
+        if self.attention is not None:
+            expected = self.head.probabilities(parameters)
+            attended, memory = self.attention(hidden, frames, expected, memory)
+            parameters = parameters + self.attention.log_odds(hidden, attended)
+            after.append(memory)
+        if self.pitchwise is not None:
+            log_odds, own = self.pitchwise(hidden, frames, attended, own)
+            parameters = parameters + log_odds
+            after.append(own)
+        return parameters, after
 
     def _embedded(self, frames: Tensor) -> Tensor:
         matrix = self._embedding_matrix()
@@ -183,7 +245,7 @@ class MusicRNN(nn.Module):
             before: The frames heard last, bytes of shape (B, D).
             pitches: How many cells of a frame sound; the others say which ones start.
         """
-        if not isinstance(self.head, Bernoulli) or self.training or not self.recurrent.is_chain:
+        if not isinstance(self.head, Bernoulli) or self.training or not self.is_chain:
             return None
         layers, linear = self.recurrent.stack(), self.head.linear
         weights = [layer.weights() for layer in layers]

@@ -145,7 +145,7 @@ def _hear(model: MusicRNN, primer: PianoRoll | None, count: int) -> Step:
     parameters, state = model(heard)
     return Step(
         parameters[:, -1].repeat(count, 1),
-        [tuple(tensor.repeat(count, 1) for tensor in layer) for layer in state],
+        [tuple(tensor.repeat_interleave(count, 0) for tensor in layer) for layer in state],
     )
 
 

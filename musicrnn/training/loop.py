@@ -128,7 +128,7 @@ def make_trainer(corpus: Corpus, recipe: Recipe, device: str = "cpu", world: Wor
     """
     world, split = world or World(), corpus["train"]
     torch.manual_seed(recipe.seed)
-    model = build(recipe.network(corpus.layout.width), corpus.facts())
+    model = build(recipe.network(corpus.layout), corpus.facts())
     model.head.start_at(torch.as_tensor(split.rates(), dtype=torch.float32))
     if recipe.init_from is not None:
         start = load_model(recipe.init_from)

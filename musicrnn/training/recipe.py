@@ -22,6 +22,7 @@ from musicrnn.errors import UsageError
 from musicrnn.files import read_bytes
 
 if TYPE_CHECKING:
+    from musicrnn.music import Layout
     from musicrnn.nn import ModelConfig
 
 if sys.version_info >= (3, 11):
@@ -95,6 +96,19 @@ class Recipe:
     )
     layer_norm: bool = _setting(
         False, "Layer normalisation of what later layers and the output hear (Ba et al. 2016)."
+    )
+    attention: int = _setting(
+        0,
+        "Heads of attention to earlier frames of the piece, which bring what followed them; 0 is none "
+        "(Vaswani et al. 2017; Grave et al. 2017).",
+        least=0,
+    )
+    attention_size: int = _setting(32, "Width of a head's queries and keys.", least=1)
+    pitchwise: int = _setting(
+        0,
+        "Units of a recurrence that every pitch has for itself, hearing the octave around it, with the same "
+        "weights for all pitches; 0 is none (Johnson 2017).",
+        least=0,
     )
     dropout: float = _setting(
         0.0, "Dropout on every layer's output, not on the recurrence (Zaremba et al. 2014).", least=0, below=1
@@ -220,12 +234,15 @@ class Recipe:
             raise UsageError(f"transpose must be LOW:HIGH, such as -5:6, got {self.transpose!r}")
         return int(found[1]), int(found[2])
 
-    def network(self, width: int) -> ModelConfig:
-        """Return the shape of the network for frames of ``width`` cells."""
+    def network(self, layout: Layout) -> ModelConfig:
+        """Return the shape of the network for frames of a layout."""
         from musicrnn.nn import ModelConfig
 
-        shape = {entry.name for entry in fields(ModelConfig)} - {"input_size"}
-        return ModelConfig(input_size=width, **{name: getattr(self, name) for name in shape})
+        shape = {entry.name for entry in fields(ModelConfig)} - {"input_size", "channels"}
+        channels = layout.width // layout.pitches if self.pitchwise else 1
+        return ModelConfig(
+            input_size=layout.width, channels=channels, **{name: getattr(self, name) for name in shape}
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON values."""

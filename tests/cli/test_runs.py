@@ -41,7 +41,7 @@ def make_run(
 ) -> Path:
     """Write a run whose training NLL is below that in validation by 1, at 100 and 300 frames per second."""
     directory, data, recipe = Path(path), data or DATA, Recipe(**{"hidden": 8, **settings})
-    config = recipe.network(data["width"])
+    config = recipe.network(Layout.from_dict(data))
     save_config(directory, config, data, recipe.to_dict())
     if weights:
         save_weights(directory, build(config, data).state_dict())

@@ -231,7 +231,7 @@ def _threads(corpus: Corpus, recipe: Recipe, used: int) -> int | None:
     from musicrnn.nn import MusicRNN
 
     with torch.device("meta"):
-        model = MusicRNN(recipe.network(corpus.layout.width))
+        model = MusicRNN(recipe.network(corpus.layout))
     split = corpus["train"]
     with model.fitting_threads(recipe.batch_size, split.frames / len(split)):
         return used if used and torch.get_num_threads() not in (1, used) else None

@@ -129,7 +129,7 @@ def make_plan(corpus: Corpus, base: Recipe, space: Space, sampler: str, pruner: 
             raise UsageError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
     if not {entry.name for entry in fields(ModelConfig)} & set(space):
         with torch.device("meta"):
-            MusicRNN(base.network(corpus.layout.width))
+            MusicRNN(base.network(corpus.layout))
     facts = {name: value for name, value in corpus.facts().items() if name != "directory"}
     return Plan(base, space, sampler, pruner, {**facts, "index_crc32": corpus.head["index_crc32"]})
 
