@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from musicrnn.cli import console
-from musicrnn.errors import ModelError, UsageError
+from musicrnn.errors import CorpusError, ModelError, UsageError
 
-CORPUS = Path("data/prepared/chorales")
+PREPARED = Path("data/prepared")
+CORPUS = PREPARED / "chorales"
 RUNS = Path("models/runs")
 SHIPPED_MODEL = Path("models/chorales-gru")
 
@@ -44,6 +45,31 @@ def chosen_model(model: Path | None) -> Path:
         raise ModelError(f"{RUNS}: expected a trained model, found none; `musicrnn train` makes one")
     console.note(f"model: {chosen if runs else SHIPPED_MODEL}{'' if runs else ' (shipped with musicrnn)'}")
     return chosen
+
+
+def chosen_corpus(path: Path) -> Path:
+    """Return the folder of a corpus; the name of a published set, such as ``jsb``, is that of its corpus.
+
+    A set that isn't prepared yet is prepared now, as ``musicrnn prepare NAME`` has it.
+
+    Raises:
+        CorpusError: It can't be fetched or prepared.
+    """
+    from musicrnn.corpus import Preparation, build_corpus, collect
+    from musicrnn.corpus.registry import DATASETS
+
+    if path.exists() or path.as_posix() not in DATASETS:
+        return path
+    directory = PREPARED / path
+    if not (directory / "corpus.json").exists():
+        console.note(f"preparing {path} in {directory}")
+        collection = collect([path.as_posix()])
+        if collection.layout is None:
+            raise CorpusError(
+                f"{path}: expected a prepared corpus; `musicrnn prepare {path}` makes one of its MIDI files"
+            )
+        build_corpus(collection, Preparation(collection.layout), directory)
+    return directory
 
 
 def finished_runs(pattern: str = "*") -> list[Path]:

@@ -13,7 +13,17 @@ import typer
 
 from musicrnn.cli import console
 from musicrnn.cli.artist import Artist
-from musicrnn.cli.options import CORPUS, RUNS, Device, Json, Quiet, Verbose, chosen_device, finished_runs
+from musicrnn.cli.options import (
+    CORPUS,
+    RUNS,
+    Device,
+    Json,
+    Quiet,
+    Verbose,
+    chosen_corpus,
+    chosen_device,
+    finished_runs,
+)
 from musicrnn.cli.progress import Progress
 from musicrnn.cli.settings import with_settings
 from musicrnn.errors import ModelError, UsageError
@@ -34,7 +44,8 @@ def train(
         Path | None,
         typer.Argument(
             metavar="CORPUS",
-            help=f"A prepared corpus. [default: that of a run's --config, else {CORPUS}]",
+            help="A prepared corpus, or the name of a published one: jsb, nottingham, musedata, piano-midi. "
+            f"[default: that of a run's --config, else {CORPUS}]",
             show_default=False,
         ),
     ] = None,
@@ -43,12 +54,19 @@ def train(
         typer.Option(
             "--output",
             "-o",
-            help="The run. [default: models/runs/CORPUS-CELL, numbered if taken]",
+            help="The run. [default: models/runs/CORPUS-CELL, or CORPUS-RECIPE, numbered if taken]",
             show_default=False,
         ),
     ] = None,
     *,
     settings: dict[str, Any],
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="Settings that ship with musicrnn: best, the best known for a published set; flags win.",
+            show_default=False,
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(help="Settings from a TOML file or a run's config.json; flags win.", show_default=False),
@@ -101,41 +119,45 @@ def train(
     from musicrnn.corpus import open_corpus
     from musicrnn.training.distributed import is_first, launch, started_by_launcher
 
+    path = chosen_corpus(corpus or _corpus_of(config) or CORPUS)
     if devices * nodes > 1 and not started_by_launcher():
         raise typer.Exit(launch(sys.argv[1:], devices, nodes))
     if not is_first() and not verbose:
         console.leave_to_others()
-    given = {**(training.read_settings(config) if config else {}), **settings}
-    recipe = training.Recipe(**{**_shape_of(given.get("init_from")), **given})
-    path = corpus or _corpus_of(config) or CORPUS
     opened = open_corpus(path)
+    given = {
+        **(training.read_shipped(recipe, opened.name) if recipe else {}),
+        **(training.read_settings(config) if config else {}),
+        **settings,
+    }
+    chosen = training.Recipe(**{**_shape_of(given.get("init_from")), **given})
     if range_test:
-        _range_test(opened, recipe, output, chosen_device(device), json)
+        _range_test(opened, chosen, output, chosen_device(device), json)
         return
     with ExitStack() as stack:
         # Before torch is imported, which takes as long.
         artist = stack.enter_context(Artist()) if is_first() else None
         world, place = stack.enter_context(training.joined(chosen_device(device)))
-        name = f"{opened.name}-{recipe.cell}"
+        name = f"{opened.name}-{recipe or chosen.cell}"
         directory = world.shared(lambda: output or _free_directory(name, resume))
-        recipe = world.shared(lambda: _checked(directory, opened, recipe, given, resume, overwrite))
+        chosen = world.shared(lambda: _checked(directory, opened, chosen, given, resume, overwrite))
         how: dict[str, Any] = {"device": place, "overwrite": overwrite, "on_nan": on_nan, "world": world}
         if artist is None:
-            _follow(opened, recipe, directory, how)
+            _follow(opened, chosen, directory, how)
             return
-        watcher: Any = stack.enter_context(Progress(recipe, directory))
+        watcher: Any = stack.enter_context(Progress(chosen, directory))
         if tensorboard:
             from musicrnn.training.tensorboard import TensorBoard
 
             watcher = training.Watchers(watcher, stack.enter_context(TensorBoard(directory)))
         how |= {"save_minutes": save_minutes, "watcher": watcher, "draw": artist.draw}
         try:
-            trained = training.train(opened, recipe, directory, **how)
+            trained = training.train(opened, chosen, directory, **how)
         except KeyboardInterrupt:
             if (directory / training.STATE).exists():
                 console.note(f"saved; go on with: musicrnn train {path} -o {directory} --resume")
             raise
-    _report(trained, recipe, json)
+    _report(trained, chosen, json)
 
 
 def _report(trained: Trained, recipe: Recipe, json: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from musicrnn.lazy import lazy
-from musicrnn.training.recipe import Recipe, check_settings, read_settings
+from musicrnn.training.recipe import Recipe, check_settings, read_settings, read_shipped
 
 if TYPE_CHECKING:
     from musicrnn.training.distributed import World as World
@@ -32,6 +32,6 @@ _HOMES = {
     "train": "musicrnn.training.loop",
 }
 
-__all__ = ["Recipe", "check_settings", "read_settings", *_HOMES]
+__all__ = ["Recipe", "check_settings", "read_settings", "read_shipped", *_HOMES]
 
 __getattr__ = lazy("musicrnn.training", _HOMES)

@@ -249,6 +249,9 @@ class Recipe:
         return asdict(self)
 
 
+_SHIPPED = Path(__file__).parents[1] / "recipes"
+"""The recipes that ship with the program: a folder for each name, in it a file for each corpus."""
+
 SETTINGS: dict[str, Field[Any]] = {entry.name: entry for entry in fields(Recipe)}
 """The settings by name; ``metadata`` has their texts and bounds."""
 
@@ -278,6 +281,23 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise UsageError(f"{path}: expected settings of a training, found {type(settings).__name__}")
     return check_settings(settings, str(path))
+
+
+def read_shipped(name: str, corpus: str) -> dict[str, Any]:
+    """Return the settings of a recipe that ships with the program.
+
+    Args:
+        name: Its name, such as ``best``.
+        corpus: The name of the corpus that it is for.
+
+    Raises:
+        UsageError: There is none of that name, or none for that corpus.
+    """
+    found = {path.parent.name: path for path in sorted(_SHIPPED.glob(f"*/{corpus}.toml"))}
+    if name not in found:
+        names = ", ".join(f"{path.parent.name} for {path.stem}" for path in sorted(_SHIPPED.glob("*/*.toml")))
+        raise UsageError(f"--recipe {name}: expected {names}; found no such recipe for {corpus}")
+    return read_settings(found[name])
 
 
 def read_table(path: Path) -> dict[str, Any]:
