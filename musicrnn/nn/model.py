@@ -149,6 +149,8 @@ class MusicRNN(nn.Module):
                 config.channels,
                 config.pitchwise,
                 config.attention,
+                config.dropout,
+                config.variational_dropout,
             )
             if config.pitchwise
             else None

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from musicrnn.nn.attention import log_odds
+from musicrnn.nn.dropout import Dropout
 from musicrnn.nn.recurrent import Recurrent
 from musicrnn.ops import State
 
@@ -36,14 +37,32 @@ class Pitchwise(nn.Module):
         channels: Cells of a pitch, C; a frame has D = C*P.
         units: Units of each pitch, U.
         heads: Heads of attention whose answers are heard, K.
+        dropout: Probability that a value is set to zero in training, of the states and before the output.
+        variational_dropout: One dropout mask for all frames.
     """
 
     def __init__(
-        self, cell: str, hidden_size: int, pitches: int, channels: int, units: int, heads: int = 0
+        self,
+        cell: str,
+        hidden_size: int,
+        pitches: int,
+        channels: int,
+        units: int,
+        heads: int = 0,
+        dropout: float = 0.0,
+        variational_dropout: bool = False,
     ) -> None:
         super().__init__()
         self.pitches, self.channels = pitches, channels
-        self.recurrent = Recurrent(cell, channels * (2 * REACH + 1) + 12 + 1, units)
+        self.recurrent = Recurrent(
+            cell,
+            channels * (2 * REACH + 1) + 12 + 1,
+            units,
+            1,
+            dropout,
+            variational_dropout=variational_dropout,
+        )
+        self.dropout = Dropout(dropout, variational_dropout)
         self.whole = nn.Linear(hidden_size, units)
         self.own = nn.Linear(units + 2 * channels * heads, units, bias=False)
         self.pitch = nn.Parameter(0.1 * torch.randn(pitches, units))
@@ -81,6 +100,7 @@ class Pitchwise(nn.Module):
         shared = self.whole(hidden)[:, None] + self.pitch[:, None]
         mixed = functional.relu(self.own(own) + shared)
         mixed = mixed + functional.relu(self.middle(mixed))
+        mixed = self.dropout(mixed.flatten(0, 1)).view_as(mixed)
         parameters = self.output(mixed).permute(0, 2, 3, 1).reshape(batch, count, -1)
         return parameters, tuple(tensor.view(batch, self.pitches, -1) for tensor in after[0])
 

@@ -126,7 +126,7 @@ class Trainer:
 
     def __init__(self, model: MusicRNN, recipe: Recipe, frames: int, world: World | None = None) -> None:
         self.model, self.world = model, world or World()
-        self.noise = WeightNoise(model.recurrent, recipe.weight_noise, recipe.adaptive_weight_noise)
+        self.noise = WeightNoise(model, recipe.weight_noise, recipe.adaptive_weight_noise)
         self.noise.to(next(model.parameters()).device)
         self.optimizer = OPTIMIZERS[recipe.optimizer](
             [*model.parameters(), *self.noise.parameters()],

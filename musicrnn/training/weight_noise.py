@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from musicrnn.nn import Recurrent
 from musicrnn.training.optimizers import Optimizer
 
 
@@ -28,7 +27,7 @@ class WeightNoise(nn.Module):
     """Disturbs the input and recurrent matrices W and U of every layer; biases and peepholes stay clean.
 
     Args:
-        recurrent: The layers.
+        module: The network, or some of its layers.
         deviation: Standard deviation of the noise; zero draws nothing.
         adaptive: Whether the deviations are learned, from that value on.
 
@@ -36,10 +35,10 @@ class WeightNoise(nn.Module):
         log_deviation: Logarithms of the deviations, shape (M,), a parameter to train; None if not adaptive.
     """
 
-    def __init__(self, recurrent: Recurrent, deviation: float, adaptive: bool = False) -> None:
+    def __init__(self, module: nn.Module, deviation: float, adaptive: bool = False) -> None:
         super().__init__()
         self.deviation = deviation
-        named = recurrent.named_parameters()
+        named = module.named_parameters()
         self._matrices = [p for name, p in named if name.rpartition(".")[2].startswith("weight_")]
         count = sum(matrix.numel() for matrix in self._matrices)
         start = torch.full((count if adaptive else 0,), math.log(deviation or 1.0))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -102,3 +103,53 @@ def test_what_is_heard_may_differ_from_what_is_predicted_and_states_carry_on(mod
     second = model.score(frames[:, 5:], None, heard[:, 5:], first.state)
     torch.testing.assert_close(torch.cat([first.nats, second.nats], 1), whole.nats)
     assert not torch.allclose(model.score(frames, None, 1 - heard).nats, whole.nats)
+
+
+SHAPES: list[dict[str, Any]] = [
+    {"attention": 2},
+    {"pitchwise": 3, "channels": 2},
+    {"attention": 2, "pitchwise": 3, "cell": "lstm", "layers": 2, "embedding": 4},
+]
+
+
+def disturbed(options: dict[str, Any]) -> MusicRNN:
+    """A network without a weight of zero, for frames of 12 cells."""
+    torch.manual_seed(0)
+    model = build(ModelConfig(input_size=12, hidden=4, **options)).eval()
+    for parameter in model.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.mark.parametrize("options", SHAPES)
+def test_frame_by_frame_and_chunk_by_chunk_it_says_what_it_says_at_once(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, frames = disturbed(options), (torch.rand(2, 30, 12) < 0.3).float()
+    whole = model(frames)[0]
+    state, steps = None, []
+    for t in range(30):
+        step = model.step(frames[:, t], state)
+        steps.append(step.parameters)
+        state = step.state
+    torch.testing.assert_close(torch.stack(steps, 1), whole)
+    monkeypatch.setattr("musicrnn.nn.model._AT_ONCE", 14)
+    with torch.no_grad():
+        torch.testing.assert_close(model(frames)[0], whole)
+
+
+@pytest.mark.parametrize("options", SHAPES)
+def test_whatever_its_shape_a_frame_never_depends_on_later_ones(options: dict[str, Any]) -> None:
+    model, frames = disturbed(options), (torch.rand(1, 9, 12) < 0.3).float()
+    other = frames.clone()
+    other[:, 5:] = 1 - other[:, 5:]
+    torch.testing.assert_close(model.nll(frames)[:, :5], model.nll(other)[:, :5], rtol=0, atol=0)
+    assert (model.nll(frames)[:, 6:] != model.nll(other)[:, 6:]).all()
+
+
+@pytest.mark.parametrize("options", SHAPES)
+def test_every_weight_learns(options: dict[str, Any]) -> None:
+    model = disturbed(options).train()
+    model.nll((torch.rand(2, 20, 12) < 0.3).float()).sum().backward()  # type: ignore[no-untyped-call]
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name

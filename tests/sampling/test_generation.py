@@ -117,6 +117,8 @@ def test_primers_are_read_onto_the_grid_of_the_model(tmp_path: Path) -> None:
         ({"connections": "residual", "layers": 2}, False),
         ({"connections": "skip", "layers": 2}, False),
         ({"layer_norm": True}, False),
+        ({"attention": 2}, False),
+        ({"pitchwise": 3, "channels": 2}, False),
     ],
 )
 def test_networks_of_every_shape_draw_what_their_equations_say(
