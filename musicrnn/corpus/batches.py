@@ -34,12 +34,14 @@ class Batch(NamedTuple):
         heard: What is heard before each of them, shape (B, T, D): a zero frame, then the frames.
         mask: True on real frames, shape (B, T).
         pieces: Position of each piece in its split.
+        semitones: By how much each was transposed, shape (B,).
     """
 
     frames: NDArray[np.float32]
     heard: NDArray[np.float32]
     mask: NDArray[np.bool_]
     pieces: list[int]
+    semitones: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,16 @@ def training_batch(
         CorpusError: Frames of a piece aren't those that were written.
     """
     rolls = [split.read(piece) for piece in pieces]
+    moved = [0] * len(rolls)
     if augmentation == Augmentation():
-        return _collate(rolls, list(pieces))
+        return _collate(rolls, list(pieces), moved)
     sources = [np.random.default_rng([*seed, piece]) for piece in pieces]
     if augmentation.low or augmentation.high:
         drawn = (source.integers(augmentation.low, augmentation.high, endpoint=True) for source in sources)
         pitches = split.layout.pitches
-        rolls = [transposed(roll, int(by), pitches) for roll, by in zip(rolls, drawn, strict=True)]
-    batch = _collate(rolls, list(pieces))
+        moved = [fitting(roll, int(by), pitches) for roll, by in zip(rolls, drawn, strict=True)]
+        rolls = [transposed(roll, by, pitches) for roll, by in zip(rolls, moved, strict=True)]
+    batch = _collate(rolls, list(pieces), moved)
     if augmentation.flips:
         for row, roll, source in zip(batch.heard, rolls, sources, strict=True):
             flip(row[: len(roll)].reshape(-1), augmentation.flips, source)
@@ -102,15 +106,19 @@ def evaluation_batches(split: Split, batch_size: int = 32) -> Iterator[Batch]:
     """Yield every piece once, sorted by length."""
     order = np.argsort(-split.lengths, kind="stable")
     for pieces in _cut(split, order, batch_size, most=0.25):
-        yield _collate([split.read(piece) for piece in pieces], pieces)
+        yield _collate([split.read(piece) for piece in pieces], pieces, [0] * len(pieces))
+
+
+def fitting(frames: NDArray[np.uint8], semitones: int, pitches: int) -> int:
+    """Return how far frames (T, D), columns in one or more blocks of pitches, can be moved that way."""
+    used = np.flatnonzero(frames.any(axis=0).reshape(-1, pitches).any(axis=0))
+    return min(max(semitones, -int(used[0])), pitches - 1 - int(used[-1])) if len(used) else 0
 
 
 def transposed(frames: NDArray[np.uint8], semitones: int, pitches: int) -> NDArray[np.uint8]:
-    """Move frames (T, D), whose columns are one or more blocks of pitches, as far as they stay in range."""
-    used = np.flatnonzero(frames.any(axis=0).reshape(-1, pitches).any(axis=0))
-    if not len(used):
+    """Move frames (T, D), whose columns are one or more blocks of pitches; see ``fitting``."""
+    if not semitones:
         return frames
-    semitones = min(max(semitones, -int(used[0])), pitches - 1 - int(used[-1]))
     blocks = np.roll(frames.reshape(len(frames), -1, pitches), semitones, axis=2)
     return np.ascontiguousarray(blocks.reshape(frames.shape))
 
@@ -175,7 +183,7 @@ def _share(split: Split, batches: Sequence[Sequence[int]], chunk: int) -> float:
     return float(1 - lengths.sum() / computed.sum())
 
 
-def _collate(rolls: Sequence[NDArray[np.uint8]], pieces: list[int]) -> Batch:
+def _collate(rolls: Sequence[NDArray[np.uint8]], pieces: list[int], semitones: list[int]) -> Batch:
     """Lay rolls side by side."""
     frames = np.zeros((len(rolls), max(map(len, rolls)), rolls[0].shape[1]), np.float32)
     heard, mask = np.zeros_like(frames), np.zeros(frames.shape[:2], bool)
@@ -183,4 +191,4 @@ def _collate(rolls: Sequence[NDArray[np.uint8]], pieces: list[int]) -> Batch:
         frames[row, : len(roll)] = roll
         heard[row, 1 : len(roll)] = roll[:-1]
         mask[row, : len(roll)] = True
-    return Batch(frames, heard, mask, pieces)
+    return Batch(frames, heard, mask, pieces, np.array(semitones, np.int64))

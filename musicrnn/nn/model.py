@@ -181,7 +181,11 @@ class MusicRNN(nn.Module):
         self.train(training)
 
     def forward(
-        self, frames: Tensor, state: list[State] | None = None, mask: Tensor | None = None
+        self,
+        frames: Tensor,
+        state: list[State] | None = None,
+        mask: Tensor | None = None,
+        semitones: Tensor | None = None,
     ) -> tuple[Tensor, list[State]]:
         """Predict, after every frame heard, the one that follows.
 
@@ -189,23 +193,26 @@ class MusicRNN(nn.Module):
             frames: Frames heard, shape (B, T, D).
             state: States before the first of them; None is zero.
             mask: True on real frames, shape (B, T). None: all are real.
+            semitones: By how much each piece was transposed, shape (B,), which tells pitches their degrees of
+                the scale. None: not at all.
 
         Returns:
             Parameters of the head for the frame after each, shape (B, T, ...), and the states.
         """
         chunk = max(1, _AT_ONCE // len(frames))
         if self.is_chain or torch.is_grad_enabled() or frames.shape[1] <= chunk:
-            return self._predict(frames, state, mask)
+            return self._predict(frames, state, mask, semitones)
         parts = []
         for start in range(0, frames.shape[1], chunk):
             span = slice(start, start + chunk)
-            part, state = self._predict(frames[:, span], state, None if mask is None else mask[:, span])
+            real = None if mask is None else mask[:, span]
+            part, state = self._predict(frames[:, span], state, real, semitones)
             parts.append(part)
         assert state is not None
         return torch.cat(parts, 1), state
 
     def _predict(
-        self, frames: Tensor, state: list[State] | None, mask: Tensor | None
+        self, frames: Tensor, state: list[State] | None, mask: Tensor | None, semitones: Tensor | None
     ) -> tuple[Tensor, list[State]]:
         """Do what ``forward`` does, for all frames at once."""
         layers = len(self.recurrent.layers)
@@ -219,7 +226,7 @@ class MusicRNN(nn.Module):
             parameters = parameters + self.attention.log_odds(hidden, attended)
             after.append(memory)
         if self.pitchwise is not None:
-            log_odds, own = self.pitchwise(hidden, frames, attended, own)
+            log_odds, own = self.pitchwise(hidden, frames, attended, own, semitones)
             parameters = parameters + log_odds
             after.append(own)
         return parameters, after
@@ -277,6 +284,7 @@ class MusicRNN(nn.Module):
         mask: Tensor | None = None,
         heard: Tensor | None = None,
         state: list[State] | None = None,
+        semitones: Tensor | None = None,
     ) -> Scored:
         """Score frames; see ``nll``.
 
@@ -285,10 +293,11 @@ class MusicRNN(nn.Module):
             mask: True on real frames, shape (B, T). None: all are real.
             heard: What is heard before each of them, shape (B, T, D). None: zeros, then the frames.
             state: States before the first frame; None is zero.
+            semitones: By how much each piece was transposed, shape (B,). None: not at all.
         """
         if heard is None:
             heard = torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
-        parameters, state = self(heard, state)
+        parameters, state = self(heard, state, semitones=semitones)
         nats = -self.head.log_likelihood(parameters, frames)
         return Scored(nats if mask is None else nats * mask, parameters, state)
 

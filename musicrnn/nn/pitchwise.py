@@ -3,7 +3,9 @@
 Each pitch has a small state of its own. It hears the octave around it, which pitch classes sound as seen from
 where it stands, and where it stands. A tune or a voice that moves a step up is then the same event anywhere
 on the keyboard, as it is to a musician. What it makes of that, and of what attention brought, goes through a
-small network, shared by all pitches too, that also hears the state of the whole.
+small network, shared by all pitches too, that also hears the state of the whole, the pitch, and its pitch
+class: where pieces are in C, that is the degree of the scale, and stays so for pieces that are transposed in
+training.
 
 References:
     Johnson 2017, "Generating polyphonic music using tied parallel networks", EvoMUSART.
@@ -66,6 +68,7 @@ class Pitchwise(nn.Module):
         self.whole = nn.Linear(hidden_size, units)
         self.own = nn.Linear(units + 2 * channels * heads, units, bias=False)
         self.pitch = nn.Parameter(0.1 * torch.randn(pitches, units))
+        self.degree = nn.Parameter(0.1 * torch.randn(12, units))
         self.middle = nn.Linear(units, units)
         self.output = nn.Linear(units, channels)
         nn.init.zeros_(self.output.weight)
@@ -75,7 +78,12 @@ class Pitchwise(nn.Module):
         self.register_buffer("position", torch.linspace(-1, 1, pitches)[:, None], persistent=False)
 
     def forward(
-        self, hidden: Tensor, heard: Tensor, attended: Tensor | None = None, state: State | None = None
+        self,
+        hidden: Tensor,
+        heard: Tensor,
+        attended: Tensor | None = None,
+        state: State | None = None,
+        semitones: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Hear frames pitch by pitch.
 
@@ -84,6 +92,7 @@ class Pitchwise(nn.Module):
             heard: The frames heard, shape (B, T, D).
             attended: What attention brought, shape (B, K, T, D).
             state: States of the pitches before the first frame, shapes (B, P, U); None is zero.
+            semitones: By how much each piece was transposed, shape (B,); None: not at all.
 
         Returns:
             Log-odds to be added to the head's, shape (B, T, D), and the states after the last frame.
@@ -97,7 +106,9 @@ class Pitchwise(nn.Module):
             answers = attended.reshape(batch, -1, count, self.channels, self.pitches)
             answers = answers.permute(0, 4, 2, 1, 3).reshape(batch, self.pitches, count, -1)
             own = torch.cat([own, answers, log_odds(answers) / _SCALE], 3)
-        shared = self.whole(hidden)[:, None] + self.pitch[:, None]
+        degrees = torch.arange(self.pitches, device=heard.device)
+        degrees = (degrees if semitones is None else degrees - semitones[:, None]) % 12
+        shared = self.whole(hidden)[:, None] + self.pitch[:, None] + self.degree[degrees].unsqueeze(-2)
         mixed = functional.relu(self.own(own) + shared)
         mixed = mixed + functional.relu(self.middle(mixed))
         mixed = self.dropout(mixed.flatten(0, 1)).view_as(mixed)

@@ -37,6 +37,7 @@ class Lane:
         mask: True on real frames, shape (B, T).
         lengths: Real frames of each row, descending, shape (B,).
         pieces: Position of each row's piece in its split.
+        semitones: By how much each was transposed, shape (B,).
         state: States after the last chunk; None at the beginning.
     """
 
@@ -45,31 +46,34 @@ class Lane:
     mask: Tensor
     lengths: NDArray[np.int64]
     pieces: list[int]
+    semitones: Tensor
     state: list[State] | None = None
 
     @classmethod
     def of(cls, batch: Batch, device: str) -> Lane:
         """Return the lane of a batch, on a device."""
-        frames, heard, mask = (
-            torch.from_numpy(array).to(device) for array in (batch.frames, batch.heard, batch.mask)
+        frames, heard, mask, semitones = (
+            torch.from_numpy(array).to(device)
+            for array in (batch.frames, batch.heard, batch.mask, batch.semitones)
         )
-        return cls(frames, heard, mask, batch.mask.sum(1), batch.pieces)
+        return cls(frames, heard, mask, batch.mask.sum(1), batch.pieces, semitones)
 
-    def part(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor, list[State] | None]:
-        """Return frames, mask, what is heard and the state of a chunk; rows that have ended are left out.
+    def part(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor, list[State] | None, Tensor]:
+        """Return frames, mask, what is heard, state and semitones of a chunk, without rows that have ended.
 
         Where all have ended one frame of padding remains, since every process takes part in every update.
         """
         rows = int(np.count_nonzero(self.lengths > start))
         if not rows:
             empty = torch.zeros_like(self.mask[:1, :1])
-            return self.frames[:1, :1], empty, self.heard[:1, :1], None
+            return self.frames[:1, :1], empty, self.heard[:1, :1], None, self.semitones[:1]
         stop = min(stop, int(self.lengths[0]))
         if rows == len(self.mask) and start == 0 and stop == self.mask.shape[1]:
-            return self.frames, self.mask, self.heard, self.state
+            return self.frames, self.mask, self.heard, self.state, self.semitones
         state = self.state and [tuple(tensor[:rows] for tensor in layer) for layer in self.state]
         span = (slice(rows), slice(start, stop))
-        return self.frames[span].contiguous(), self.mask[span], self.heard[span].contiguous(), state
+        frames, heard = self.frames[span].contiguous(), self.heard[span].contiguous()
+        return frames, self.mask[span], heard, state, self.semitones[:rows]
 
 
 class Update(NamedTuple):
@@ -103,9 +107,9 @@ class _Scorer(nn.Module):
         self.model = model
 
     def forward(
-        self, frames: Tensor, mask: Tensor, heard: Tensor, state: list[State] | None
+        self, frames: Tensor, mask: Tensor, heard: Tensor, state: list[State] | None, semitones: Tensor
     ) -> tuple[Tensor, list[State]]:
-        scored = self.model.score(frames, mask, heard, state)
+        scored = self.model.score(frames, mask, heard, state, semitones)
         return scored.nats, scored.state
 
 
@@ -166,14 +170,14 @@ class Trainer:
         _seed([*seed, self.world.rank], optimizer.values.device)
         with self.noise.applied(optimizer, np.random.Generator(np.random.SFC64(list(seed)))):
             for number, lane in enumerate(lanes):
-                frames_, mask, heard, state = lane.part(*span)
+                parts = lane.part(*span)
                 with self._synchronised(number == len(lanes) - 1), self._precision():
-                    each, after = self._scorer(frames_, mask, heard, state)
+                    each, after = self._scorer(*parts)
                     total = each.sum()
                     (total * (size / frames)).backward()
                 lane.state = [tuple(tensor.detach() for tensor in layer) for layer in after]
                 nats += total.item()
-                computed += mask.numel()
+                computed += parts[1].numel()
                 if not math.isfinite(nats) and bad is None:
                     rows = torch.nonzero(~torch.isfinite(each.detach()).all(1)).flatten().tolist()
                     bad = lane.pieces[rows[0] if rows else 0]

@@ -13,6 +13,7 @@ from musicrnn.corpus.batches import (
     Augmentation,
     Batch,
     evaluation_batches,
+    fitting,
     flip,
     training_batch,
     training_order,
@@ -135,7 +136,7 @@ def test_cells_are_flipped_with_their_probability_each_on_its_own(probability: f
 )
 def test_transposition_moves_every_block_and_loses_no_note(semitones: int, cells: list[list[bool]]) -> None:
     frames = np.array(cells, np.uint8)
-    moved = transposed(frames, semitones, 8)
+    moved = transposed(frames, fitting(frames, semitones, 8), 8)
     assert moved.sum() == frames.sum()
     used = np.flatnonzero(frames.reshape(-1, 2, 8).any((0, 1)))
     if len(used):

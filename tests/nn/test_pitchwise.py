@@ -45,8 +45,10 @@ def test_moved_up_it_says_the_same_but_for_where_it_is() -> None:
     torch.nn.init.zeros_(layer.pitch)
     layer.get_buffer("position").zero_()
     here, _ = layer(hidden, heard)
-    there, _ = layer(hidden, heard.roll(2, 2))
+    there, _ = layer(hidden, heard.roll(2, 2), semitones=torch.tensor([2]))
     torch.testing.assert_close(there[0, :, 14:30], here[0, :, 12:28])
+    unaware, _ = layer(hidden, heard.roll(2, 2))
+    assert not torch.allclose(unaware[0, :, 14:30], here[0, :, 12:28])
 
 
 def test_it_begins_by_saying_nothing() -> None:

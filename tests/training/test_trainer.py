@@ -63,7 +63,7 @@ def test_chunks_carry_the_state_and_cut_the_gradient(corpus: Corpus) -> None:
     (again,) = lanes(corpus, [0, 1, 2])
     trainer.attempt([again], (0, 6), 1, [0])
     state = [tuple(tensor.clone() for tensor in layer) for layer in again.state or []]
-    frames_, mask, heard, _ = again.part(6, 12)
+    frames_, mask, heard, *_ = again.part(6, 12)
     trainer.attempt([again], (6, 12), 1, [0])
     found = trainer.optimizer.gradients.clone()
     trainer.optimizer.gradients.zero_()
@@ -76,10 +76,10 @@ def test_rows_that_have_ended_are_left_out(corpus: Corpus) -> None:
     (lane,) = lanes(corpus, list(range(len(corpus["train"]))))
     shortest, longest = int(lane.lengths[-1]), int(lane.lengths[0])
     assert shortest < longest
-    frames, mask, heard, _ = lane.part(shortest, longest + 5)
+    frames, mask, heard, *_ = lane.part(shortest, longest + 5)
     assert len(frames) == len(mask) == len(heard) == np.count_nonzero(lane.lengths > shortest)
     assert frames.shape[1] == longest - shortest
-    _, mask, _, _ = lane.part(longest, longest + 5)
+    _, mask, *_ = lane.part(longest, longest + 5)
     assert mask.shape == (1, 1) and not mask.any()
 
 
