@@ -56,7 +56,7 @@ class Attention(nn.Module):
         nn.init.constant_(self.strength.bias, 0.3)
 
     def forward(
-        self, hidden: Tensor, heard: Tensor, expected: Tensor, memory: State | None = None
+        self, hidden: Tensor, heard: Tensor, expected: Tensor, memory: State = ()
     ) -> tuple[Tensor, State]:
         """Attend from every state to the ones before it.
 
@@ -66,13 +66,13 @@ class Attention(nn.Module):
             expected: What is expected without attention, which a head brings as far as nothing that it finds
                 is like the present: probabilities, shape (B, T, D).
             memory: Keys, shape (B, S, K*E), and frames, shape (B, S, D), of the S steps before, at most
-                ``SPAN``; None: there were none.
+                ``SPAN``; empty: there were none.
 
         Returns:
             The probabilities that each head brings, shape (B, K, T, D), and the memory after the last frame.
         """
         keys, frames = self.key(hidden), heard
-        if memory is not None:
+        if memory:
             keys, frames = torch.cat([memory[0], keys], 1), torch.cat([memory[1], frames], 1)
         query, start = self.query(hidden), keys.shape[1] - hidden.shape[1]
         parts = []

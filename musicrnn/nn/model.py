@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from musicrnn.errors import UsageError
 from musicrnn.nn.attention import Attention
+from musicrnn.nn.clock import Clock, periods_of
 from musicrnn.nn.heads import Bernoulli, make_head
 from musicrnn.nn.pitchwise import Pitchwise
 from musicrnn.nn.recurrent import Recurrent
@@ -48,6 +49,7 @@ class ModelConfig:
         attention_size: Width of a head's queries and keys.
         pitchwise: Units of a recurrence that every pitch has for itself, with the same weights; 0 is none.
         channels: Cells of a pitch in a frame, which pitchwise has to know.
+        clock: Periods of a clock that the layers hear, in frames, such as ``4,16``; empty is none.
     """
 
     input_size: int
@@ -70,6 +72,7 @@ class ModelConfig:
     attention_size: int = 32
     pitchwise: int = 0
     channels: int = 1
+    clock: str = ""
 
     def __post_init__(self) -> None:
         for name in ("dropout", "weight_dropout"):
@@ -121,9 +124,11 @@ class MusicRNN(nn.Module):
         self.embedding = (
             nn.Linear(config.input_size, embedded, bias=False) if embedded and not config.tied else None
         )
+        periods = periods_of(config.clock)
+        self.clock = Clock(periods) if periods else None
         self.recurrent = Recurrent(
             config.cell,
-            embedded or config.input_size,
+            (embedded or config.input_size) + sum(periods),
             config.hidden,
             config.layers,
             config.dropout,
@@ -167,9 +172,9 @@ class MusicRNN(nn.Module):
         return fitting_threads(cell_named(config.cell), batch, frames, config.input_size, config.hidden)
 
     @property
-    def is_chain(self) -> bool:
-        """Whether it is a chain of layers and a head and nothing else, as kernels that generate have it."""
-        return self.recurrent.is_chain and self.attention is None and self.pitchwise is None
+    def is_plain(self) -> bool:
+        """Whether it is layers and a head and nothing else; then its state is that of the layers alone."""
+        return self.attention is None and self.pitchwise is None and self.clock is None
 
     def warm_up(self) -> None:
         """Have kernels compiled that training needs, ahead of the clock; leaves no trace."""
@@ -193,14 +198,14 @@ class MusicRNN(nn.Module):
             frames: Frames heard, shape (B, T, D).
             state: States before the first of them; None is zero.
             mask: True on real frames, shape (B, T). None: all are real.
-            semitones: By how much each piece was transposed, shape (B,), which tells pitches their degrees of
-                the scale. None: not at all.
+            semitones: By how much each piece was transposed, shape (B,). Where pitches share weights,
+                the other layers hear it where it stood before. None: not at all.
 
         Returns:
             Parameters of the head for the frame after each, shape (B, T, ...), and the states.
         """
         chunk = max(1, _AT_ONCE // len(frames))
-        if self.is_chain or torch.is_grad_enabled() or frames.shape[1] <= chunk:
+        if self.is_plain or torch.is_grad_enabled() or frames.shape[1] <= chunk:
             return self._predict(frames, state, mask, semitones)
         parts = []
         for start in range(0, frames.shape[1], chunk):
@@ -215,21 +220,32 @@ class MusicRNN(nn.Module):
         self, frames: Tensor, state: list[State] | None, mask: Tensor | None, semitones: Tensor | None
     ) -> tuple[Tensor, list[State]]:
         """Do what ``forward`` does, for all frames at once."""
-        layers = len(self.recurrent.layers)
-        before, rest = (None, []) if state is None else (state[:layers], state[layers:])
-        hidden, after = self.recurrent(self._embedded(frames), before, mask)
-        parameters, attended = self.head(hidden), None
-        memory, own = (*rest, None, None)[:2] if self.attention else (None, (*rest, None)[0])
+        count = len(self.recurrent.layers)
+        before, others = (None, []) if state is None else (state[:count], state[count:])
+        memory, pitches, time = others or [(), (), ()]
+        inputs, attended = self._embedded(self._moved(frames, semitones, -1)), None
+        if self.clock is not None:
+            face, time = self.clock(frames, time)
+            inputs = torch.cat([inputs, face], 2)
+        hidden, after = self.recurrent(inputs, before, mask)
+        parameters = self._moved(self.head(hidden), semitones, 1)
         if self.attention is not None:
             expected = self.head.probabilities(parameters)
             attended, memory = self.attention(hidden, frames, expected, memory)
             parameters = parameters + self.attention.log_odds(hidden, attended)
-            after.append(memory)
         if self.pitchwise is not None:
-            log_odds, own = self.pitchwise(hidden, frames, attended, own, semitones)
+            log_odds, pitches = self.pitchwise(hidden, frames, attended, pitches, semitones)
             parameters = parameters + log_odds
-            after.append(own)
-        return parameters, after
+        return parameters, after if self.is_plain else [*after, memory, pitches, time]
+
+    def _moved(self, cells: Tensor, semitones: Tensor | None, direction: int) -> Tensor:
+        """Move cells (B, T, D) up by so many semitones for each piece, or down in the direction -1."""
+        if semitones is None or self.pitchwise is None or not semitones.any():
+            return cells
+        channels, pitches = self.config.channels, self.config.input_size // self.config.channels
+        source = torch.arange(pitches, device=cells.device) - direction * semitones[:, None]
+        source = source.remainder(pitches)[:, None] + pitches * torch.arange(channels)[:, None].to(source)
+        return cells.gather(2, source.view(len(cells), 1, -1).expand_as(cells))
 
     def _embedded(self, frames: Tensor) -> Tensor:
         matrix = self._embedding_matrix()
@@ -254,7 +270,8 @@ class MusicRNN(nn.Module):
             before: The frames heard last, bytes of shape (B, D).
             pitches: How many cells of a frame sound; the others say which ones start.
         """
-        if not isinstance(self.head, Bernoulli) or self.training or not self.is_chain:
+        is_chain = self.is_plain and self.recurrent.is_chain
+        if not isinstance(self.head, Bernoulli) or self.training or not is_chain:
             return None
         layers, linear = self.recurrent.stack(), self.head.linear
         weights = [layer.weights() for layer in layers]

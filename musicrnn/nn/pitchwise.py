@@ -82,7 +82,7 @@ class Pitchwise(nn.Module):
         hidden: Tensor,
         heard: Tensor,
         attended: Tensor | None = None,
-        state: State | None = None,
+        state: State = (),
         semitones: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Hear frames pitch by pitch.
@@ -91,7 +91,7 @@ class Pitchwise(nn.Module):
             hidden: States of the whole after every frame heard, shape (B, T, H).
             heard: The frames heard, shape (B, T, D).
             attended: What attention brought, shape (B, K, T, D).
-            state: States of the pitches before the first frame, shapes (B, P, U); None is zero.
+            state: States of the pitches before the first frame, shapes (B, P, U); empty is zero.
             semitones: By how much each piece was transposed, shape (B,); None: not at all.
 
         Returns:
@@ -99,7 +99,7 @@ class Pitchwise(nn.Module):
         """
         batch, count, _ = heard.shape
         own = self._surroundings(heard).reshape(batch * self.pitches, count, -1)
-        before = None if state is None else [tuple(tensor.reshape(len(own), -1) for tensor in state)]
+        before = None if not state else [tuple(tensor.reshape(len(own), -1) for tensor in state)]
         own, after = self.recurrent(own, before)
         own = own.view(batch, self.pitches, count, -1)
         if attended is not None:

@@ -110,6 +110,11 @@ class Recipe:
         "weights for all pitches; 0 is none (Johnson 2017).",
         least=0,
     )
+    clock: str = _setting(
+        "",
+        "Periods in frames, such as 4,16, of a clock that the layers hear: where in each the next frame "
+        "falls, counted from the beginning of the piece.",
+    )
     dropout: float = _setting(
         0.0, "Dropout on every layer's output, not on the recurrence (Zaremba et al. 2014).", least=0, below=1
     )

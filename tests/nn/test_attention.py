@@ -62,7 +62,7 @@ def test_memory_carries_on_where_it_stopped(layer: Attention, monkeypatch: pytes
     monkeypatch.setattr(attention, "SPAN", 5)
     hidden, heard, expected = drawn(2, 12, 5), drawn(2, 12, 4), drawn(2, 12, 4)
     whole, _ = layer(hidden, heard, expected)
-    memory, parts = None, []
+    memory, parts = (), []
     for span in (slice(0, 1), slice(1, 4), slice(4, 12)):
         part, memory = layer(hidden[:, span], heard[:, span], expected[:, span], memory)
         parts.append(part)

@@ -61,7 +61,7 @@ def test_states_carry_on(cell: str) -> None:
     layer, heard, hidden = make(2, 3, cell), rolls(2, 9, 80), torch.rand(2, 9, 4)
     attended = torch.rand(2, 3, 9, 80)
     whole, last = layer(hidden, heard, attended)
-    state, parts = None, []
+    state, parts = (), []
     for span in (slice(0, 4), slice(4, 5), slice(5, 9)):
         part, state = layer(hidden[:, span], heard[:, span], attended[:, :, span], state)
         parts.append(part)
