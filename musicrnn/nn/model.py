@@ -198,8 +198,8 @@ class MusicRNN(nn.Module):
             frames: Frames heard, shape (B, T, D).
             state: States before the first of them; None is zero.
             mask: True on real frames, shape (B, T). None: all are real.
-            semitones: By how much each piece was transposed, shape (B,). Where pitches share weights,
-                the other layers hear it where it stood before. None: not at all.
+            semitones: By how much each piece was transposed, shape (B,), which tells pitches their degrees of
+                the scale. None: not at all.
 
         Returns:
             Parameters of the head for the frame after each, shape (B, T, ...), and the states.
@@ -223,12 +223,12 @@ class MusicRNN(nn.Module):
         count = len(self.recurrent.layers)
         before, others = (None, []) if state is None else (state[:count], state[count:])
         memory, pitches, time = others or [(), (), ()]
-        inputs, attended = self._embedded(self._moved(frames, semitones, -1)), None
+        inputs, attended = self._embedded(frames), None
         if self.clock is not None:
             face, time = self.clock(frames, time)
             inputs = torch.cat([inputs, face], 2)
         hidden, after = self.recurrent(inputs, before, mask)
-        parameters = self._moved(self.head(hidden), semitones, 1)
+        parameters = self.head(hidden)
         if self.attention is not None:
             expected = self.head.probabilities(parameters)
             attended, memory = self.attention(hidden, frames, expected, memory)
@@ -237,15 +237,6 @@ class MusicRNN(nn.Module):
             log_odds, pitches = self.pitchwise(hidden, frames, attended, pitches, semitones)
             parameters = parameters + log_odds
         return parameters, after if self.is_plain else [*after, memory, pitches, time]
-
-    def _moved(self, cells: Tensor, semitones: Tensor | None, direction: int) -> Tensor:
-        """Move cells (B, T, D) up by so many semitones for each piece, or down in the direction -1."""
-        if semitones is None or self.pitchwise is None or not semitones.any():
-            return cells
-        channels, pitches = self.config.channels, self.config.input_size // self.config.channels
-        source = torch.arange(pitches, device=cells.device) - direction * semitones[:, None]
-        source = source.remainder(pitches)[:, None] + pitches * torch.arange(channels)[:, None].to(source)
-        return cells.gather(2, source.view(len(cells), 1, -1).expand_as(cells))
 
     def _embedded(self, frames: Tensor) -> Tensor:
         matrix = self._embedding_matrix()
