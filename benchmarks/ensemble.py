@@ -1,0 +1,61 @@
+"""Several networks as one: their probabilities averaged cell by cell, still independent sigmoids.
+
+The members hear the same frames side by side, so an ensemble is as causal as they are. It is no single model,
+and its figure belongs in a row of its own.
+
+    python benchmarks/ensemble.py CORPUS MODEL MODEL… [--split test]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from musicrnn.checkpoint import load_model
+from musicrnn.cli.options import chosen_corpus
+from musicrnn.corpus import Split, open_corpus
+from musicrnn.corpus.batches import evaluation_batches
+from musicrnn.evaluation import check_fits
+from musicrnn.nn import MusicRNN
+
+
+def ensemble_nll(models: Sequence[MusicRNN], split: Split) -> float:
+    """Return the negative log-likelihood of averaged probabilities, nats per frame."""
+    nats = 0.0
+    with torch.no_grad():
+        for batch in evaluation_batches(split):
+            frames, mask = torch.from_numpy(batch.frames), torch.from_numpy(batch.mask)
+            mean = torch.zeros_like(frames, dtype=torch.float64)
+            for model in models:
+                mean += model.head.probabilities(model.score(frames, mask).parameters.double()) / len(models)
+            nats -= _log_likelihood(mean, frames)[mask].sum().item()
+    return nats / split.frames
+
+
+def _log_likelihood(probabilities: Tensor, frames: Tensor) -> Tensor:
+    """Return log p of frames (B, T, D) of independent cells, shape (B, T)."""
+    least = torch.finfo(torch.float64).tiny
+    return torch.where(frames > 0, probabilities, 1 - probabilities).clamp_min(least).log().sum(2)
+
+
+def main() -> None:
+    """Print the figure of every member, and that of all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("corpus", type=Path, help="a corpus, or the name of a published set")
+    parser.add_argument("models", type=Path, nargs="+")
+    parser.add_argument("--split", default="test")
+    options = parser.parse_args()
+    corpus = open_corpus(chosen_corpus(options.corpus))
+    models = [load_model(path) for path in options.models]
+    for path, model in zip(options.models, models, strict=True):
+        check_fits(model, corpus)
+        print(f"{ensemble_nll([model], corpus[options.split]):.4f}  {path}", flush=True)
+    print(f"{ensemble_nll(models, corpus[options.split]):.4f}  all {len(models)} together")
+
+
+if __name__ == "__main__":
+    main()
