@@ -108,7 +108,9 @@ def _count_cells(scores: Scores, probabilities: Tensor, frames: Tensor, count: i
     likely, heard = given[at], true[at] > 0
     ones = np.flatnonzero(true > 0)
     columns, surprises = ones % width, given[ones].astype(np.float64)
-    rest = (count * width - len(at), given_sums - likely.sum(dtype=np.float64), len(ones) - heard.sum())
+    others = count * width - len(at)
+    their_sum = max(0.0, given_sums - likely.sum(dtype=np.float64)) if others else 0.0
+    rest = (others, their_sum, len(ones) - heard.sum())
     scores.calibration += count_calibration(likely, heard, rest)
     guessed = likely >= 0.5 if width == pitches else (likely >= 0.5) & (at % width < pitches)
     hits = int((guessed & heard).sum())

@@ -53,6 +53,14 @@ def test_everything_is_counted_as_by_a_plain_loop(layout: Layout, skip: bool) ->
             assert part.frequency == pytest.approx(y[inside].mean())
 
 
+def test_where_all_cells_are_likely_the_first_bin_is_empty() -> None:
+    model = build(ModelConfig(5, hidden=2)).eval()
+    found = score_split(model, split(random_pieces([7, 3], 1, 5), NARROW)).calibration
+    assert (found.cells[0], found.confidence[0], found.ones[0]) == (0, 0, 0)
+    assert found.bins[0].cells == 0 and np.isnan(found.bins[0].confidence)
+    assert found.error == found.likely_error
+
+
 def test_what_is_certain_and_wrong_costs_a_finite_amount() -> None:
     model = build(ModelConfig(5, hidden=2)).eval()
     with torch.no_grad():
