@@ -147,12 +147,9 @@ class Split(Sequence[PianoRoll]):
             self._unpacked[index] = frames
         return frames
 
-    def ones(self, skip: int = 0) -> NDArray[np.int64]:
-        """Count how often each cell is one, the first ``skip`` frames of every piece left out, shape (D,)."""
-        counts = np.zeros(self._corpus.layout.width, np.int64)
-        for roll in self:
-            counts += roll.frames[skip:].sum(axis=0, dtype=np.int64)
-        return counts
+    def packed(self, index: int) -> NDArray[np.uint8]:
+        """Return the frames of a piece as they lie on disk, shape (T, ceil(D / 8)); see the module."""
+        return self._corpus.packed(self._rows[index])
 
     def rates(self, enough: int = 2**18) -> NDArray[np.float64]:
         """Return how often each cell is one, shape (D,).
@@ -267,6 +264,15 @@ class Corpus(Mapping[str, Split]):
         Raises:
             CorpusError: Its frames aren't those that were written.
         """
+        packed = self.packed(row)
+        return PianoRoll.trusted(np.unpackbits(packed, axis=1, count=self.layout.width), self.layout)
+
+    def packed(self, row: int | np.integer[Any]) -> NDArray[np.uint8]:
+        """Return the frames of the piece of a row of the index as they lie on disk, shape (T, ceil(D / 8)).
+
+        Raises:
+            CorpusError: They aren't those that were written.
+        """
         path, entry, width = self.directory / "frames.bin", self.index[row], row_bytes(self.layout)
         try:  # read, not mapped: systems map megabytes around what is read, and keep them
             start, size = int(entry["offset"]) * width, int(entry["frames"]) * width
@@ -276,7 +282,7 @@ class Corpus(Mapping[str, Split]):
         if zlib.crc32(packed.data) != entry["crc32"]:
             name = self.piece(row).name
             raise CorpusError(f"{path}: expected checksum {entry['crc32']} for {name}, found other bytes")
-        return PianoRoll.trusted(np.unpackbits(packed, axis=1, count=self.layout.width), self.layout)
+        return packed
 
 
 def open_corpus(directory: Path | str) -> Corpus:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from musicrnn.errors import ModelError
 from musicrnn.evaluation import evaluate, unigram_nll, unigram_rates
 from musicrnn.music import Layout
 from musicrnn.nn import ModelConfig, build
+from tests.evaluation.rolls import LAYOUT, Splits, random_pieces, split
 
 SHARED = Path(__file__).parents[3] / "shared" / "benchmarks"
 
@@ -67,12 +69,33 @@ def test_metrics_compare_what_sounds(corpus: Corpus) -> None:
     assert metrics.recall == pytest.approx(corpus["train"].frames / notes)
 
 
-def test_the_unigram_by_hand(corpus: Corpus) -> None:
-    frames = np.concatenate([roll.frames for roll in corpus["train"]])
-    rates = (frames.sum(0) + 0.5) / (len(frames) + 1)
-    test = np.concatenate([roll.frames for roll in corpus["test"]])
-    expected = -np.where(test, np.log(rates), np.log(1 - rates)).sum(1).mean()
-    assert unigram_nll(unigram_rates(corpus["train"]), corpus["test"]) == pytest.approx(expected)
+def test_both_conventions_and_both_averages(corpus: Corpus, trained: Path) -> None:
+    model = load_model(trained)
+    nats = one_by_one(model, corpus, "test")
+    for skip in (False, True):
+        found = evaluate(model, corpus, skip_first_frame=skip)
+        for averages, start in ((found.first_included, 0), (found.first_skipped, 1)):
+            cut = [piece[start:] for piece in nats]
+            assert averages.pooled == pytest.approx(np.concatenate(cut).mean(), rel=1e-5)
+            assert averages.of_pieces == pytest.approx(np.mean([piece.mean() for piece in cut]), rel=1e-5)
+        assert found.averages == (found.first_skipped if skip else found.first_included)
+        assert found.nll_per_frame == pytest.approx(found.averages.pooled)
+        assert found.nll_per_piece == pytest.approx(np.mean([piece[skip:].sum() for piece in nats]), rel=1e-5)
+        assert found.interval is not None and found.interval.low < found.nll_per_frame < found.interval.high
+
+
+def test_pieces_of_one_frame_and_no_training_pieces() -> None:
+    model = build(ModelConfig(LAYOUT.width, hidden=3))
+    corpus = cast(Corpus, Splits(test=split(random_pieces([1, 1], 0))))
+    found = evaluate(model, corpus, skip_first_frame=True)
+    assert (found.frames, found.interval, found.baselines, found.baseline_nll) == (0, None, None, None)
+    assert np.isnan([found.nll_per_frame, found.nll_per_note, found.first_skipped.of_pieces]).all()
+    assert found.profile.stretches() == []
+    assert found.first_included.pooled == evaluate(model, corpus).nll_per_frame
+    mixed = cast(Corpus, Splits(test=split(random_pieces([1, 9], 0))))
+    found = evaluate(model, mixed, skip_first_frame=True)
+    assert [piece.frames for piece in found.pieces] == [0, 8] and found.interval is None
+    assert found.averages.of_pieces == found.averages.pooled == pytest.approx(found.pieces[1].nll_per_frame)
 
 
 def test_a_model_for_other_frames_is_refused(corpus: Corpus, trained: Path) -> None:

@@ -1,0 +1,188 @@
+"""What ``evaluate`` found, as a JSON document, in words and as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from musicrnn.evaluation import Comparison, DynamicEvaluation, Evaluation, FrameMetrics, Interval
+    from musicrnn.music import Layout
+
+_OF_OTHERS = ("nll_per_frame", "nll_per_note", "accuracy", "precision", "recall", "f1", "calibration")
+"""What is said of a model that another is compared with."""
+
+
+def document(found: Evaluation) -> dict[str, Any]:
+    """Return what was measured, as JSON values."""
+    baselines = found.baselines
+    return {
+        "split": found.split,
+        "pieces": len(found.pieces),
+        "frames": found.frames,
+        "skip_first_frame": found.skip_first_frame,
+        "nll_per_frame": found.nll_per_frame,
+        "nll_per_note": found.nll_per_note,
+        "nll_per_piece": found.nll_per_piece,
+        "nll_per_frame_first_included": found.first_included.pooled,
+        "nll_per_frame_first_skipped": found.first_skipped.pooled,
+        "nll_mean_of_pieces": found.averages.of_pieces,
+        "nll_mean_of_pieces_first_included": found.first_included.of_pieces,
+        "nll_mean_of_pieces_first_skipped": found.first_skipped.of_pieces,
+        "confidence_interval": found.interval and asdict(found.interval),
+        **_metrics(found.metrics),
+        "baseline_nll": found.baseline_nll,
+        "baselines": baselines
+        and {"unigram": baselines.unigram, "bigram": baselines.bigram, "repeat": baselines.repeat},
+        "repeat_metrics": baselines and _metrics(baselines.repeat_metrics),
+        "calibration": {
+            "ece": found.calibration.error,
+            "ece_likely": found.calibration.likely_error,
+            "bins": [asdict(part) for part in found.calibration.bins],
+        },
+        "seconds": round(found.seconds, 3),
+    }
+
+
+def profile_document(found: Evaluation, layout: Layout) -> dict[str, Any]:
+    """Return NLL per pitch and per position, as JSON values."""
+    pitches = found.profile.pitches.tolist()
+    return {
+        "nll_per_pitch": {str(layout.low + index): nats for index, nats in enumerate(pitches)},
+        "nll_per_position": [stretch._asdict() for stretch in found.profile.stretches()],
+    }
+
+
+def comparison_document(name: str, other: Evaluation, found: Comparison) -> dict[str, Any]:
+    """Return another model and what sets the model apart from it, as JSON values."""
+    measured = document(other)
+    return {"model": name, **{key: measured[key] for key in _OF_OTHERS}, **asdict(found)}
+
+
+def dynamic_document(found: DynamicEvaluation, gain: Comparison) -> dict[str, Any]:
+    """Return what adapting brought, as JSON values."""
+    return {
+        "nll_per_frame": found.nll_per_frame,
+        "nll_per_frame_first_included": found.first_included.pooled,
+        "nll_per_frame_first_skipped": found.first_skipped.pooled,
+        "nll_mean_of_pieces": found.averages.of_pieces,
+        "frames": found.frames,
+        "confidence_interval": found.interval and asdict(found.interval),
+        "against_static": asdict(gain),
+        **asdict(found.adaptation),
+        "seconds": round(found.seconds, 3),
+    }
+
+
+def words(found: Evaluation) -> Iterator[str]:
+    """Yield what was measured, in words."""
+    yield f"NLL per frame  {_number(found.nll_per_frame)} nats{_between(found.interval)}"
+    for label, average in (("pooled over frames", "pooled"), ("mean of pieces", "of_pieces")):
+        included, skipped = (getattr(way, average) for way in (found.first_included, found.first_skipped))
+        both = f"{_number(included)} first frame included, {_number(skipped)} first frame left out"
+        yield f"  {label:18}   {both}"
+    yield f"NLL per note   {_number(found.nll_per_note)} nats"
+    yield f"NLL per piece  {_number(found.nll_per_piece, 1)} nats on average"
+    baselines = found.baselines
+    if baselines is not None:
+        yield (
+            f"baselines      note unigram {_number(baselines.unigram)}, note bigram "
+            f"{_number(baselines.bigram)}, last frame repeated {_number(baselines.repeat)} nats per frame"
+        )
+    yield f"next frame     {_metrics_words(found.metrics)}"
+    if baselines is not None:
+        yield f"  last repeated  {_metrics_words(baselines.repeat_metrics)}"
+    calibration = found.calibration
+    yield (
+        f"calibration    expected error {_number(calibration.error, 4)} over all cells, "
+        f"{_number(calibration.likely_error, 4)} over those given 0.01 or more"
+    )
+    bins = [part for part in calibration.bins if part.cells]
+    yield "  given     " + " ".join(f"{part.confidence:.3f}" for part in bins)
+    yield "  came true " + " ".join(f"{part.frequency:.3f}" for part in bins)
+
+
+def comparison_words(name: str, other: Evaluation, found: Comparison) -> Iterator[str]:
+    """Yield how the model compares with another, in words."""
+    yield f"against {name}: {_number(other.nll_per_frame)} nats per frame{_between(other.interval)}"
+    yield f"  difference     {_difference(found)}"
+    yield (
+        f"  chance         p = {found.permutation_p:.2g} by the permutation test, "
+        f"p = {found.wilcoxon_p:.2g} by Wilcoxon's signed-rank test, paired by piece"
+    )
+
+
+def dynamic_words(found: DynamicEvaluation, gain: Comparison) -> Iterator[str]:
+    """Yield what adapting brought, in words."""
+    how = found.adaptation
+    yield (
+        f"dynamic evaluation: {_number(found.nll_per_frame)} nats per frame{_between(found.interval)}, "
+        f"in {found.seconds:.1f} s"
+    )
+    yield f"  difference     {_difference(gain)}"
+    yield (
+        f"  adapting       to each piece from the trained weights, after every {how.segment} frames scored; "
+        f"rate {how.rate:g}, decay {how.decay:g}"
+    )
+
+
+def draw(models: Mapping[str, Evaluation], layout: Layout, title: str, path: Path) -> None:
+    """Draw NLL per pitch and per position, and the reliability curve, of models by name.
+
+    Raises:
+        FileError: The picture's suffix is unknown, or it can't be written.
+    """
+    import numpy as np
+
+    from musicrnn.music.spending import Spending, draw_spending
+
+    views = []
+    for name, found in models.items():
+        stretches, bins = found.profile.stretches(), found.calibration.bins
+        views.append(
+            Spending(
+                name=name,
+                low=layout.low,
+                pitches=found.profile.pitches,
+                positions=np.array([(part.first, part.last) for part in stretches]).reshape(-1, 2),
+                position_nll=np.array([part.nll_per_frame for part in stretches]),
+                given=np.array([part.confidence for part in bins]),
+                came=np.array([part.frequency for part in bins]),
+                cells=np.array([part.cells for part in bins]),
+                nll_per_frame=found.nll_per_frame,
+            )
+        )
+    draw_spending(views, path, title)
+
+
+def _metrics(metrics: FrameMetrics) -> dict[str, float]:
+    return {name: getattr(metrics, name) for name in ("accuracy", "precision", "recall", "f1")}
+
+
+def _metrics_words(metrics: FrameMetrics) -> str:
+    return (
+        f"accuracy {metrics.accuracy:.3f}, precision {metrics.precision:.3f}, "
+        f"recall {metrics.recall:.3f}, F1 {metrics.f1:.3f}"
+    )
+
+
+def _difference(found: Comparison) -> str:
+    equal = f", equal on {found.equal}" if found.equal else ""
+    return (
+        f"{found.difference:+.4f} nats per frame{_between(found.interval, '+.4f')}; "
+        f"better on {found.better} pieces, worse on {found.worse}{equal}"
+    )
+
+
+def _between(interval: Interval | None, form: str = ".3f") -> str:
+    if interval is None:
+        return ""
+    ends = f"{interval.low:{form}} to {interval.high:{form}}"
+    return f" ({interval.level:.0%} confidence interval over pieces {ends})"
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return "none" if math.isnan(value) else f"{value:,.{digits}f}"

@@ -1,0 +1,169 @@
+"""Dynamic evaluation uses nothing before it has been scored, scores everything once, and helps."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import pytest
+import torch
+
+from musicrnn.corpus import Corpus
+from musicrnn.errors import UsageError
+from musicrnn.evaluation import Adaptation, evaluate, evaluate_dynamically
+from musicrnn.evaluation.dynamic import DAMPING, Adapting
+from musicrnn.nn import ModelConfig, MusicRNN, build
+from tests.evaluation.rolls import LAYOUT, Splits, random_pieces, split
+
+HOW = Adaptation(rate=0.4, decay=0.05, segment=4)
+TRAIN = random_pieces([13, 8, 10], 5)
+
+
+def network() -> MusicRNN:
+    torch.manual_seed(0)
+    return build(ModelConfig(LAYOUT.width, hidden=5)).eval()
+
+
+def static(model: MusicRNN, piece: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return model.nll(torch.from_numpy(piece)[None].float())[0].double().numpy()
+
+
+def corpus(test: list[np.ndarray]) -> Corpus:
+    return cast(Corpus, Splits(train=split(TRAIN), test=split(test)))
+
+
+def test_a_frame_changes_no_score_before_it_nor_in_its_segment() -> None:
+    adapting, (piece,) = Adapting(network(), split(TRAIN), HOW), random_pieces([18], 8)
+    usual = adapting.score(piece)
+    for time in range(len(piece)):
+        changed = piece.copy()
+        changed[time] ^= 1
+        scores = adapting.score(changed)
+        np.testing.assert_array_equal(scores[:time], usual[:time], err_msg=f"frame {time} was used too early")
+        assert scores[time] != usual[time]
+
+
+def test_the_end_of_a_piece_changes_nothing_before_it() -> None:
+    adapting, (piece,) = Adapting(network(), split(TRAIN), HOW), random_pieces([18], 8)
+    whole = adapting.score(piece)
+    for length in (1, 4, 5, 17):
+        np.testing.assert_allclose(adapting.score(piece[:length]), whole[:length], rtol=1e-6)
+
+
+def test_the_first_segment_is_scored_as_trained_and_the_next_is_not() -> None:
+    model, (piece,) = network(), random_pieces([12], 9)
+    scores, usual = Adapting(model, split(TRAIN), HOW).score(piece), static(model, piece)
+    np.testing.assert_allclose(scores[:4], usual[:4], rtol=1e-5)
+    assert np.abs(scores[4:] - usual[4:]).min() > 1e-4
+
+
+def test_without_steps_it_is_the_usual_measure() -> None:
+    model, data = network(), corpus(random_pieces([9, 1, 12, 4], 3))
+    for skip in (False, True):
+        found = evaluate_dynamically(model, data, adaptation=Adaptation(0, 0, 5), skip_first_frame=skip)
+        usual = evaluate(model, data, skip_first_frame=skip)
+        assert found.frames == usual.frames and [p.frames for p in found.pieces] == [
+            p.frames for p in usual.pieces
+        ]
+        assert found.nll_per_frame == pytest.approx(usual.nll_per_frame, rel=1e-5)
+        assert found.averages.of_pieces == pytest.approx(usual.averages.of_pieces, rel=1e-5)
+        assert found.nll_per_frame == found.averages.pooled
+
+
+def test_steps_are_those_of_a_plain_loop() -> None:
+    """The rule in the module, with a dictionary of tensors and no vector."""
+    model, (piece,) = network(), random_pieces([11], 4)
+    trained = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    def gradients(frames: np.ndarray, between: Any = lambda gradient: None) -> tuple[list[Any], list[float]]:
+        true, state, found, nats = torch.from_numpy(frames)[None].float(), None, [], []
+        heard = torch.cat([torch.zeros_like(true[:, :1]), true[:, :-1]], 1)
+        for start in range(0, len(frames), HOW.segment):
+            part = slice(start, start + HOW.segment)
+            model.zero_grad()
+            scored = model.score(true[:, part], None, heard[:, part], state)
+            scored.nats.sum().backward()
+            state = [tuple(tensor.detach() for tensor in layer) for layer in scored.state]
+            found.append({name: p.grad.clone() for name, p in model.named_parameters()})
+            nats += scored.nats[0].tolist()
+            between(found[-1])
+        return found, nats
+
+    every = [gradient for roll in TRAIN for gradient in gradients(roll)[0]]
+    m = {name: torch.stack([g[name] for g in every]).square().mean(0).sqrt() for name in trained}
+    mean = sum(float(value.sum()) for value in m.values()) / sum(value.numel() for value in m.values())
+    won = sum(float((value**2 / (value + DAMPING * mean)).sum()) for value in m.values())
+
+    def step(gradient: Any) -> None:
+        with torch.no_grad():
+            for name, p in model.named_parameters():
+                back = (HOW.decay * m[name] / mean).clamp(max=1) * (trained[name] - p)
+                p += back - HOW.rate * HOW.segment / won * gradient[name] / (m[name] + DAMPING * mean)
+
+    nats = gradients(piece, step)[1]
+    found = Adapting(network(), split(TRAIN), HOW).score(piece)
+    np.testing.assert_allclose(found, nats, rtol=1e-4)
+
+
+def test_every_piece_begins_with_the_trained_weights_and_the_model_stays() -> None:
+    model, pieces = network(), random_pieces([12, 12], 6)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    done: list[int] = []
+    both = evaluate_dynamically(model, corpus(pieces), adaptation=HOW, advance=done.append)
+    alone = evaluate_dynamically(model, corpus(pieces[1:]), adaptation=HOW)
+    assert both.pieces[1].nll_per_frame == alone.pieces[0].nll_per_frame
+    assert done == [1, 2]
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_what_repeats_is_learned() -> None:
+    model, phrase = network(), random_pieces([8], 11)[0]
+    data = corpus([np.tile(phrase, (20, 1))])
+    found, usual = evaluate_dynamically(model, data), evaluate(model, data)
+    assert found.nll_per_frame < usual.nll_per_frame - 0.5
+
+
+def test_the_state_is_carried_whatever_it_holds() -> None:
+    class Memory(NamedTuple):
+        heard: torch.Tensor
+        count: int
+
+    class Remembering(MusicRNN):
+        """Carries a memory that grows beside the states of its layers."""
+
+        lengths: list[int]
+
+        def score(self, frames: Any, mask: Any = None, heard: Any = None, state: Any = None) -> Any:
+            layers, memory = (None, Memory(frames[:, :0], 0)) if state is None else (state[:-1], state[-1])
+            self.lengths.append(memory.count)
+            scored = super().score(frames, mask, heard, layers)
+            kept = Memory(torch.cat([memory.heard, frames * self.head.linear.bias], 1), memory.count + 1)
+            assert not memory.heard.requires_grad
+            return scored._replace(state=[*scored.state, kept])
+
+    torch.manual_seed(0)
+    model = Remembering(ModelConfig(LAYOUT.width, hidden=5))
+    model.lengths = lengths = []
+    adapting = Adapting(model, split(TRAIN), HOW)
+    adapting._model.lengths = lengths  # type: ignore[attr-defined]
+    lengths.clear()
+    (piece,) = random_pieces([11], 4)
+    np.testing.assert_array_equal(adapting.score(piece), Adapting(network(), split(TRAIN), HOW).score(piece))
+    assert lengths[:3] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "pattern"),
+    [
+        ({"rate": -1.0}, "rate must be 0 or more, got -1"),
+        ({"rate": float("nan")}, "rate must be 0 or more, got nan"),
+        ({"decay": 1.5}, "decay must be from 0 to 1, got 1.5"),
+        ({"segment": 0}, "segment must have at least 1 frame, got 0"),
+    ],
+)
+def test_senseless_settings_are_refused(changes: dict[str, Any], pattern: str) -> None:
+    with pytest.raises(UsageError, match=pattern):
+        Adaptation(**changes)
