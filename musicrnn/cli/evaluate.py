@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musicrnn.cli import console, measures
-from musicrnn.cli.options import CORPUS, Device, Json, Model, Quiet, Verbose, chosen_device, chosen_model
+from musicrnn.cli.options import (
+    CORPUS,
+    Device,
+    Json,
+    Model,
+    Quiet,
+    Verbose,
+    chosen_corpus,
+    chosen_device,
+    chosen_model,
+)
 from musicrnn.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +34,8 @@ def evaluate(
         Path | None,
         typer.Argument(
             metavar="CORPUS",
-            help="A prepared corpus. [default: the one that the model was trained on]",
+            help="A prepared corpus, or the name of a published one. [default: the one that the model was "
+            "trained on]",
             show_default=False,
         ),
     ] = None,
@@ -80,7 +91,7 @@ def evaluate(
     adaptation = Adaptation(**how) if dynamic else None
     directory = chosen_model(model)
     network = load_model(directory)
-    opened = open_corpus(corpus or _own_corpus(network.data))
+    opened = open_corpus(chosen_corpus(corpus or _own_corpus(network.data)))
     asked: dict[str, Any] = {"skip_first_frame": skip_first_frame, "device": chosen_device(device)}
     found = evaluate(network, opened, split, **asked)
     title = f"{directory} on {opened.directory}, {split}: {len(found.pieces)} pieces, {found.frames:,} frames"
@@ -148,6 +159,11 @@ def _adapted(
 
 
 def _own_corpus(data: dict[str, Any]) -> Path:
-    """Return the corpus that a model was trained on if it is still there, else the default one."""
+    """Return the corpus that a model was trained on if it is still there, else one of its name or the default."""
+    from musicrnn.corpus.registry import DATASETS
+
     own = Path(str(data.get("directory", CORPUS)))
-    return own if (own / "corpus.json").exists() else CORPUS
+    if (own / "corpus.json").exists():
+        return own
+    name = str(data.get("name"))
+    return Path(name) if name in DATASETS else CORPUS

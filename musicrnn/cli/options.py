@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from musicrnn.cli import console
-from musicrnn.errors import CorpusError, ModelError, UsageError
+from musicrnn.errors import ModelError, UsageError
 
-PREPARED = Path("data/prepared")
-CORPUS = PREPARED / "chorales"
+CORPUS = Path("data/prepared/chorales")
 RUNS = Path("models/runs")
 SHIPPED_MODEL = Path("models/chorales-gru")
 
@@ -50,26 +49,15 @@ def chosen_model(model: Path | None) -> Path:
 def chosen_corpus(path: Path) -> Path:
     """Return the folder of a corpus; the name of a published set, such as ``jsb``, is that of its corpus.
 
-    A set that isn't prepared yet is prepared now, as ``musicrnn prepare NAME`` has it.
-
     Raises:
-        CorpusError: It can't be fetched or prepared.
+        CorpusError: The set isn't prepared yet, and can't be fetched.
     """
-    from musicrnn.corpus import Preparation, build_corpus, collect
+    if path.exists() or len(path.parts) > 1:
+        return path
+    from musicrnn.corpus.prepared import published_corpus
     from musicrnn.corpus.registry import DATASETS
 
-    if path.exists() or path.as_posix() not in DATASETS:
-        return path
-    directory = PREPARED / path
-    if not (directory / "corpus.json").exists():
-        console.note(f"preparing {path} in {directory}")
-        collection = collect([path.as_posix()])
-        if collection.layout is None:
-            raise CorpusError(
-                f"{path}: expected a prepared corpus; `musicrnn prepare {path}` makes one of its MIDI files"
-            )
-        build_corpus(collection, Preparation(collection.layout), directory)
-    return directory
+    return published_corpus(path.name, console.note) if path.name in DATASETS else path
 
 
 def finished_runs(pattern: str = "*") -> list[Path]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musicrnn.cli import console
-from musicrnn.cli.options import CORPUS, Device, Json, Quiet, Verbose, chosen_device
+from musicrnn.cli.options import CORPUS, Device, Json, Quiet, Verbose, chosen_corpus, chosen_device
 from musicrnn.cli.settings import with_settings
 from musicrnn.errors import UsageError
 
@@ -93,7 +93,7 @@ def sweep(
 
     base = Recipe(**{**_BASE, **(read_settings(config) if config else {}), **settings})
     searched = _space(space, learning_rates, base)
-    opened = open_corpus(corpus)
+    opened = open_corpus(chosen_corpus(corpus))
     listener = _Lines()
     try:
         found = search.sweep(
