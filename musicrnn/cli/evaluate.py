@@ -159,7 +159,7 @@ def _adapted(
 
 
 def _own_corpus(data: dict[str, Any]) -> Path:
-    """Return the corpus that a model was trained on if it is still there, else one of its name or the default."""
+    """Return the corpus that a model was trained on, else the published one of its name, else the default."""
     from musicrnn.corpus.registry import DATASETS
 
     own = Path(str(data.get("directory", CORPUS)))
