@@ -61,6 +61,18 @@ class Done:
     error: MusicRNNError | None = None
     death: str = ""
 
+    def checked(self) -> Any:
+        """Return the result.
+
+        Raises:
+            MusicRNNError: There is none.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.death:
+            raise MusicRNNError(f"expected a worker to do its work, found it ended by {self.death}")
+        return self.result
+
 
 class Pool:
     """Processes that do jobs; a context, at whose end those that still have one are told to save and end.
@@ -117,7 +129,7 @@ class Pool:
             code = worker.end()
             if worker in self._idle:
                 self._idle.remove(worker)
-            return job and Done(job, death=f"signal {-code}" if code < 0 else f"status {code}")
+            return Done(job, death=f"signal {-code}" if code < 0 else f"status {code}") if job else None
         assert job is not None
         self._idle.append(worker)
         answer = json.loads(line)
