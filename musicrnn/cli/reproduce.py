@@ -90,6 +90,10 @@ def reproduce(
         console.note("all runs are saved; the same command goes on")
         raise
     if dry_run:
+        if json:
+            console.result_json({"plan": found.plan, "seconds": round(found.seconds)})
+        else:
+            console.result("\n".join(found.plan))
         return
     chosen = [row for row in found.rows if row.data in data and row.cell in cells]
     _print(chosen, json)

@@ -68,11 +68,15 @@ class Reproduction:
         rows: Rows of table 2, earlier calls' too.
         rates: What came of every learning rate.
         failures: What went wrong, a line each.
+        plan: In words what was to be trained when the call began.
+        seconds: What that was estimated to take, at most.
     """
 
     rows: list[Row]
     rates: list[Rate]
     failures: list[str]
+    plan: list[str]
+    seconds: float
 
 
 def reproduce(
@@ -95,7 +99,7 @@ def reproduce(
         quick: Train at the best known rate alone.
         seeds: How many seeds the best rate of each cell and set is trained with.
         workers: Processes that train at the same time, with a thread each; 0 is one per core.
-        dry: Say what would be trained and how long it takes, and train nothing.
+        dry: Train nothing; what would be trained, and how long that takes, is returned.
         tell: Is told in words what happens.
 
     Raises:
@@ -116,7 +120,11 @@ def reproduce(
         models = [directory / "runs" / run.name for run in result.runs]
         group = result.group
         row = make_row(group.data, group.cell, models, result.figures, len(group.runs))
-        tell(f"{group.data} {group.cell}: train {row.train:.3f}, valid {row.valid:.3f}, test {row.test:.3f}")
+        left = study.seconds_left(count)
+        tell(
+            f"{group.data} {group.cell}: train {row.train:.3f}, valid {row.valid:.3f}, test {row.test:.3f}"
+            + (f"; at most about {_duration(left)} left" if left else "")
+        )
         rows[:] = merged_rows(directory / "table2.json", [row])
         rates[:] = merged_rates(directory / "rates.json", make_rates(result))
         write_report(rows, rates, directory)
@@ -124,11 +132,12 @@ def reproduce(
     with exclusive(directory), Pool(count) as pool:
         study = Study(groups, {corpus.name: corpus for corpus in corpora}, directory / "runs", seeds, tell)
         study.measure(pool)
-        for line in _plan(groups, study, count):
-            tell(line)
+        plan, seconds = _plan(groups, study, count), study.seconds_left(count)
         if not dry:
+            for line in plan:
+                tell(line)
             study.run(pool, found)
-    return Reproduction(rows, rates, study.failures)
+    return Reproduction(rows, rates, study.failures, plan, seconds)
 
 
 def check(

@@ -32,8 +32,9 @@ def _open(name: str, path: Path) -> Corpus:
             collection = collect([name])
         except CorpusError as error:
             file = DATASETS[name].published_file
+            reason = str(error).partition("; --from")[0]
             raise CorpusError(
-                f"{error}; or, with a copy of {file}, `musicrnn prepare {file} -o {path}`"
+                f"{reason}; with a copy of it, `musicrnn prepare {file} -o {path}` makes the corpus"
             ) from error
         assert collection.layout is not None
         build_corpus(collection, Preparation(collection.layout), path)

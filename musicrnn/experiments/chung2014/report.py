@@ -197,8 +197,8 @@ def _settings() -> str:
         ],
     )
     kept = " and then ".join(map(str, KEPT))
-    return f"""From the paper: RMSProp, weight noise of standard deviation 0.075 on the matrices of the recurrent
-layer, gradients rescaled to a norm of at most 1, the best of {RATES} learning rates drawn as
+    return f"""From the paper: RMSProp, weight noise of standard deviation 0.075 on the recurrent
+matrices, gradients rescaled to a norm of at most 1, the best of {RATES} learning rates drawn as
 exp(U({LOWEST:g}, {HIGHEST:g})), early stopping on validation. No dropout, no averaged weights. The rates are
 the same for all (seed {RATE_SEED}), numbered from low to high.
 
@@ -207,9 +207,9 @@ schedule `{SCHEDULE}`; and
 
 {sets}
 
-**Pruning.** All rates train for as many epochs as the table says; the best {kept} go on, those with the lowest
-validation NLL up to there. Those that are left are trained until early stopping, and the lowest validation
-NLL decides. A rate whose loss becomes infinite is out. The rule looks at the same epochs of every run, so it
+**Pruning.** All rates train for as many epochs as the table says; the best {kept} go on, those with the
+lowest validation NLL up to there. Those that are left are trained until early stopping, and the lowest NLL
+decides. A rate whose loss becomes infinite is out. The rule looks at the same epochs of every run, so it
 doesn't depend on the number of processes or on interruptions. With `--quick` the best known rate is trained
 alone."""
 

@@ -182,7 +182,8 @@ def make_rates(result: Result) -> list[Rate]:
 
 def merged_rows(path: Path, new: Sequence[Row]) -> list[Row]:
     """Return new rows with those of earlier calls that ``table2.json`` has, in the paper's order."""
-    rows = {row.key: row for row in _read(path, Row)} | {row.key: row for row in new}
+    found = [row for row in _read(path, Row) if (Path(row.model) / "metrics.jsonl").exists()]
+    rows = {row.key: row for row in [*found, *new]}
     return [rows[data, cell] for data in TABLE_2 for cell in TABLE_2[data] if (data, cell) in rows]
 
 

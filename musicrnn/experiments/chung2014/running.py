@@ -90,7 +90,7 @@ class Study:
                     if pool.free:
                         self._start(pool, jobs, each, run, epochs)
             if not pool.working:
-                return
+                break
             done = pool.wait()
             if done is None:
                 continue
@@ -99,6 +99,9 @@ class Study:
             self._note(each, run, what, done)
             if result := each.result():
                 found(result)
+        for each in self.groups:
+            if not each.standing.alive:
+                self.failures.append(f"{' '.join(each.key)}: every learning rate exploded")
 
     def _start(
         self,
@@ -139,8 +142,6 @@ class Study:
         )
         for line in each.decisions(before):
             self.tell(line)
-        if not each.standing.alive:
-            self.failures.append(f"{run.data} {run.cell}: every learning rate exploded")
 
     def _corpus(self, each: _Progress) -> str:
         return str(self.corpora[each.group.data].directory)

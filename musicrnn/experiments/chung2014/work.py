@@ -12,9 +12,11 @@ import torch
 from musicrnn.checkpoint import load_model
 from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.corpus.batches import Augmentation, evaluation_batches, training_batch, training_order
-from musicrnn.errors import ModelError
+from musicrnn.errors import FileError, ModelError
 from musicrnn.evaluation import evaluate
 from musicrnn.experiments.chung2014.pruning import exploded
+from musicrnn.experiments.processes import GRACE
+from musicrnn.files import exclusive
 from musicrnn.nn import MusicRNN
 from musicrnn.training import Epoch, Recipe, train
 from musicrnn.training.loop import make_trainer
@@ -38,6 +40,7 @@ def train_until(corpus: str, directory: str, recipe: dict[str, Any], epochs: int
     """
     torch.set_num_threads(1)
     path = Path(directory)
+    _await_orphans(path)
     if exploded(path):
         return
     try:
@@ -92,6 +95,19 @@ def measure_epoch(corpus: str, recipe: dict[str, Any]) -> float:
             break
     trained = (time.perf_counter() - begun) / max(1, frames)
     return split.frames * trained + _evaluation_seconds(trainer.model, opened) + SAVING
+
+
+def _await_orphans(run: Path) -> None:
+    """Wait for the process of a parent that was killed: it saves the run and ends by itself."""
+    deadline = time.monotonic() + GRACE
+    while True:
+        try:
+            with exclusive(run):
+                return
+        except FileError as error:
+            if error.__cause__ is not None or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 def _evaluation_seconds(model: MusicRNN, corpus: Corpus) -> float:
