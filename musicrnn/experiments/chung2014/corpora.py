@@ -45,4 +45,5 @@ def _open(name: str, path: Path) -> Corpus:
             f"{path}: expected the published {name}, {FRAMES[name]} frames of 88 notes in train, valid and "
             f"test, found {frames} of {corpus.layout.width}"
         )
+    corpus.name = name  # the same rolls may have been published under another
     return corpus
