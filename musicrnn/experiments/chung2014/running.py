@@ -62,6 +62,8 @@ class Study:
     def measure(self, pool: Pool) -> None:
         """Measure how long an epoch takes here, for each group with something left to train."""
         left = [each for each in self.groups if each.epochs_left()]
+        if left:
+            self.tell("measuring how long an epoch takes here …")
         for each in left:  # one after the other: the first of a cell compiles its kernels
             recipe = each.group.runs[0].recipe
             pool.start(_job("measure_epoch", self._corpus(each), recipe=recipe.to_dict()))
