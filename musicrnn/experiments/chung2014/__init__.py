@@ -127,7 +127,7 @@ def reproduce(
         )
         rows[:] = merged_rows(directory / "table2.json", [row])
         rates[:] = merged_rates(directory / "rates.json", make_rates(result))
-        write_report(rows, rates, directory)
+        write_report(rows, rates, directory, group.data)
 
     with exclusive(directory), Pool(count) as pool:
         study = Study(groups, {corpus.name: corpus for corpus in corpora}, directory / "runs", seeds, tell)

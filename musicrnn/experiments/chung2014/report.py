@@ -26,13 +26,14 @@ from musicrnn.experiments.chung2014.rows import Rate, Row, documents
 from musicrnn.files import write_bytes, write_json
 
 
-def write_report(rows: Sequence[Row], rates: Sequence[Rate], directory: Path) -> None:
+def write_report(rows: Sequence[Row], rates: Sequence[Rate], directory: Path, changed: str) -> None:
     """Write the tables, the pictures and, last, the page.
 
     Args:
         rows: Rows of table 2.
         rates: What came of every learning rate.
         directory: The output folder; each row's model is in it.
+        changed: The data set whose rows are new; the pictures of others are drawn where they are missing.
 
     Raises:
         FileError: A file can't be read or written.
@@ -41,8 +42,9 @@ def write_report(rows: Sequence[Row], rates: Sequence[Rate], directory: Path) ->
     _write_table(directory / "table2", documents(rows), markdown_2(rows))
     _write_table(directory / "rates", documents(rates), _markdown_rates(rates))
     for data in dict.fromkeys(row.data for row in rows):
-        drawn = [row for row in rows if row.data == data]
-        draw_data(TITLES[data], drawn, directory / f"{data}.png")
+        drawn, path = [row for row in rows if row.data == data], directory / f"{data}.png"
+        if data == changed or not path.exists():
+            draw_data(TITLES[data], drawn, path)
     write_bytes(directory / "README.md", page(rows, rates).encode())
 
 
