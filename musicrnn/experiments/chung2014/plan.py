@@ -1,0 +1,174 @@
+"""What is trained: the paper's settings, and in one place all that the paper leaves open.
+
+The paper says RMSProp, weight noise of standard deviation 0.075, gradients rescaled to a norm of at most 1,
+the best of ten learning rates drawn as exp(U(-12, -6)), and early stopping on validation. Batch size, decay,
+momentum, schedule, patience and the number of epochs are choices made here: ``TRAININGS`` and the constants
+around it.
+
+References:
+    Chung et al. 2014, arXiv:1412.3555, section 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from musicrnn.experiments.chung2014.paper import UNITS
+from musicrnn.training.recipe import Recipe
+
+RATES, LOWEST, HIGHEST, RATE_SEED = 10, -12.0, -6.0, 2014
+"""Learning rates: how many, the bounds of their logarithms, and what they are drawn from."""
+
+DECAY = 0.95
+"""Share of the mean square that stays at an update: that of the authors' later code."""
+MOMENTUM = 0.9
+"""As in the authors' later code."""
+SCHEDULE = "plateau"
+"""Halves the rate after a third of the patience without improvement. It must not depend on the number of
+epochs, so that a run of more of them begins in the same way."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is chosen here for a data set.
+
+    Attributes:
+        batch_size: Pieces in a batch.
+        epochs: Epochs at most.
+        patience: Epochs without improvement after which training stops.
+        rungs: Epochs after which the rates are compared.
+    """
+
+    batch_size: int
+    epochs: int
+    patience: int
+    rungs: tuple[int, ...]
+
+
+TRAININGS = {
+    "nottingham": Training(batch_size=8, epochs=100, patience=15, rungs=(10, 30)),
+    "jsb": Training(batch_size=8, epochs=200, patience=30, rungs=(20, 60)),
+    "musedata": Training(batch_size=8, epochs=100, patience=15, rungs=(10, 30)),
+    "piano-midi": Training(batch_size=8, epochs=200, patience=30, rungs=(20, 60)),
+}
+"""Small sets have more epochs, since theirs are shorter."""
+
+KEPT = (5, 2)
+"""How many of the rates go on after each rung: half, then two."""
+
+BEST_RATES = {
+    "nottingham": {"tanh": 8, "gru": 9, "lstm": 9},
+    "jsb": {"tanh": 8, "gru": 9, "lstm": 9},
+    "musedata": {"tanh": 8, "gru": 9, "lstm": 9},
+    "piano-midi": {"tanh": 8, "gru": 9, "lstm": 9},
+}
+"""For ``--quick``: numbers, from 1, of the best known of the rates."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training.
+
+    Attributes:
+        data: The data set.
+        cell: The recurrent unit.
+        number: Of the learning rate, from 1.
+        seed: Seeds the weights, the order of pieces and the noise.
+    """
+
+    data: str
+    cell: str
+    number: int
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        seed = f"-seed{self.seed}" if self.seed else ""
+        return f"{self.data}-{self.cell}-rate{self.number:02d}{seed}"
+
+    @property
+    def rate(self) -> float:
+        """The learning rate."""
+        return learning_rates()[self.number - 1]
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained."""
+        training = TRAININGS[self.data]
+        return Recipe(
+            cell=self.cell,
+            hidden=UNITS[self.cell],
+            peepholes=self.cell == "lstm",
+            optimizer="rmsprop",
+            learning_rate=self.rate,
+            decay=DECAY,
+            momentum=MOMENTUM,
+            schedule=SCHEDULE,
+            batch_size=training.batch_size,
+            epochs=training.epochs,
+            patience=training.patience,
+            weight_noise=0.075,
+            clip_norm=1.0,
+            input_noise=0.0,
+            dropout=0.0,
+            average="none",
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class Group:
+    """A cell of table 2: the runs from which its best is chosen.
+
+    Attributes:
+        data: The data set.
+        cell: The recurrent unit.
+        runs: A run for each learning rate that is tried.
+        rungs: Epochs after which rates are compared, and how many of them go on.
+    """
+
+    data: str
+    cell: str
+    runs: tuple[Run, ...]
+    rungs: tuple[tuple[int, int], ...]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs at most."""
+        return TRAININGS[self.data].epochs
+
+
+def learning_rates() -> list[float]:
+    """Return the rates, drawn as exp(U(-12, -6)), from low to high."""
+    import numpy as np
+
+    drawn = np.random.default_rng(RATE_SEED).uniform(LOWEST, HIGHEST, RATES)
+    return [float(rate) for rate in np.exp(np.sort(drawn))]
+
+
+def make_groups(data: Sequence[str], cells: Sequence[str], quick: bool = False) -> list[Group]:
+    """Return what is to be trained.
+
+    Args:
+        data: Data sets, keys of ``TRAININGS``.
+        cells: Cells.
+        quick: Take the best known rate alone, for each cell and set.
+    """
+    groups = []
+    for name in data:
+        for cell in cells:
+            numbers = [BEST_RATES[name][cell]] if quick else range(1, RATES + 1)
+            runs = tuple(Run(name, cell, number) for number in numbers)
+            rungs = () if quick else tuple(zip(TRAININGS[name].rungs, KEPT, strict=True))
+            groups.append(Group(name, cell, runs, rungs))
+    return groups
+
+
+def rule(group: Group) -> str:
+    """Return in words how rates of a group are pruned."""
+    if not group.rungs:
+        return f"the best known rate alone, at most {group.epochs} epochs"
+    rungs = ", ".join(f"after {epochs} epochs {kept}" for epochs, kept in group.rungs)
+    return f"{len(group.runs)} rates; {rungs} go on; at most {group.epochs} epochs"

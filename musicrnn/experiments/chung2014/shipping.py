@@ -1,0 +1,74 @@
+"""The best networks, copied to where they ship, with cards that set the paper's figures beside ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from musicrnn.checkpoint import load_model
+from musicrnn.corpus import Corpus
+from musicrnn.experiments.chung2014.paper import COMPARABLE, NAMES, TITLES
+from musicrnn.experiments.chung2014.rows import Row
+from musicrnn.files import read_bytes, write_bytes
+from musicrnn.training import Recipe
+from musicrnn.training.card import model_card
+
+_FILES = ("model.safetensors", "metrics.jsonl", "curves.png", "config.json")
+
+
+def ship(rows: Sequence[Row], corpora: Mapping[str, Corpus], target: Path) -> list[Path]:
+    """Copy the network of each row, without what resuming needs, and write its card anew.
+
+    Args:
+        rows: Rows of table 2.
+        corpora: The corpora by name; rows of others are left out.
+        target: Where the folders ``DATA-CELL`` go.
+
+    Returns:
+        The folders.
+
+    Raises:
+        FileError: A file can't be read or written.
+        ModelError: A model is damaged.
+    """
+    folders = []
+    for row in rows:
+        if row.data not in corpora:
+            continue
+        source, folder = Path(row.model), target / f"{row.data}-{row.cell}"
+        for name in _FILES:
+            write_bytes(folder / name, read_bytes(source / name))
+        recipe = Recipe(**json.loads(read_bytes(source / "config.json"))["training"])
+        figures = {"best_epoch": row.best_epoch}
+        nlls = {"train_nll": row.train, "valid_nll": row.valid, "test_nll": row.test}
+        model_card(folder, load_model(folder), corpora[row.data], recipe, {**figures, **nlls})
+        card = read_bytes(folder / "README.md").decode()
+        write_bytes(folder / "README.md", card.replace("## Use\n", f"{_beside(row)}\n## Use\n", 1).encode())
+        folders.append(folder)
+    return folders
+
+
+def _beside(row: Row) -> str:
+    """Return the section that sets the paper's figures beside ours."""
+    if row.data in COMPARABLE:
+        words = "The paper's figures fit this measure."
+    else:
+        words = (
+            f"The paper's averaging on {TITLES[row.data]} can't be recovered: its figures don't compare with "
+            "these."
+        )
+    return f"""## Beside the paper
+
+One of the twelve music networks of table 2 of Chung, Gulcehre, Cho and Bengio 2014
+([arXiv:1412.3555](https://arxiv.org/abs/1412.3555)): {NAMES[row.cell]}, {row.hidden} units, on
+{TITLES[row.data]}, trained with the paper's settings.
+`musicrnn reproduce chung2014 --check` measures all twelve again.
+
+| NLL per frame | paper | here |
+|---|---|---|
+| train | {row.paper_train:.2f} | {row.train:.2f} |
+| test | {row.paper_test:.2f} | {row.test:.2f} |
+
+{words}
+"""
