@@ -47,10 +47,10 @@ class Training:
 
 
 TRAININGS = {
-    "nottingham": Training(batch_size=8, epochs=100, patience=15, rungs=(10, 30)),
-    "jsb": Training(batch_size=8, epochs=200, patience=30, rungs=(20, 60)),
-    "musedata": Training(batch_size=8, epochs=100, patience=15, rungs=(10, 30)),
-    "piano-midi": Training(batch_size=8, epochs=200, patience=30, rungs=(20, 60)),
+    "nottingham": Training(batch_size=4, epochs=80, patience=15, rungs=(5, 15)),
+    "jsb": Training(batch_size=4, epochs=200, patience=30, rungs=(20, 60)),
+    "musedata": Training(batch_size=4, epochs=60, patience=15, rungs=(5, 15)),
+    "piano-midi": Training(batch_size=4, epochs=120, patience=30, rungs=(10, 30)),
 }
 """Small sets have more epochs, since theirs are shorter."""
 
