@@ -252,7 +252,7 @@ class _Loop:
     def _lanes(self, order: list[list[int]], epoch: int) -> Iterator[list[Lane]]:
         """Yield the batches of each update; the next ones are loaded while these are trained on."""
         recipe = self.recipe
-        augmentation = Augmentation(*recipe.semitones, recipe.input_noise)
+        augmentation = Augmentation(*recipe.semitones_in(epoch), recipe.input_noise)
 
         def load(batches: list[list[int]]) -> list[Batch]:
             return [self._share(pieces, augmentation, epoch) for pieces in batches]

@@ -177,6 +177,9 @@ class Recipe:
         "LOW:HIGH, semitones by which pieces are transposed in training, anew in every epoch, as far as "
         "they fit into the pitch range.",
     )
+    transpose_epochs: int = _setting(
+        0, "Epochs that transpose; in later ones pieces stay where they are. 0 is all.", least=0
+    )
     input_noise: float = _setting(
         0.02,
         "Probability that a cell heard in training is flipped; steadies samples (Vincent et al. 2008).",
@@ -238,6 +241,10 @@ class Recipe:
         if not found:
             raise UsageError(f"transpose must be LOW:HIGH, such as -5:6, got {self.transpose!r}")
         return int(found[1]), int(found[2])
+
+    def semitones_in(self, epoch: int) -> tuple[int, int]:
+        """Return the lowest and the highest transposition in an epoch, counted from 0."""
+        return (0, 0) if 0 < self.transpose_epochs <= epoch else self.semitones
 
     def network(self, layout: Layout) -> ModelConfig:
         """Return the shape of the network for frames of a layout."""

@@ -110,6 +110,15 @@ def test_an_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(corpus: Co
         assert broken.replace("broken", "whole") == whole
 
 
+def test_transposition_can_end_before_training_does(corpus: Corpus, tmp_path: Path) -> None:
+    recipe = Recipe(hidden=4, epochs=2, transpose="-2:2", input_noise=0.0, weight_noise=0.0)
+    always = train(corpus, recipe, tmp_path / "always").history
+    first = train(corpus, replace(recipe, transpose_epochs=1), tmp_path / "first").history
+    never = train(corpus, replace(recipe, transpose="0:0"), tmp_path / "never").history
+    assert first[0].train_nll == always[0].train_nll != never[0].train_nll
+    assert first[1].train_nll != always[1].train_nll
+
+
 def test_the_noise_is_gone_when_weights_are_saved_and_measured(corpus: Corpus, tmp_path: Path) -> None:
     recipe = Recipe(hidden=8, epochs=1, batch_size=4, learning_rate=1e-12, input_noise=0)
     noisy, clean = (

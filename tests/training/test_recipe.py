@@ -47,6 +47,9 @@ def test_what_depends_on_other_settings() -> None:
     assert [Recipe(optimizer=name).square_decay for name in ("adamw", "rmsprop")] == [0.999, 0.95]
     assert (Recipe(learning_rate=0.5).initial_rate, Recipe(decay=0.5).square_decay) == (0.5, 0.5)
     assert Recipe(transpose="-5:+6").semitones == (-5, 6)
+    assert [Recipe(transpose="-1:1").semitones_in(epoch) for epoch in (0, 99)] == [(-1, 1)] * 2
+    some = Recipe(transpose="-1:1", transpose_epochs=2)
+    assert [some.semitones_in(epoch) for epoch in (0, 1, 2)] == [(-1, 1), (-1, 1), (0, 0)]
 
 
 def test_settings_come_from_toml_and_from_a_run(tmp_path: Path) -> None:
