@@ -27,10 +27,20 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_program_corpus_and_model_and_nothing_else(installed: Path) -> None:
     assert {path.name for path in installed.iterdir()} == {"musicrnn", "musicrnn-0.1.0.dist-info"}
     assert len(list((installed / "musicrnn/_bundled/data/chorales").glob("*.mid"))) == 384
-    model = installed / "musicrnn/_bundled/models/chorales-gru"
+    models = installed / "musicrnn/_bundled/models"
     names = {"README.md", "config.json", "curves.png", "metrics.jsonl", "model.safetensors"}
-    assert {path.name for path in model.iterdir()} == names
-    assert sum(path.stat().st_size for path in model.iterdir()) < 1_000_000
+    sets = ("jsb", "musedata", "nottingham", "piano-midi")
+    papers = {f"chung2014/{name}-{cell}" for name in sets for cell in ("tanh", "gru", "lstm")}
+    shipped = {"chorales-gru", *(f"best-{name}" for name in sets), *papers}
+    found = {path.parent.relative_to(models).as_posix() for path in models.rglob("config.json")}
+    assert found == shipped
+    for name in shipped:
+        assert {path.name for path in (models / name).iterdir()} == names
+        limit = 250_000 if name in papers else 8_000_000
+        assert sum(path.stat().st_size for path in (models / name).iterdir()) < limit
+    assert sorted(path.name for path in (installed / "musicrnn/recipes/best").iterdir()) == [
+        f"{name}.toml" for name in sets
+    ]
 
 
 def test_the_installed_program_needs_no_checkout(installed: Path, tmp_path: Path) -> None:
