@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -204,3 +205,20 @@ def test_the_help_gives_every_technique_with_its_reference(invoke: Invoke) -> No
         "Williams and Peng 1990",
     ):
         assert words in text
+
+
+def test_a_published_set_is_named_and_its_recipe_is_taken(
+    invoke: Invoke, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(corpus.directory, "data/prepared/jsb")
+    facts = Path("data/prepared/jsb/corpus.json")
+    facts.write_text(facts.read_text().replace(f'"name": "{corpus.name}"', '"name": "jsb"', 1))
+    smaller = ("--hidden", 4, "--pitchwise", 2, "--epochs", 1)
+    document = json.loads(ran(invoke("train", "jsb", "--recipe", "best", *smaller, "--json")))
+    assert document["model"] == "models/runs/jsb-best" and document["hidden"] == 4
+    settings = json.loads(Path("models/runs/jsb-best/config.json").read_text())["training"]
+    assert settings["attention"] == 4 and settings["pitchwise"] == 2 and settings["average"] == "ema"
+    assert "jsb" in ran(invoke("evaluate", "models/runs/jsb-best", "jsb"))
+    done = invoke("train", corpus.directory, "--recipe", "best")
+    assert done.exit_code == 2 and "found no such recipe for" in done.stderr

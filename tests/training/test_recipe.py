@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from musicrnn.errors import UsageError
-from musicrnn.training import Recipe, read_settings
+from musicrnn.training import Recipe, read_settings, read_shipped
 from musicrnn.training.recipe import SETTINGS, setting_types
 
 
@@ -75,3 +75,16 @@ def test_senseless_settings_are_named_with_their_file(tmp_path: Path, text: str,
     (tmp_path / "a.toml").write_text(text)
     with pytest.raises(UsageError, match=message):
         read_settings(tmp_path / "a.toml")
+
+
+@pytest.mark.parametrize("corpus", ["jsb", "nottingham", "musedata", "piano-midi"])
+def test_shipped_recipes_are_recipes(corpus: str) -> None:
+    settings = read_shipped("best", corpus)
+    assert settings["attention"] and Recipe(**settings).to_dict().items() >= settings.items()
+
+
+@pytest.mark.parametrize(("name", "corpus"), [("best", "mine"), ("worst", "jsb")])
+def test_a_recipe_that_does_not_ship_is_refused(name: str, corpus: str) -> None:
+    expected = f"--recipe {name}: expected best for jsb, .*; found no such recipe for {corpus}"
+    with pytest.raises(UsageError, match=expected):
+        read_shipped(name, corpus)
