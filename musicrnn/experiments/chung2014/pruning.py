@@ -20,6 +20,7 @@ from pathlib import Path
 from musicrnn.errors import FileError, UsageError
 from musicrnn.experiments.chung2014.plan import Group, Run
 from musicrnn.files import read_bytes
+from musicrnn.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -152,15 +153,15 @@ def exploded(directory: Path) -> bool:
 def _check_settings(config: Path, run: Run) -> None:
     """Refuse a run of other settings."""
     try:
-        found = json.loads(read_bytes(config))["training"]
-        differing = [key for key, value in run.recipe.to_dict().items() if found.get(key) != value]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        found = Recipe(**json.loads(read_bytes(config))["training"]).to_dict()
+    except (ValueError, TypeError, KeyError, UsageError) as error:
         raise FileError(f"{config}: expected the settings of a run: {error!r}") from error
+    differing = [key for key, value in run.recipe.to_dict().items() if found[key] != value]
     if differing:
         key = differing[0]
         raise UsageError(
             f"{config.parent}: expected a run with {key} {run.recipe.to_dict()[key]}, found "
-            f"{found.get(key)}; choose another folder, or remove this one"
+            f"{found[key]}; choose another folder, or remove this one"
         )
 
 
