@@ -138,12 +138,12 @@ def test_ctrl_c_saves_and_says_how_to_go_on(corpus: Corpus, tmp_path: Path) -> N
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    deadline = time.monotonic() + 240
-    while len(list(tmp_path.glob("out/runs/*/resume/state.safetensors"))) < 2:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
     try:
+        deadline = time.monotonic() + 240
+        while len(list(tmp_path.glob("out/runs/*/resume/state.safetensors"))) < 2:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     finally:
         process.kill()
