@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 _EXTENDABLE = ("epochs", "patience", "until")
 """Settings that a resumed run may change; with a rate that falls until the last epoch, not their number."""
 
-_FALLING = ("linear", "cosine")
-
 
 @with_settings()
 def train(
@@ -251,6 +249,7 @@ def _checked(
     """Protect what is there; return the recipe to go on with, which for a resumed run is its own."""
     from musicrnn.checkpoint import read_config
     from musicrnn.training import STATE, Recipe, read_settings
+    from musicrnn.training.schedules import FALLING
 
     # Files that a killed program was about to write have hidden names.
     if not directory.is_dir() or all(path.name.startswith(".") for path in directory.iterdir()):
@@ -271,7 +270,7 @@ def _checked(
     own = Recipe(**read_settings(directory / "config.json"))
     for name, value in given.items():
         was = getattr(own, name)
-        falls = name == "epochs" and own.schedule in _FALLING
+        falls = name == "epochs" and own.schedule in FALLING
         if (name not in _EXTENDABLE or falls) and was != value:
             raise UsageError(f"{directory}: can't resume with {name} {value}: the run was started with {was}")
     return replace(own, **{name: given[name] for name in _EXTENDABLE if name in given})

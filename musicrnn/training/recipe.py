@@ -158,6 +158,15 @@ class Recipe:
     final_rate: float = _setting(
         0.01, "Share of the learning rate that linear and cosine end at.", least=0, most=1
     )
+    restart: int = _setting(
+        0,
+        "Epochs after which linear and cosine, at their end by then, begin anew (Loshchilov and Hutter 2017); "
+        "0 is never.",
+        least=0,
+    )
+    restart_rate: float = _setting(
+        1.0, "Share of the learning rate that they begin anew with.", above=0, most=1
+    )
     warmup: int = _setting(
         0, "Updates over which the rate rises from zero, linearly (Goyal et al. 2017).", least=0
     )

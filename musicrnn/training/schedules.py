@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 from musicrnn.training.recipe import Recipe
 
+FALLING = ("linear", "cosine")
+"""Schedules that fall until the last epoch."""
+
 
 def learning_rate(recipe: Recipe, history: Sequence[float], part: float = 0.0, updates: int = 0) -> float:
     """Return the learning rate of the next update.
@@ -38,11 +41,12 @@ def is_over(recipe: Recipe, history: Sequence[float]) -> bool:
 
 def _share(recipe: Recipe, history: Sequence[float], part: float) -> float:
     """Return the share of the initial rate that the schedule has come to."""
-    done = min(1.0, (len(history) + part) / recipe.epochs)
-    if recipe.schedule == "linear":
-        return 1 + (recipe.final_rate - 1) * done
-    if recipe.schedule == "cosine":
-        return recipe.final_rate + (1 - recipe.final_rate) * (1 + math.cos(math.pi * done)) / 2
+    if recipe.schedule in FALLING:
+        again = 0 < recipe.restart <= len(history)
+        first, last = (recipe.restart, recipe.epochs) if again else (0, recipe.restart or recipe.epochs)
+        done = min(1.0, (len(history) + part - first) / max(1, last - first))
+        fallen = done if recipe.schedule == "linear" else (1 - math.cos(math.pi * done)) / 2
+        return (recipe.restart_rate if again else 1.0) * (1 - (1 - recipe.final_rate) * fallen)
     if recipe.schedule == "plateau":
         return _plateau(history, max(1, recipe.patience // 3))
     return 1.0

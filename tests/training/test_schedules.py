@@ -30,6 +30,18 @@ def test_cosine_is_half_a_wave_from_the_first_rate_to_the_last() -> None:
     assert rates == pytest.approx([0.8 * (0.75 + 0.25 * math.cos(math.pi * n / 4)) for n in range(5)])
 
 
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_a_falling_rate_can_begin_anew(schedule: str) -> None:
+    first, second = (Recipe(learning_rate=0.8, schedule=schedule, epochs=epochs) for epochs in (4, 6))
+    both = Recipe(learning_rate=0.8, schedule=schedule, epochs=10, restart=4, restart_rate=0.25)
+    rates = [learning_rate(both, [1.0] * done) for done in range(10)]
+    expected = [learning_rate(first, [1.0] * done) for done in range(4)]
+    expected += [learning_rate(second, [1.0] * done) / 4 for done in range(6)]
+    assert rates == pytest.approx(expected)
+    assert learning_rate(both, [1.0] * 3, 1.0) == pytest.approx(0.008)
+    assert learning_rate(both, [1.0] * 9, 1.0) == pytest.approx(0.002)
+
+
 def test_the_rate_rises_over_the_first_updates() -> None:
     recipe = Recipe(learning_rate=0.8, schedule="constant", warmup=4)
     rates = [learning_rate(recipe, [], 0.0, updates) for updates in range(6)]
