@@ -160,8 +160,8 @@ class Recipe:
     )
     restart: int = _setting(
         0,
-        "Epochs after which linear and cosine, at their end by then, begin anew (Loshchilov and Hutter 2017); "
-        "0 is never.",
+        "Epochs after which linear and cosine, at their end by then, begin anew (Loshchilov and Hutter "
+        "2017); 0 is never.",
         least=0,
     )
     restart_rate: float = _setting(
