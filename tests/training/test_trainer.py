@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,8 +47,10 @@ def test_batches_accumulated_are_as_good_as_one_large_batch(corpus: Corpus) -> N
     torch.testing.assert_close(gradient(trainer, parts, (0, longest), frames), expected)
 
 
-def test_chunks_carry_the_state_and_cut_the_gradient(corpus: Corpus) -> None:
-    trainer, (lane,) = make_trainer(corpus, PLAIN), lanes(corpus, [0, 1, 2])
+@pytest.mark.parametrize("structure", [{}, {"attention": 2, "pitchwise": 3, "clock": "4"}])
+def test_chunks_carry_the_state_and_cut_the_gradient(corpus: Corpus, structure: dict[str, Any]) -> None:
+    trainer = make_trainer(corpus, replace(PLAIN, **structure))
+    (lane,) = lanes(corpus, [0, 1, 2])
     model, longest = trainer.model.train(), lane.frames.shape[1]
     whole = model.score(lane.frames, lane.mask, lane.heard).nats.detach()
     nats = 0.0
