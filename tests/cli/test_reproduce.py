@@ -80,7 +80,7 @@ def test_wrong_usage_is_one_line(invoke: Invoke) -> None:
         (("--seeds", 0), "seeds must be at least 1, got 0", 2),
         (("--workers", -1), "workers must be at least 0, got -1", 2),
         (("--check", "--quick"), "--check trains nothing: expected no --quick.* found one", 2),
-        (("--check",), "models/chung2014/.*: expected a model .*, found nothing", 1),
+        (("--check",), ".*: expected frames of D=88, as the model, found D=24 .*", 1),
     ]:
         done = invoke("reproduce", "chung2014", *flags)
         assert done.exit_code == code and done.stdout == ""
