@@ -9,8 +9,9 @@ g is the gradient of the segment's nats, m the root of the mean square that g ha
 pieces, weight by weight; e, a share of mean(m), keeps weights still that training hardly ever moves. The
 paper sets s itself; but what a step does grows with the number of weights, so here s follows from ``rate``,
 the nats per frame that a step would win on a usual segment if the loss were straight:
-s sum(m^2 / (m + e)) = rate N for segments of N frames. What comes out is a likelihood like any other, but not
-of the same model: it is reported apart.
+s sum(m^2 / (m + e)) = rate N for segments of N frames. A step that would win more, as after a surprise, is
+shortened to that: what the straight line promises of it isn't there. What comes out is a likelihood like any
+other, but not of the same model: it is reported apart.
 
 References:
     Krause, Kahembwe, Murray and Renals 2018, "Dynamic evaluation of neural sequence models",
@@ -184,6 +185,7 @@ class Adapting:
         damped = usual + DAMPING * mean
         won = (usual.square() / damped).sum().clamp(min=torch.finfo(usual.dtype).tiny)
         self._step = adaptation.rate * adaptation.segment / won / damped
+        self._most = adaptation.rate * adaptation.segment
         self._back = (adaptation.decay * usual / mean).clamp(max=1)
 
     def score(self, frames: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -192,7 +194,10 @@ class Adapting:
         scored = []
         for nats, gradient in self._segments(frames):
             scored.append(nats)
-            self._weights -= self._step * gradient + self._back * (self._weights - self._trained)
+            step = self._step * gradient
+            promised = float(step @ gradient)
+            share = min(1.0, self._most / promised) if promised > 0 else float(promised == 0)
+            self._weights -= share * step + self._back * (self._weights - self._trained)
         return torch.cat(scored).double().cpu().numpy()
 
     def _segments(self, frames: NDArray[np.uint8]) -> Iterator[_Segment]:

@@ -95,15 +95,23 @@ def test_steps_are_those_of_a_plain_loop() -> None:
     mean = sum(float(value.sum()) for value in m.values()) / sum(value.numel() for value in m.values())
     won = sum(float((value**2 / (value + DAMPING * mean)).sum()) for value in m.values())
 
+    shortened = []
+
     def step(gradient: Any) -> None:
+        scaled = {
+            name: HOW.rate * HOW.segment / won * gradient[name] / (m[name] + DAMPING * mean) for name in m
+        }
+        promised = sum(float((scaled[name] * gradient[name]).sum()) for name in m)
+        shortened.append(promised > HOW.rate * HOW.segment)
         with torch.no_grad():
             for name, p in model.named_parameters():
                 back = (HOW.decay * m[name] / mean).clamp(max=1) * (trained[name] - p)
-                p += back - HOW.rate * HOW.segment / won * gradient[name] / (m[name] + DAMPING * mean)
+                p += back - min(1.0, HOW.rate * HOW.segment / promised) * scaled[name]
 
     nats = gradients(piece, step)[1]
     found = Adapting(network(), split(TRAIN), HOW).score(piece)
     np.testing.assert_allclose(found, nats, rtol=1e-4)
+    assert any(shortened)
 
 
 def test_every_piece_begins_with_the_trained_weights_and_the_model_stays() -> None:
