@@ -17,9 +17,9 @@ from musicrnn.corpus.draft import Draft
 from musicrnn.corpus.source import Source
 from musicrnn.corpus.sources import Collection
 from musicrnn.corpus.store import VERSION, Corpus, open_corpus
-from musicrnn.corpus.workers import Item, Lost, Result, run
 from musicrnn.errors import CorpusError
 from musicrnn.files import exclusive, written
+from musicrnn.processes.isolated import Item, Lost, Result, run
 
 TIME_LIMIT = 60.0
 """Seconds that one piece may take."""

@@ -33,8 +33,8 @@ from musicrnn.experiments.chung2014.rows import (
 )
 from musicrnn.experiments.chung2014.running import Result, Study, Tell
 from musicrnn.experiments.chung2014.shipping import ship
-from musicrnn.experiments.processes import Job, Pool
 from musicrnn.files import exclusive
+from musicrnn.processes.pool import Job, Pool
 
 __all__ = [
     "CELLS",

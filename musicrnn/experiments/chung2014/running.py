@@ -10,7 +10,7 @@ from typing import Any
 from musicrnn.corpus import Corpus
 from musicrnn.experiments.chung2014.plan import Group, Run
 from musicrnn.experiments.chung2014.pruning import Record, Standing, epochs_left, judge, read_record
-from musicrnn.experiments.processes import Done, Job, Pool
+from musicrnn.processes.pool import Done, Job, Pool
 
 Tell = Callable[[str], None]
 _WORK = "musicrnn.experiments.chung2014.work"

@@ -15,9 +15,9 @@ from musicrnn.corpus.batches import Augmentation, evaluation_batches, training_b
 from musicrnn.errors import FileError, ModelError
 from musicrnn.evaluation import evaluate
 from musicrnn.experiments.chung2014.pruning import exploded
-from musicrnn.experiments.processes import GRACE
 from musicrnn.files import exclusive
 from musicrnn.nn import MusicRNN
+from musicrnn.processes.pool import GRACE
 from musicrnn.training import Epoch, Recipe, train
 from musicrnn.training.loop import make_trainer
 from musicrnn.training.trainer import Lane

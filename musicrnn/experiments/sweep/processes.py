@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from musicrnn.experiments import processes
+from musicrnn.processes import pool as processes
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.errors import MusicRNNError
 from musicrnn.experiments import chung2014
 from musicrnn.experiments.chung2014 import plan, reproduce, work
-from musicrnn.experiments.processes import Done, Job
+from musicrnn.processes.pool import Done, Job
 
 TRAINING = plan.Training(batch_size=4, epochs=4, patience=4, rungs=(1, 2))
 

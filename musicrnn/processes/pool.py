@@ -29,7 +29,7 @@ PAUSE = 0.5
 """Seconds between looks at the processes."""
 GRACE = 20.0
 """Seconds that a process has to save what it does when it is told to end."""
-_COMMAND = [sys.executable, "-c", "from musicrnn.experiments.processes import main; main()"]
+_COMMAND = [sys.executable, "-c", "from musicrnn.processes.pool import main; main()"]
 
 
 @dataclass(frozen=True)

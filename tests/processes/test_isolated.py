@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from musicrnn.corpus import workers
-from musicrnn.corpus.workers import AHEAD, Lost, run
 from musicrnn.errors import MusicRNNError, UsageError
+from musicrnn.processes import isolated
+from musicrnn.processes.isolated import AHEAD, Lost, run
 
 CRASHED = Lost("crashed", "died of signal 11")
 LATE = Lost("time-limit", "took longer than 0.5 s")
@@ -227,7 +227,7 @@ def test_other_threads_of_the_program_are_no_hindrance() -> None:
 def program(lines: str) -> Iterator[subprocess.Popen[str]]:
     """Run a program and its workers in a process group of their own, which ends with the block."""
     script = f"""
-from tests.corpus.test_workers import *
+from tests.processes.test_isolated import *
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored where the tests run
 {textwrap.indent(textwrap.dedent(lines), "    ")}
@@ -307,7 +307,7 @@ def test_a_cluster_gives_the_same_results() -> None:
 @pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:1"])
 def test_a_scheduler_that_is_not_there_is_one_line(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     skip_without_dask()
-    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(isolated, "CONNECT_SECONDS", 0.5)
     with pytest.raises(
         MusicRNNError, match=f"--scheduler {address}: expected a dask scheduler .* found none"
     ):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from musicrnn.errors import MusicRNNError
-from musicrnn.experiments.processes import Done, Job, Pool
+from musicrnn.processes.pool import Done, Job, Pool
 
 
 def add(a: int, b: int) -> int:

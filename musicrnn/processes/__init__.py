@@ -1,0 +1,1 @@
+"""Child processes: how they start, are signalled, and end. No torch."""
