@@ -222,8 +222,10 @@ def _differing(recipes: Sequence[dict[str, Any]]) -> list[str]:
 
 def _corpora(runs: Sequence[Run]) -> str:
     """Return the names of the runs' corpora, with their layouts, or nothing if all have the same one."""
-    facts = [{key: value for key, value in run.data.items() if key != "directory"} for run in runs]
-    if all(entry == facts[0] for entry in facts):
+    from musicrnn.corpus import corpus_identity
+
+    identities = [corpus_identity(run.data) for run in runs]
+    if all(identity == identities[0] for identity in identities):
         return ""
     return "; ".join(dict.fromkeys(f"{run.data.get('name')}, {_layout(run)}" for run in runs))
 

@@ -248,6 +248,7 @@ def _checked(
 ) -> Recipe:
     """Protect what is there; return the recipe to go on with, which for a resumed run is its own."""
     from musicrnn.checkpoint import read_config
+    from musicrnn.corpus import corpus_identity
     from musicrnn.training import STATE, Recipe, read_settings
     from musicrnn.training.schedules import FALLING
 
@@ -263,8 +264,7 @@ def _checked(
     metrics = directory / "metrics.jsonl"  # empty until the first state is saved
     if not (directory / STATE).exists() and metrics.exists() and metrics.stat().st_size:
         raise ModelError(f"{directory / STATE}: expected the state to resume from, found nothing")
-    facts = read_config(directory).get("data", {}), corpus.facts()
-    then, now = ({**data, "directory": ""} for data in facts)
+    then, now = corpus_identity(read_config(directory).get("data", {})), corpus.identity()
     if then != now:
         raise UsageError(f"{directory}: can't resume with {corpus.directory}: expected {then}, found {now}")
     own = Recipe(**read_settings(directory / "config.json"))

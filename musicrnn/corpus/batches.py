@@ -31,14 +31,14 @@ class Batch(NamedTuple):
 
     Attributes:
         frames: Binary frames, float32, shape (B, T, D); zero on padding.
-        heard: What is heard before each of them, shape (B, T, D): a zero frame, then the frames.
+        inputs: What the network receives at each of them, shape (B, T, D): a zero frame, then the frames.
         mask: True on real frames, shape (B, T).
         pieces: Position of each piece in its split.
         semitones: By how much each was transposed, shape (B,).
     """
 
     frames: NDArray[np.float32]
-    heard: NDArray[np.float32]
+    inputs: NDArray[np.float32]
     mask: NDArray[np.bool_]
     pieces: list[int]
     semitones: NDArray[np.int64]
@@ -51,7 +51,7 @@ class Augmentation:
     Attributes:
         low: Least transposition, in semitones.
         high: Greatest transposition.
-        flips: Probability that a cell that is heard is flipped (denoising; Vincent et al. 2008).
+        flips: Probability that a cell of the inputs is flipped (denoising; Vincent et al. 2008).
     """
 
     low: int = 0
@@ -97,7 +97,7 @@ def training_batch(
         rolls = [transposed(roll, by, pitches) for roll, by in zip(rolls, moved, strict=True)]
     batch = _collate(rolls, list(pieces), moved)
     if augmentation.flips:
-        for row, roll, source in zip(batch.heard, rolls, sources, strict=True):
+        for row, roll, source in zip(batch.inputs, rolls, sources, strict=True):
             flip(row[: len(roll)].reshape(-1), augmentation.flips, source)
     return batch
 
@@ -186,9 +186,9 @@ def _share(split: Split, batches: Sequence[Sequence[int]], chunk: int) -> float:
 def _collate(rolls: Sequence[NDArray[np.uint8]], pieces: list[int], semitones: list[int]) -> Batch:
     """Lay rolls side by side."""
     frames = np.zeros((len(rolls), max(map(len, rolls)), rolls[0].shape[1]), np.float32)
-    heard, mask = np.zeros_like(frames), np.zeros(frames.shape[:2], bool)
+    inputs, mask = np.zeros_like(frames), np.zeros(frames.shape[:2], bool)
     for row, roll in enumerate(rolls):
         frames[row, : len(roll)] = roll
-        heard[row, 1 : len(roll)] = roll[:-1]
+        inputs[row, 1 : len(roll)] = roll[:-1]
         mask[row, : len(roll)] = True
-    return Batch(frames, heard, mask, pieces, np.array(semitones, np.int64))
+    return Batch(frames, inputs, mask, pieces, np.array(semitones, np.int64))

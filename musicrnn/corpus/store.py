@@ -210,7 +210,7 @@ class Corpus(Mapping[str, Split]):
         return int(self.head["frames"])
 
     def facts(self) -> dict[str, Any]:
-        """Return what a model has to remember of the corpus it was trained on, as JSON values."""
+        """Return the facts that a model stores about the corpus it is trained on, as JSON values."""
         return {
             "name": self.name,
             "directory": self.directory.as_posix(),
@@ -218,6 +218,10 @@ class Corpus(Mapping[str, Split]):
             "tempo": self.head["tempo"],
             "metre": self.head["metre"],
         }
+
+    def identity(self) -> dict[str, Any]:
+        """Return the facts that make it this corpus, wherever it is: ``corpus_identity`` of its facts."""
+        return corpus_identity(self.facts())
 
     def duplicates(self) -> Duplicates:
         """Count the pieces whose content repeats."""
@@ -283,6 +287,11 @@ class Corpus(Mapping[str, Split]):
             name = self.piece(row).name
             raise CorpusError(f"{path}: expected checksum {entry['crc32']} for {name}, found other bytes")
         return packed
+
+
+def corpus_identity(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts about a corpus, as ``Corpus.facts`` gives them, that don't depend on where it is."""
+    return {name: value for name, value in facts.items() if name != "directory"}
 
 
 def open_corpus(directory: Path | str) -> Corpus:

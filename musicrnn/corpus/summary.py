@@ -39,10 +39,9 @@ class Summary:
         Histograms count frames, ``keys`` and ``metres`` pieces. What ``max_frames`` cut counts as so many
         pieces, but once among the duplicates.
         """
-        facts, skipped = self.corpus.facts(), self.corpus.head["skipped"]
-        del facts["directory"]
+        skipped = self.corpus.head["skipped"]
         return {
-            **facts,
+            **self.corpus.identity(),
             "splits": {name: len(split) for name, split in self.corpus.items()},
             "split_frames": {name: split.frames for name, split in self.corpus.items()},
             "hours": self.seconds / 3600,

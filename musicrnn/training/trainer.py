@@ -54,7 +54,7 @@ class Lane:
         """Return the lane of a batch, on a device."""
         frames, heard, mask, semitones = (
             torch.from_numpy(array).to(device)
-            for array in (batch.frames, batch.heard, batch.mask, batch.semitones)
+            for array in (batch.frames, batch.inputs, batch.mask, batch.semitones)
         )
         return cls(frames, heard, mask, batch.mask.sum(1), batch.pieces, semitones)
 

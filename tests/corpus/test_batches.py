@@ -40,8 +40,8 @@ def test_every_piece_is_in_one_batch_and_its_mask_is_its_length(corpus: Corpus) 
                 roll = split[index]
                 np.testing.assert_array_equal(batch.frames[row][batch.mask[row]], roll.frames)
                 assert batch.mask[row].sum() == len(roll) and not batch.frames[row][len(roll) :].any()
-                np.testing.assert_array_equal(batch.heard[row][1 : len(roll)], roll.frames[:-1])
-                assert not batch.heard[row][0].any() and not batch.heard[row][len(roll) :].any()
+                np.testing.assert_array_equal(batch.inputs[row][1 : len(roll)], roll.frames[:-1])
+                assert not batch.inputs[row][0].any() and not batch.inputs[row][len(roll) :].any()
 
 
 def test_the_order_is_fixed_by_the_seed_alone(corpus: Corpus) -> None:
@@ -99,10 +99,10 @@ def test_a_piece_is_disturbed_alike_in_any_company(corpus: Corpus) -> None:
     together = training_batch(corpus["train"], [0, 1, 2], change, [7, 4])
     alone = training_batch(corpus["train"], [1], change, [7, 4])
     length = int(alone.mask.sum())
-    np.testing.assert_array_equal(together.heard[1][:length], alone.heard[0])
+    np.testing.assert_array_equal(together.inputs[1][:length], alone.inputs[0])
     np.testing.assert_array_equal(together.frames[1][:length], alone.frames[0])
     other = training_batch(corpus["train"], [1], change, [7, 5])
-    assert not np.array_equal(other.heard, alone.heard)
+    assert not np.array_equal(other.inputs, alone.inputs)
 
 
 def test_flips_disturb_what_is_heard_and_never_what_is_predicted_or_padding(corpus: Corpus) -> None:
@@ -110,8 +110,8 @@ def test_flips_disturb_what_is_heard_and_never_what_is_predicted_or_padding(corp
     flipped = []
     for before, after in zip(clean, disturbed, strict=True):
         np.testing.assert_array_equal(before.frames, after.frames)
-        assert not after.heard[~after.mask].any() and set(np.unique(after.heard)) == {0, 1}
-        flipped.append((before.heard != after.heard)[after.mask].ravel())
+        assert not after.inputs[~after.mask].any() and set(np.unique(after.inputs)) == {0, 1}
+        flipped.append((before.inputs != after.inputs)[after.mask].ravel())
     assert np.concatenate(flipped).mean() == pytest.approx(0.2, abs=0.03)
 
 

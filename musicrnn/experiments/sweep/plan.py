@@ -130,8 +130,8 @@ def make_plan(corpus: Corpus, base: Recipe, space: Space, sampler: str, pruner: 
     if not {entry.name for entry in fields(ModelConfig)} & set(space):
         with torch.device("meta"):
             MusicRNN(base.network(corpus.layout))
-    facts = {name: value for name, value in corpus.facts().items() if name != "directory"}
-    return Plan(base, space, sampler, pruner, {**facts, "index_crc32": corpus.head["index_crc32"]})
+    identity = {**corpus.identity(), "index_crc32": corpus.head["index_crc32"]}
+    return Plan(base, space, sampler, pruner, identity)
 
 
 def _named(name: str, base: Recipe, space: Space) -> tuple[Any, ...]:
