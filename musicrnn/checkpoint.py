@@ -1,13 +1,14 @@
-"""A model as a directory: ``config.json``, ``model.safetensors``, the model card.
+"""A model directory: ``config.json``, ``model.safetensors``, ``metrics.jsonl``.
 
-``config.json`` says everything that rebuilding the network takes, and the facts about its corpus that
-``sample`` and ``evaluate`` need. No pickle is written or read.
+``config.json`` has everything needed to rebuild the network, and the facts about its corpus that ``sample``
+and ``evaluate`` need; ``metrics.jsonl`` has a line for each epoch. No pickle is written or read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,51 @@ from musicrnn.nn import ModelConfig, MusicRNN, build
 
 FORMAT = "musicrnn-model"
 VERSION = 2
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The metrics of one epoch: a line of ``metrics.jsonl``.
+
+    Attributes:
+        epoch: Number of the epoch, from 1.
+        train_nll: Nats per frame over the training pieces, with noise and dropout, while the weights change.
+        valid_nll: Nats per frame over the validation pieces.
+        learning_rate: Step size at the end of the epoch.
+        gradient_norm: Mean norm of the gradient before clipping.
+        frames_per_second: Training frames per second.
+        seconds: Time since training began, validation included.
+        padding: Share of the computed frames that were padding.
+        skipped: Updates left out because their loss wasn't finite.
+    """
+
+    epoch: int
+    train_nll: float
+    valid_nll: float
+    learning_rate: float
+    gradient_norm: float
+    frames_per_second: float
+    seconds: float
+    padding: float = 0.0
+    skipped: int = 0
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Epoch:
+        """Return the metrics in a JSON object, whose other keys are ignored.
+
+        Raises:
+            KeyError: A value is missing.
+            TypeError: A value, or ``values`` itself, has another type.
+            ValueError: A value isn't a number.
+        """
+        types = {"int": int, "float": float}
+        return cls(
+            **{
+                field.name: types[str(field.type)](values[field.name])
+                for field in fields(cls)
+                if field.default is MISSING or field.name in values
+            }
+        )
 
 
 def save_config(
@@ -97,14 +143,24 @@ def load_model(directory: Path | str) -> MusicRNN:
         ModelError: The folder holds no model, or one of another version, or a damaged one.
     """
     directory = resolve(Path(directory))
-    document = read_config(directory)
-    path = directory / "config.json"
-    try:
-        model = build(ModelConfig(**document["network"]), document["data"])
-    except (KeyError, TypeError, ValueError, MusicRNNError) as error:
-        raise ModelError(f"{path}: expected the description of a network, found damage: {error}") from error
+    model = build_model(directory)
     model.load_state_dict(load_weights(directory, model.state_dict()))
     return model.eval()
+
+
+def build_model(directory: Path) -> MusicRNN:
+    """Return the network that ``config.json`` describes, with fresh weights.
+
+    Raises:
+        ModelError: The folder holds no model, or one of another version, or a damaged one.
+    """
+    document = read_config(directory)
+    try:
+        return build(ModelConfig(**document["network"]), document["data"])
+    except (KeyError, TypeError, ValueError, MusicRNNError) as error:
+        raise ModelError(
+            f"{directory / 'config.json'}: expected the description of a network, found damage: {error}"
+        ) from error
 
 
 def load_weights(directory: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -137,3 +193,28 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise ModelError(str(error)) from error
     except (SafetensorError, KeyError, ValueError) as error:
         raise ModelError(f"{path}: expected tensors (safetensors), found damage: {error}") from error
+
+
+def read_metrics(directory: Path) -> list[Epoch]:
+    """Return the metrics of every finished epoch; none where no epoch has been saved.
+
+    Raises:
+        FileError: ``metrics.jsonl`` is damaged or can't be read.
+    """
+    path = directory / "metrics.jsonl"
+    if not path.exists():
+        return []
+    try:
+        return [Epoch.from_dict(json.loads(line)) for line in read_bytes(path).splitlines()]
+    except (ValueError, TypeError, KeyError) as error:
+        raise FileError(f"{path}: expected a line of JSON per epoch, found damage: {error!r}") from error
+
+
+def write_metrics(directory: Path, history: Sequence[Epoch]) -> None:
+    """Write ``metrics.jsonl``.
+
+    Raises:
+        FileError: The file can't be written.
+    """
+    lines = "".join(json.dumps(asdict(epoch)) + "\n" for epoch in history)
+    write_bytes(directory / "metrics.jsonl", lines.encode())

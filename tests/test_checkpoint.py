@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from musicrnn.checkpoint import load_model, save_config, save_weights
-from musicrnn.errors import ModelError
+from musicrnn.checkpoint import Epoch, load_model, read_metrics, save_config, save_weights, write_metrics
+from musicrnn.errors import FileError, ModelError
 from musicrnn.nn import ModelConfig, build
 
 
@@ -81,3 +82,20 @@ def test_damage_gives_its_line(
 def test_a_corpus_given_for_a_model_is_called_by_its_name(corpus) -> None:
     with pytest.raises(ModelError, match=r"expected a model .* found a corpus"):
         load_model(corpus.directory)
+
+
+def test_metrics_come_back_as_they_were(tmp_path: Path) -> None:
+    assert read_metrics(tmp_path) == []
+    history = [
+        Epoch(1, 9.5, math.inf, 0.01, 1.5, 900.0, 2.0, 0.1, 3),
+        Epoch(2, 9, 8.5, 0.01, 1.5, 900.0, 2.0),
+    ]
+    write_metrics(tmp_path, history)
+    assert read_metrics(tmp_path) == history
+
+
+@pytest.mark.parametrize("line", ["{", "{}", "[1]", "1", '{"epoch": 1, "train_nll": null}'])
+def test_damaged_metrics_give_one_line(tmp_path: Path, line: str) -> None:
+    (tmp_path / "metrics.jsonl").write_text(f"{line}\n")
+    with pytest.raises(FileError, match=r"metrics\.jsonl: expected a line of JSON per epoch, found damage"):
+        read_metrics(tmp_path)

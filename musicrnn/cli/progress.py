@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
+    from musicrnn.checkpoint import Epoch
     from musicrnn.nn import MusicRNN
-    from musicrnn.training import Epoch, Recipe
+    from musicrnn.training import Recipe
 
 
 class Progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import textwrap
 from collections.abc import Sequence
@@ -11,15 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicrnn.cli import console
-from musicrnn.errors import FileError, ModelError
+from musicrnn.errors import ModelError
 
 if TYPE_CHECKING:
+    from musicrnn.checkpoint import Epoch
     from musicrnn.cli.page import Column
     from musicrnn.music import Layout
-    from musicrnn.nn import MusicRNN
-
-FIGURES = ("epoch", "train_nll", "valid_nll", "frames_per_second", "seconds")
-"""What is told of an epoch's metrics."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +27,20 @@ class Run:
         parameters: Number of trained values.
         data: Facts about the corpus.
         settings: The recipe, as it was given.
-        history: ``FIGURES`` of every epoch.
+        history: The metrics of every epoch.
     """
 
     path: Path
     parameters: int
     data: dict[str, Any]
     settings: dict[str, Any]
-    history: list[dict[str, float]]
+    history: list[Epoch]
 
     @property
-    def best(self) -> dict[str, float] | None:
+    def best(self) -> Epoch | None:
         """The epoch with the lowest validation NLL, if one has ended with a finite one."""
-        finite = [epoch for epoch in self.history if math.isfinite(epoch["valid_nll"])]
-        return min(finite, key=lambda epoch: epoch["valid_nll"], default=None)
+        finite = [epoch for epoch in self.history if math.isfinite(epoch.valid_nll)]
+        return min(finite, key=lambda epoch: epoch.valid_nll, default=None)
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -57,12 +53,12 @@ class Run:
     @property
     def frames_per_second(self) -> float | None:
         """Training frames per second of training, over all epochs."""
-        speeds = [epoch["frames_per_second"] for epoch in self.history]
+        speeds = [epoch.frames_per_second for epoch in self.history]
         return len(speeds) / sum(1 / speed for speed in speeds) if speeds and all(speeds) else None
 
     def document(self) -> dict[str, Any]:
         """Return settings and figures as JSON values."""
-        best = self.best or {}
+        best = self.best
         return {
             "kind": "model",
             "file": str(self.path),
@@ -70,10 +66,10 @@ class Run:
             **{key: value for key, value in self.settings.items() if value is not None},
             "corpus": self.data.get("name"),
             "epochs": len(self.history),
-            "best_epoch": best.get("epoch"),
-            "train_nll": best.get("train_nll"),
-            "valid_nll": best.get("valid_nll"),
-            "seconds": self.history[-1]["seconds"] if self.history else None,
+            "best_epoch": best.epoch if best else None,
+            "train_nll": best.train_nll if best else None,
+            "valid_nll": best.valid_nll if best else None,
+            "seconds": self.history[-1].seconds if self.history else None,
             "frames_per_second": self.frames_per_second,
         }
 
@@ -90,11 +86,11 @@ def read_run(path: Path) -> Run:
         ModelError: It is damaged or of another version.
         FileError: Its metrics are damaged.
     """
-    from musicrnn.checkpoint import read_config
+    from musicrnn.checkpoint import build_model, load_model, read_config, read_metrics
 
-    model = _network(path)
+    model = load_model(path) if (path / "model.safetensors").exists() else build_model(path)
     settings = read_config(path).get("training", {})
-    return Run(path, model.parameter_count, model.data, settings, _history(path))
+    return Run(path, model.parameter_count, model.data, settings, read_metrics(path))
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
@@ -152,8 +148,8 @@ def draw(runs: Sequence[Run], output: Path) -> None:
     curves = []
     for name, run in zip(unique_names([run.path for run in runs]), runs, strict=True):
         if run.best:
-            nlls = ([epoch[f"{split}_nll"] for epoch in run.history] for split in ("train", "valid"))
-            curves.append(Curves(name, *nlls))
+            nlls = [(epoch.train_nll, epoch.valid_nll) for epoch in run.history]
+            curves.append(Curves(name, *zip(*nlls, strict=True)))
         else:
             console.note(f"{run.path}: no epoch to draw yet")
     if not curves:
@@ -163,38 +159,6 @@ def draw(runs: Sequence[Run], output: Path) -> None:
         draw_curves({"train": train, "validation": valid}, output, title=name)
     else:
         draw_runs(curves, output, title="Different corpora: the NLLs don't compare" if _corpora(runs) else "")
-
-
-def _network(path: Path) -> MusicRNN:
-    """Return the network of a run, untrained where it has no weights yet."""
-    from musicrnn.checkpoint import load_model, read_config
-    from musicrnn.errors import MusicRNNError
-    from musicrnn.nn import ModelConfig, build
-
-    if (path / "model.safetensors").exists():
-        return load_model(path)
-    document = read_config(path)
-    try:
-        return build(ModelConfig(**document["network"]), document["data"])
-    except (KeyError, TypeError, ValueError, MusicRNNError) as error:
-        raise ModelError(
-            f"{path / 'config.json'}: expected the description of a network, found damage: {error}"
-        ) from error
-
-
-def _history(path: Path) -> list[dict[str, float]]:
-    from musicrnn.files import read_bytes
-
-    path = path / "metrics.jsonl"
-    if not path.exists():
-        return []
-    try:
-        epochs = [json.loads(line) for line in read_bytes(path).splitlines()]
-        return [
-            {"epoch": int(epoch["epoch"]), **{k: float(epoch[k]) for k in FIGURES[1:]}} for epoch in epochs
-        ]
-    except (ValueError, TypeError, KeyError) as error:
-        raise FileError(f"{path}: expected a line of JSON per epoch: {error}") from error
 
 
 def _figures(title: str, documents: Sequence[dict[str, Any]], key: str, form: str) -> Column:

@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     from musicrnn.training.distributed import joined as joined
     from musicrnn.training.loop import train as train
     from musicrnn.training.run import STATE as STATE
-    from musicrnn.training.run import Epoch as Epoch
     from musicrnn.training.run import Trained as Trained
     from musicrnn.training.watcher import Watcher as Watcher
     from musicrnn.training.watcher import Watchers as Watchers
 
 _HOMES = {
     "STATE": "musicrnn.training.run",
-    "Epoch": "musicrnn.training.run",
     "Trained": "musicrnn.training.run",
     "Watcher": "musicrnn.training.watcher",
     "Watchers": "musicrnn.training.watcher",

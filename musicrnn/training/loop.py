@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from musicrnn.checkpoint import load_model, load_weights, save_config, save_weights
+from musicrnn.checkpoint import Epoch, load_model, load_weights, save_config, save_weights, write_metrics
 from musicrnn.corpus import Corpus, Split
 from musicrnn.corpus.batches import (
     Augmentation,
@@ -32,14 +32,12 @@ from musicrnn.training.interruption import interruption
 from musicrnn.training.recipe import Recipe
 from musicrnn.training.run import (
     STATE,
-    Epoch,
     Position,
     Trained,
     load_state,
     mean_speed,
     not_ours,
     save_state,
-    write_metrics,
 )
 from musicrnn.training.schedules import best_epoch, is_over, learning_rate
 from musicrnn.training.trainer import Lane, Trainer, Update, spans

@@ -8,7 +8,7 @@ not there; ``model.safetensors``, the best weights, is written before it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,39 +16,12 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from musicrnn.checkpoint import read_tensors, to_safetensors
+from musicrnn.checkpoint import Epoch, read_tensors, to_safetensors, write_metrics
 from musicrnn.errors import ModelError
 from musicrnn.files import write_bytes
 from musicrnn.nn import MusicRNN
 
 STATE = Path("resume") / "state.safetensors"
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The metrics of one epoch: a line of ``metrics.jsonl``.
-
-    Attributes:
-        epoch: Number of the epoch, from 1.
-        train_nll: Nats per frame over the training pieces, with noise and dropout, while weights move.
-        valid_nll: Nats per frame over the validation pieces.
-        learning_rate: Step size, at the epoch's end.
-        gradient_norm: Mean norm of the gradient before clipping.
-        frames_per_second: Training frames per second.
-        seconds: Time since training began, validation included.
-        padding: Share of the frames computed that were padding.
-        skipped: Updates left out because their loss wasn't finite.
-    """
-
-    epoch: int
-    train_nll: float
-    valid_nll: float
-    learning_rate: float
-    gradient_norm: float
-    frames_per_second: float
-    seconds: float
-    padding: float = 0.0
-    skipped: int = 0
 
 
 @dataclass
@@ -151,7 +124,7 @@ def load_state(directory: Path) -> tuple[dict[str, Tensor], Position]:
     try:
         with safe_open(str(path), "pt") as file:
             found: dict[str, Any] = json.loads(file.metadata()["position"])
-        history = [Epoch(**entry) for entry in found.pop("history")]
+        history = [Epoch.from_dict(entry) for entry in found.pop("history")]
         return tensors, Position(history, **found)
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise not_ours(directory, error) from error
@@ -163,13 +136,3 @@ def not_ours(directory: Path, error: Exception) -> ModelError:
     return ModelError(
         f"{directory / STATE}: expected the state of this training, found another or damage: {reason}"
     )
-
-
-def write_metrics(directory: Path, history: Sequence[Epoch]) -> None:
-    """Write ``metrics.jsonl``, a line per epoch.
-
-    Raises:
-        FileError: The file can't be written.
-    """
-    lines = "".join(json.dumps(asdict(epoch)) + "\n" for epoch in history)
-    write_bytes(directory / "metrics.jsonl", lines.encode())

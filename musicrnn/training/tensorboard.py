@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musicrnn.checkpoint import Epoch
 from musicrnn.errors import UsageError
 from musicrnn.files import written
 from musicrnn.nn import MusicRNN
-from musicrnn.training.run import Epoch
 from musicrnn.training.watcher import Silent
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from musicrnn.checkpoint import Epoch
 from musicrnn.nn import MusicRNN
-from musicrnn.training.run import Epoch
 
 
 class Watcher(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from musicrnn.checkpoint import save_config, save_weights
+from musicrnn.checkpoint import Epoch, save_config, save_weights, write_metrics
 from musicrnn.music import Layout
 from musicrnn.nn import build
 from musicrnn.training import Recipe
@@ -46,17 +46,19 @@ def make_run(
     if weights:
         save_weights(directory, build(config, data).state_dict())
     if valid is not None:
-        lines = [
-            {
-                "epoch": epoch,
-                "train_nll": nll - 1,
-                "valid_nll": nll,
-                "frames_per_second": 300 if epoch % 2 else 100,
-                "seconds": 2.5 * epoch,
-            }
+        history = [
+            Epoch(
+                epoch=epoch,
+                train_nll=nll - 1,
+                valid_nll=nll,
+                learning_rate=0.01,
+                gradient_norm=1.0,
+                frames_per_second=300 if epoch % 2 else 100,
+                seconds=2.5 * epoch,
+            )
             for epoch, nll in enumerate(valid, 1)
         ]
-        (directory / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_metrics(directory, history)
     return directory
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from musicrnn.checkpoint import load_model
+from musicrnn.checkpoint import Epoch, load_model
 from musicrnn.corpus import Corpus, build_corpus, collect
 from musicrnn.errors import CorpusError, FileError, ModelError, UsageError
 from musicrnn.evaluation import evaluate
-from musicrnn.training import STATE, Epoch, Recipe, train
+from musicrnn.training import STATE, Recipe, train
 from musicrnn.training.loop import mean_nll
 from musicrnn.training.run import load_state
 from musicrnn.training.watcher import Silent

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from musicrnn.checkpoint import Epoch
 from musicrnn.errors import FileError, UsageError
 from musicrnn.nn import ModelConfig, MusicRNN, build
-from musicrnn.training import Epoch
 from musicrnn.training.tensorboard import TAGS, TensorBoard
 
 accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musicrnn.checkpoint import read_metrics
 from musicrnn.errors import FileError
 from musicrnn.experiments.chung2014.paper import NAMES
 from musicrnn.experiments.chung2014.rows import Row
-from musicrnn.files import read_bytes
 from musicrnn.music.draw import COLOURS, FAINT, draw_title, picture
 
 if TYPE_CHECKING:
@@ -83,14 +82,9 @@ def _limits(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
 
 def _curves(model: Path) -> tuple[list[float], list[float], list[float]]:
     """Return seconds, training and validation NLL after each epoch of a run, those that are finite."""
-    path = model / "metrics.jsonl"
-    try:
-        epochs = [json.loads(line) for line in read_bytes(path).splitlines()]
-        columns = [[float(epoch[key]) for epoch in epochs] for key in ("seconds", "train_nll", "valid_nll")]
-    except (ValueError, TypeError, KeyError) as error:
-        raise FileError(f"{path}: expected a line of JSON per epoch: {error!r}") from error
-    finite = [all(map(math.isfinite, point)) for point in zip(*columns, strict=True)]
-    if not any(finite):
-        raise FileError(f"{path}: expected an epoch with a finite NLL, found none")
-    seconds, train, valid = ([v for v, ok in zip(c, finite, strict=True) if ok] for c in columns)
+    points = [(epoch.seconds, epoch.train_nll, epoch.valid_nll) for epoch in read_metrics(model)]
+    finite = [point for point in points if all(map(math.isfinite, point))]
+    if not finite:
+        raise FileError(f"{model / 'metrics.jsonl'}: expected an epoch with a finite NLL, found none")
+    seconds, train, valid = map(list, zip(*finite, strict=True))
     return seconds, train, valid

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from musicrnn.checkpoint import read_metrics
 from musicrnn.errors import FileError, UsageError
 from musicrnn.experiments.chung2014.plan import Group, Run
 from musicrnn.files import read_bytes
@@ -125,17 +126,19 @@ def read_record(directory: Path, run: Run) -> Record:
         ModelError: Its state is damaged.
         UsageError: It was trained with other settings.
     """
-    config, path = directory / "config.json", directory / "metrics.jsonl"
-    if not config.exists() or not path.exists():
+    config = directory / "config.json"
+    if not config.exists() or not (directory / "metrics.jsonl").exists():
         return Record()
     _check_settings(config, run)
-    try:
-        lines = [json.loads(line) for line in read_bytes(path).splitlines()]
-        columns = [[float(line[key]) for line in lines] for key in ("valid_nll", "seconds", "train_nll")]
-    except (ValueError, TypeError, KeyError) as error:
-        raise FileError(f"{path}: expected a line of JSON per epoch: {error}") from error
+    history = read_metrics(directory)
     finished = (directory / "README.md").exists()  # the card is written last
-    return Record(columns[0], finished, not finished and exploded(directory), columns[1], columns[2])
+    return Record(
+        nlls=[epoch.valid_nll for epoch in history],
+        finished=finished,
+        exploded=not finished and exploded(directory),
+        seconds=[epoch.seconds for epoch in history],
+        train_nlls=[epoch.train_nll for epoch in history],
+    )
 
 
 def exploded(directory: Path) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from musicrnn.checkpoint import read_metrics
 from musicrnn.errors import FileError
 from musicrnn.experiments.chung2014.paper import TABLE_2, UNITS
 from musicrnn.experiments.chung2014.plan import learning_rates
@@ -118,14 +119,14 @@ def make_row(
     Raises:
         FileError: A model's settings or metrics are missing or damaged.
     """
-    path = models[0] / "metrics.jsonl"
+    epochs = read_metrics(models[0])
+    if not epochs:
+        raise FileError(f"{models[0] / 'metrics.jsonl'}: expected at least one epoch, found none")
+    nlls = [epoch.valid_nll for epoch in epochs]
+    path = models[0] / "config.json"
     try:
-        epochs = [json.loads(line) for line in read_bytes(path).splitlines()]
-        nlls = [float(epoch["valid_nll"]) for epoch in epochs]
-        seconds = float(epochs[-1]["seconds"])
-        path = models[0] / "config.json"
         learning_rate = float(json.loads(read_bytes(path))["training"]["learning_rate"])
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise FileError(f"{path}: expected what a training wrote, found damage: {error!r}") from error
     drawn = learning_rates()
     mean = {key: statistics.fmean(each[key] for each in figures) for key in figures[0]}
@@ -144,7 +145,7 @@ def make_row(
         rates=rates,
         epochs=len(epochs),
         best_epoch=nlls.index(min(nlls)) + 1,
-        seconds=round(seconds, 1),
+        seconds=round(epochs[-1].seconds, 1),
         seeds=len(figures),
         paper_train=paper_train,
         paper_test=paper_test,

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from musicrnn.checkpoint import load_model
+from musicrnn.checkpoint import Epoch, load_model
 from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.corpus.batches import Augmentation, evaluation_batches, training_batch, training_order
 from musicrnn.errors import FileError, ModelError
@@ -18,7 +18,7 @@ from musicrnn.experiments.chung2014.pruning import exploded
 from musicrnn.files import exclusive
 from musicrnn.nn import MusicRNN
 from musicrnn.processes.pool import GRACE
-from musicrnn.training import Epoch, Recipe, train
+from musicrnn.training import Recipe, train
 from musicrnn.training.loop import make_trainer
 from musicrnn.training.trainer import Lane
 from musicrnn.training.watcher import Silent

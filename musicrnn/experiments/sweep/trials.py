@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from musicrnn.checkpoint import Epoch
 from musicrnn.corpus import Corpus
 from musicrnn.errors import FileError, ModelError, UsageError
 from musicrnn.experiments.sweep.study import Study, unwarned
 from musicrnn.files import exclusive
 from musicrnn.nn import MusicRNN
-from musicrnn.training import STATE, Epoch, train
+from musicrnn.training import STATE, train
 from musicrnn.training.run import load_state
 from musicrnn.training.watcher import Silent
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
+from musicrnn.checkpoint import Epoch, write_metrics
 from musicrnn.errors import FileError
 from musicrnn.experiments.chung2014.draw import draw_data
 from musicrnn.experiments.chung2014.rows import Row
@@ -17,10 +17,11 @@ COUNTS = dict.fromkeys(("hidden", "parameters", "rate", "rates", "epochs", "best
 
 def row(cell: str, model: Path, nlls: list[float]) -> Row:
     model.mkdir()
-    lines = [
-        {"seconds": 0.5 * number, "train_nll": nll, "valid_nll": nll + 0.5} for number, nll in enumerate(nlls)
+    history = [
+        Epoch(number, nll, nll + 0.5, 0.01, 1.0, 100.0, 0.5 * (number - 1))
+        for number, nll in enumerate(nlls, 1)
     ]
-    (model / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_metrics(model, history)
     values = {**FIGURES, **CONVENTIONS, **DEVIATIONS, **COUNTS}
     return Row(data="jsb", cell=cell, model=str(model), seconds=1.0, **values)  # type: ignore[arg-type]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from musicrnn.checkpoint import Epoch, write_metrics
 from musicrnn.errors import FileError, UsageError
 from musicrnn.experiments.chung2014.plan import Group, Run
 from musicrnn.experiments.chung2014.pruning import Record, epochs_left, judge, read_record
@@ -71,8 +72,7 @@ def test_runs_are_read_from_disk(tmp_path: Path) -> None:
     assert read_record(folder, run) == Record()
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"training": run.recipe.to_dict()}))
-    lines = [{"valid_nll": nll, "train_nll": 9.0, "seconds": 1.5} for nll in (8.0, math.inf)]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_metrics(folder, [Epoch(1, 9.0, nll, 0.01, 1.0, 100.0, 1.5) for nll in (8.0, math.inf)])
     assert read_record(folder, run) == Record([8.0, math.inf], False, False, [1.5, 1.5], [9.0, 9.0])
     (folder / "README.md").touch()
     assert read_record(folder, run).finished
