@@ -1,8 +1,7 @@
-"""Work in processes of their own, which end when this one does, however it ends.
+"""A pool of worker processes that do jobs, one after the other.
 
-Each is a new Python, told over its standard input what to do, a line of JSON per job, and answering with a
-line of JSON over its standard output: that needs no guard in the program that calls it, and works from
-notebooks. The input stays open; its end says that the parent is gone.
+A worker reads jobs from its standard input, a line of JSON each, and writes a line of JSON with the result or
+the error of each to its standard output.
 """
 
 from __future__ import annotations
@@ -19,26 +18,23 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from musicrnn.errors import MusicRNNError
+from musicrnn.processes import child
 
 PAUSE = 0.5
-"""Seconds between looks at the processes."""
-GRACE = 20.0
-"""Seconds that a process has to save what it does when it is told to end."""
-_COMMAND = [sys.executable, "-c", "from musicrnn.processes.pool import main; main()"]
+"""Seconds that ``Pool.wait`` waits by default."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a process is to do.
+    """A call of a function in a worker.
 
     Attributes:
-        work: The function to call, as ``module:name``.
-        arguments: What to call it with, by name, as JSON values.
+        work: The function, as ``module:name``.
+        arguments: Its arguments by name, as JSON values.
     """
 
     work: str
@@ -47,13 +43,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a job.
+    """How a job ended: with a result, an error, or the death of its worker.
 
     Attributes:
         job: The job.
         result: What the function returned, as JSON values.
         error: What it raised.
-        death: How its process ended, if it did.
+        death: The signal or exit status that its worker died with, in words.
     """
 
     job: Job
@@ -70,15 +66,17 @@ class Done:
         if self.error is not None:
             raise self.error
         if self.death:
-            raise MusicRNNError(f"expected a worker to do its work, found it ended by {self.death}")
+            raise MusicRNNError(f"expected a worker to finish its job, found it ended by {self.death}")
         return self.result
 
 
 class Pool:
-    """Processes that do jobs; a context, at whose end those that still have one are told to save and end.
+    """Worker processes, started when they are needed.
+
+    As a context it ends them all; those that are busy get SIGTERM and ``child.GRACE`` seconds to save.
 
     Args:
-        size: How many processes there are at most; each is started when it is needed.
+        size: How many workers there are at most.
         threads: Threads of each.
     """
 
@@ -96,30 +94,30 @@ class Pool:
         for worker in self._busy:
             worker.process.terminate()
         self.dismiss()
-        deadline = time.monotonic() + GRACE
+        deadline = time.monotonic() + child.GRACE
         for worker in self._busy:
-            worker.await_end(max(0.0, deadline - time.monotonic()))
+            worker.end(max(0.0, deadline - time.monotonic()))
         self._busy.clear()
 
     @property
     def free(self) -> int:
-        """How many jobs can be started."""
+        """How many more jobs can be started now."""
         return self.size - len(self._busy)
 
     @property
     def working(self) -> int:
-        """How many jobs are under way."""
+        """How many jobs are running."""
         return len(self._busy)
 
     def start(self, job: Job) -> None:
-        """Have a job done; there must be room for it."""
+        """Start a job; there must be a free worker."""
         assert self.free > 0
         worker = self._idle.pop() if self._idle else _Worker(self.threads, self._answers)
         self._busy[worker] = job
-        worker.tell(job)
+        worker.send(job)
 
     def wait(self, seconds: float = PAUSE) -> Done | None:
-        """Return what came of the next job that is done, or None after so many seconds."""
+        """Return the next job that is done, or None after so many seconds."""
         try:
             worker, line = self._answers.get(timeout=seconds)
         except Empty:
@@ -140,58 +138,42 @@ class Pool:
         return Done(job, error=error)
 
     def dismiss(self) -> None:
-        """End the processes that have nothing to do."""
+        """End the workers that have no job."""
         while self._idle:
             self._idle.pop().end()
 
 
 class _Worker:
-    """A process that does a job after the other."""
+    """A worker process, and the thread that reads its answers; an empty answer says that it died."""
 
     def __init__(self, threads: int, answers: SimpleQueue[tuple[_Worker, bytes]]) -> None:
-        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            "OMP_NUM_THREADS": str(threads),
-        }
-        # A session of its own: who interrupts the terminal interrupts the parent, and it tells its workers.
-        self.process = subprocess.Popen(
-            _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
+        self.process = child.start(
+            f"{__name__}:main",
+            variables={"OMP_NUM_THREADS": str(threads)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
-        self._listener = threading.Thread(target=self._listen, args=(answers,), daemon=True)
-        self._listener.start()
+        self._reader = threading.Thread(target=self._read, args=(answers,), daemon=True)
+        self._reader.start()
 
-    def tell(self, job: Job) -> None:
-        """Hand a job over; that the process has died is told by its answer, which is empty."""
+    def send(self, job: Job) -> None:
         assert self.process.stdin is not None
         document = {"work": job.work, "arguments": dict(job.arguments)}
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError):  # it died, which its answer says
             self.process.stdin.write(json.dumps(document).encode() + b"\n")
             self.process.stdin.flush()
 
-    def end(self) -> int:
-        """Tell a process that does nothing that there is nothing left; return how it ended."""
-        assert self.process.stdin is not None
+    def end(self, grace: float = child.GRACE) -> int:
+        """Say that there are no more jobs, wait for the end, and return how the process ended."""
+        assert self.process.stdin is not None and self.process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        return self.await_end(GRACE)
-
-    def await_end(self, grace: float) -> int:
-        """Make sure that a process that was told to end is gone; return how it ended."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        try:
-            self.process.wait(grace)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()  # not before: its end would tell the process a second time
-        self._listener.join()
+        code = child.end(self.process, grace)
+        self._reader.join()
         self.process.stdout.close()
-        return self.process.returncode
+        return code
 
-    def _listen(self, answers: SimpleQueue[tuple[_Worker, bytes]]) -> None:
+    def _read(self, answers: SimpleQueue[tuple[_Worker, bytes]]) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             answers.put((self, line))
@@ -199,20 +181,15 @@ class _Worker:
 
 
 def main() -> None:
-    """Be a worker. It ends without Python's own end, which would wait for the thread that reads."""
+    """Main loop of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what else is printed is no answer
-    jobs: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
-    busy = threading.Event()
-    threading.Thread(target=_listen, args=(jobs, busy), daemon=True).start()
-    while (job := jobs.get()) is not None:
-        answer = _answer(job)
-        busy.clear()
+    os.dup2(2, 1)  # whatever jobs print is no answer
+    for line in sys.stdin.buffer:
+        answer = _answer(json.loads(line))
         with contextlib.suppress(OSError):  # the parent may be gone
             answers.write(json.dumps(answer) + "\n")
             answers.flush()
-    os._exit(0)
 
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
@@ -220,27 +197,15 @@ def _answer(job: dict[str, Any]) -> dict[str, Any]:
     module, _, name = job["work"].partition(":")
     try:
         return {"result": getattr(importlib.import_module(module), name)(**job["arguments"])}
-    except KeyboardInterrupt:  # how a training ends that was told to
-        os._exit(130)
+    except KeyboardInterrupt:  # how a training ends after SIGTERM
+        sys.exit(130)
     except Exception as error:
-        return {"error": _in_words(error), "traceback": traceback.format_exc()}
+        return {"error": _message(error), "traceback": traceback.format_exc()}
 
 
-def _listen(jobs: SimpleQueue[dict[str, Any] | None], busy: threading.Event) -> None:
-    """Read jobs. At the end of the input end, too: first as a training is told to, which saves it."""
-    for line in sys.stdin.buffer:
-        busy.set()
-        jobs.put(json.loads(line))
-    jobs.put(None)
-    if busy.is_set():
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(GRACE)
-        os._exit(1)
-
-
-def _in_words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, MusicRNNError):
         return str(error)
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}"
-    return f"expected a worker to do its work, found {type(error).__name__}: {error}"
+    return f"expected a worker to finish its job, found {type(error).__name__}: {error}"

@@ -9,24 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from musicrnn.errors import MusicRNNError, UsageError
+from musicrnn.processes import child
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _Value = TypeVar("_Value")
-
-_LAUNCHER = "MUSICRNN_LAUNCHER"
-"""Variable with the process that started this one: when it is gone, so is the reason to go on."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +81,6 @@ def is_first() -> bool:
     return not started_by_launcher() or os.environ.get("RANK", "0") == "0"
 
 
-def abandoned() -> bool:
-    """Return whether the process that started this one is gone."""
-    launcher = os.environ.get(_LAUNCHER)
-    return launcher is not None and os.getppid() != int(launcher)
-
-
 @contextlib.contextmanager
 def joined(device: str) -> Iterator[tuple[World, str]]:
     """Meet the other processes, if there are any.
@@ -146,28 +134,13 @@ def launch(arguments: Sequence[str], devices: int, nodes: int) -> int:
     Raises:
         UsageError: With several machines, ``MASTER_ADDR`` or this one's number is missing.
     """
-    environment = {**os.environ, **_meeting_point(nodes), "WORLD_SIZE": str(devices * nodes)}
     node = int(os.environ.get("NODE_RANK", os.environ.get("SLURM_NODEID", "0")))
-    environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
-    environment[_LAUNCHER] = str(os.getpid())
-    command = [sys.executable, "-m", "musicrnn", *arguments]
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
+    shared = {**_meeting_point(nodes), "WORLD_SIZE": str(devices * nodes), "OMP_NUM_THREADS": threads}
     ranks = [{"RANK": str(node * devices + local), "LOCAL_RANK": str(local)} for local in range(devices)]
-    processes = [
-        # A session of their own: who interrupts the terminal interrupts this process, and it tells them.
-        subprocess.Popen(command, env={**environment, **rank}, start_new_session=True)
-        for rank in ranks
-    ]
-    handlers = {number: signal.signal(number, _forward(processes)) for number in _SIGNALS}
-    try:
-        return _wait(processes)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_GRACE = 20.0
-"""Seconds that processes have to end when one of them failed."""
+    return child.wait_for_all(
+        [child.start("musicrnn.cli.app:main", arguments, {**shared, **rank}) for rank in ranks]
+    )
 
 
 def _meeting_point(nodes: int) -> Mapping[str, str]:
@@ -182,27 +155,3 @@ def _meeting_point(nodes: int) -> Mapping[str, str]:
             "number of this one), found none"
         )
     return {"MASTER_PORT": os.environ.get("MASTER_PORT", "29500")}
-
-
-def _forward(processes: Sequence[subprocess.Popen[bytes]]) -> Callable[[int, object], None]:
-    def handle(number: int, frame: object) -> None:
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(number)
-
-    return handle
-
-
-def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Wait for all; when one fails the others, who lose it, have a while to end before they are killed."""
-    deadline = None
-    while any(process.poll() is None for process in processes):
-        failed = [process.returncode for process in processes if process.returncode]
-        if failed and deadline is None:
-            deadline = time.monotonic() + _GRACE
-        if deadline is not None and time.monotonic() > deadline:
-            for process in processes:
-                process.kill()
-        time.sleep(0.05)
-    codes = [process.returncode for process in processes]
-    return next((code if code > 0 else 1 for code in codes if code), 0)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import threading
 
@@ -31,11 +30,3 @@ def test_other_threads_train_without_handlers() -> None:
     thread.start()
     thread.join()
     assert found == [False]
-
-
-def test_a_process_whose_launcher_is_gone_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    with interruption() as asked:
-        monkeypatch.setenv("MUSICRNN_LAUNCHER", str(os.getppid()))
-        assert not asked()
-        monkeypatch.setenv("MUSICRNN_LAUNCHER", "1" if os.getppid() != 1 else "2")
-        assert asked()

@@ -17,7 +17,7 @@ from musicrnn.evaluation import evaluate
 from musicrnn.experiments.chung2014.pruning import exploded
 from musicrnn.files import exclusive
 from musicrnn.nn import MusicRNN
-from musicrnn.processes.pool import GRACE
+from musicrnn.processes.child import GRACE
 from musicrnn.training import Recipe, train
 from musicrnn.training.loop import make_trainer
 from musicrnn.training.trainer import Lane
