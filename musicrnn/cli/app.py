@@ -11,7 +11,7 @@ from musicrnn import __version__
 from musicrnn.cli import console
 from musicrnn.cli.datasets import datasets
 from musicrnn.cli.evaluate import evaluate
-from musicrnn.cli.options import Quiet, Verbose
+from musicrnn.cli.flags import GroupedCommand, Messages, as_command, flattened
 from musicrnn.cli.prepare import prepare
 from musicrnn.cli.render import render
 from musicrnn.cli.reproduce import reproduce
@@ -24,7 +24,7 @@ from musicrnn.errors import MusicRNNError
 
 class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
-        console.reset_level()
+        console.reset()
         try:
             return super().invoke(ctx)
         except MusicRNNError as error:
@@ -42,8 +42,8 @@ class _Group(TyperGroup):
 
 _TOUR = """Recurrent networks for polyphonic music.
 
-MIDI files become piano rolls, a network learns to give every next frame a probability, and new MIDI
-files are drawn from it. Every command runs without arguments; this is the whole tour:
+MIDI files become piano rolls, a network learns to assign a probability to each next frame, and new MIDI
+files are generated. Every command runs without arguments; this line runs every step once:
 
 \b
 musicrnn prepare && musicrnn train && musicrnn evaluate && musicrnn sample -o out.mid
@@ -65,19 +65,18 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(help=_TOUR)
 def _main(
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    messages: Messages,
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
-    console.set_level(quiet, verbose)
+    console.configure(messages.quiet, messages.verbose)
 
 
+app.callback(help=_TOUR)(flattened(_main))
 for command in (prepare, train, evaluate, sample, show, render, sweep, reproduce, datasets):
-    app.command()(command)
+    app.command(cls=GroupedCommand)(as_command(command))
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,41 +15,62 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _SILENT, _QUIET, _NORMAL, _VERBOSE = -2, -1, 0, 1
 _level = _NORMAL
+_json = False
 
 
-def set_level(quiet: bool, verbose: bool) -> None:
-    """Choose how much is said on stderr; flags that aren't set change nothing."""
-    global _level
+def configure(quiet: bool, verbose: bool, json: bool = False) -> None:
+    """Choose what is printed to stderr, and the form of results; flags that aren't set change nothing."""
+    global _level, _json
     if quiet:
         _level = _QUIET
         logging.getLogger("musicrnn").setLevel(logging.ERROR)
     elif verbose:
         _level = _VERBOSE
+    _json = json
 
 
-def leave_to_others() -> None:
-    """Say nothing at all, not even errors: of processes that do one thing together another speaks."""
+def silence() -> None:
+    """Print nothing at all, not even errors, because another process of the same training prints them."""
     global _level
     _level = _SILENT
 
 
-def reset_level() -> None:
-    """Go back to the usual amount of messages."""
-    global _level
-    _level = _NORMAL
+def reset() -> None:
+    """Restore the defaults: messages, but no details, and results as text."""
+    global _level, _json
+    _level, _json = _NORMAL, False
     logging.getLogger("musicrnn").setLevel(logging.NOTSET)
+
+
+def wants_json() -> bool:
+    """Whether results are to be JSON."""
+    return _json
+
+
+def is_verbose() -> bool:
+    """Whether details are printed to stderr."""
+    return _level >= _VERBOSE
+
+
+def report(document: Any, lines: Iterable[str]) -> None:
+    """Print a command's result to stdout.
+
+    Args:
+        document: The result as JSON values, printed with ``--json``; NaN and infinity become null.
+        lines: The result as text, printed without it.
+    """
+    if _json:
+        import json
+
+        result(json.dumps(_finite(document), indent=1, ensure_ascii=False))
+        return
+    for line in lines:
+        result(line)
 
 
 def result(text: str) -> None:
     """Print a result to stdout."""
     sys.stdout.write(text + "\n")
-
-
-def result_json(document: Any) -> None:
-    """Print one JSON document to stdout; what JSON can't say (NaN, infinity) becomes null."""
-    import json
-
-    result(json.dumps(_finite(document), indent=1, ensure_ascii=False))
 
 
 def result_bytes(content: bytes) -> None:
@@ -59,26 +80,25 @@ def result_bytes(content: bytes) -> None:
 
 
 def note(text: str) -> None:
-    """Say something on stderr, unless ``--quiet``."""
+    """Print a message to stderr, unless ``--quiet``."""
     if _level >= _NORMAL:
         sys.stderr.write(text + "\n")
 
 
 def detail(text: str) -> None:
-    """Say something on stderr with ``--verbose``."""
-    if _level >= _VERBOSE:
+    """Print a message to stderr with ``--verbose``."""
+    if is_verbose():
         sys.stderr.write(text + "\n")
 
 
 def error(text: object) -> None:
-    """Say on stderr, in one line, why the request can't be met."""
-    if _level == _SILENT:
-        return
-    sys.stderr.write("error: " + " ".join(str(text).split()) + "\n")
+    """Print to stderr, in one line, why the request can't be met."""
+    if _level > _SILENT:
+        sys.stderr.write("error: " + " ".join(str(text).split()) + "\n")
 
 
 def shows_progress() -> bool:
-    """Whether progress bars have a terminal to be drawn on."""
+    """Whether progress bars are shown: on a terminal only."""
     return _level >= _NORMAL and sys.stderr.isatty()
 
 
@@ -87,31 +107,61 @@ def progress_bar(*columns: str) -> Iterator[Progress]:
     """Yield a rich progress bar on stderr that vanishes when it is done.
 
     Args:
-        columns: Formats of text columns, before the bar's own share and times.
+        columns: Formats of text columns, before the bar itself and the times.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    shape = [
-        *(TextColumn(column) for column in columns),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    ]
+    texts = (TextColumn(column) for column in columns)
+    shape = (*texts, BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*shape, console=Console(stderr=True), transient=True) as progress:
         yield progress
 
 
-def track_pieces(items: Iterable[_Item], total: int | None, done: int) -> Iterator[_Item]:
-    """Yield pieces as they are prepared, with a bar where there is a terminal; say where work goes on."""
-    if done:
-        note(f"going on after {done:,} pieces that an interrupted run has done")
+@contextmanager
+def progress(
+    label: str, total: int | None, unit: str, done: int = 0, show: Callable[[int], str] = "{:,}".format
+) -> Iterator[Callable[..., None]]:
+    """Yield a function that moves a progress bar; without a terminal it does nothing.
+
+    Args:
+        label: What is under way.
+        total: The count at the end, or None if it isn't known.
+        unit: What is counted.
+        done: The count at the start.
+        show: Formats a count.
+
+    Yields:
+        Takes the count so far and, if it has changed, the total.
+    """
     if not shows_progress():
-        yield from items
+        yield lambda done, total=None: None
         return
-    of_all = "?" if total is None else f"{total:,}"
-    with progress_bar("preparing", "{task.completed:,}/" + of_all) as progress:
-        yield from progress.track(items, total, completed=done, description="")
+    with progress_bar("{task.description}", "{task.fields[amount]}") as bar:
+        task = bar.add_task(label, total=total, amount="")
+
+        def advance(done: int, total: int | None = total) -> None:
+            amount = f"{show(done)}/{'?' if total is None else show(total)} {unit}"
+            bar.update(task, completed=done, total=total, amount=amount)
+
+        advance(done)
+        yield advance
+
+
+def track(items: Iterable[_Item], total: int | None, label: str, unit: str, done: int = 0) -> Iterator[_Item]:
+    """Yield items; on a terminal a progress bar counts them.
+
+    Args:
+        items: The items.
+        total: How many there are in all, or None if it isn't known.
+        label: What is done with them.
+        unit: What they are.
+        done: How many were dealt with earlier.
+    """
+    with progress(label, total, unit, done) as advance:
+        for number, item in enumerate(items, done + 1):
+            yield item
+            advance(number)
 
 
 def _finite(document: Any) -> Any:

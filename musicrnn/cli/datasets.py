@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicrnn.cli import console
-from musicrnn.cli.options import Json, Quiet, Verbose
 from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,25 +17,18 @@ if TYPE_CHECKING:
 
 def datasets(
     action: Annotated[str, typer.Argument(metavar="ACTION", help="list, or get NAME.")] = "list",
-    name: Annotated[str | None, typer.Argument(help="The data set to download.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(help="The data set to download.")] = None,
     source: Annotated[
         Path | None,
         typer.Option(
-            "--from",
-            metavar="DIR",
-            help="With get: check the copy in this folder, and use no network.",
-            show_default=False,
+            "--from", metavar="DIR", help="With get: check the copy in this folder, without a network."
         ),
     ] = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
-    """List the published data sets, or download one with its checksum verified.
+    """List the published data sets, or download one and verify its checksum.
 
-    Downloads go to $MUSICRNN_CACHE, else to the user's cache folder; a broken one is resumed.
+    Downloads go to $MUSICRNN_CACHE, else to the user's cache folder; an interrupted one is resumed.
     """
-    console.set_level(quiet, verbose)
     from musicrnn.corpus.registry import DATASETS
 
     if action == "get":
@@ -45,16 +37,14 @@ def datasets(
                 f"datasets get: expected one of {', '.join(DATASETS)}; found {name or 'no name'}"
             )
         path = str(fetch_with_progress(DATASETS[name], source))
-        console.result_json({"name": name, "file": path}) if json else console.result(path)
+        console.report({"name": name, "file": path}, [path])
     elif action != "list":
         raise UsageError(f"datasets: expected list or get, found {action}")
     elif name is not None or source is not None:
         raise UsageError("datasets list: expected no NAME and no --from; they belong to get")
-    elif json:
-        console.result_json([asdict(dataset) for dataset in DATASETS.values()])
     else:
-        for dataset in DATASETS.values():
-            console.result(_described(dataset))
+        known = list(DATASETS.values())
+        console.report([asdict(dataset) for dataset in known], map(_described, known))
 
 
 def fetch_with_progress(dataset: Dataset, source: Path | None = None) -> Path:
@@ -73,16 +63,12 @@ def fetch_with_progress(dataset: Dataset, source: Path | None = None) -> Path:
     """
     from musicrnn.corpus.fetch import fetch
 
-    if not console.shows_progress():
-        return fetch(dataset, source)
-    with console.progress_bar("{task.description}", "{task.fields[megabytes]}") as bar:
-        task = bar.add_task(dataset.file, total=dataset.bytes, megabytes="")
+    with console.progress(dataset.file, dataset.bytes, "MB", show=_megabytes) as advance:
+        return fetch(dataset, source, advance)
 
-        def show(done: int, total: int | None) -> None:
-            megabytes = f"{done / 1e6:.1f} MB" if total is None else f"{done / 1e6:.1f}/{total / 1e6:.1f} MB"
-            bar.update(task, completed=done, total=total, megabytes=megabytes)
 
-        return fetch(dataset, source, show)
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f}"
 
 
 def _described(dataset: Dataset) -> str:

@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from musicrnn.cli import console
+from musicrnn.cli.flags import flag
 from musicrnn.errors import ModelError, UsageError
 
 CORPUS = Path("data/prepared/chorales")
 RUNS = Path("models/runs")
 SHIPPED_MODEL = Path("models/chorales-gru")
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing on stderr but errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")]
-Device = Annotated[str, typer.Option(help="auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:1 …")]
 Model = Annotated[
     Path | None,
     typer.Argument(
         metavar="MODEL",
         help="A model's folder. [default: the newest run under models/runs, else the shipped model]",
-        show_default=False,
     ),
 ]
 
 
+def device_flag() -> Any:
+    """Declare ``--device``."""
+    return flag("auto", "auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:1 …")
+
+
 def chosen_model(model: Path | None) -> Path:
-    """Return the model to use: the one named, the newest run, or the shipped one; say which on stderr.
+    """Return the model to use: the one given, the newest run, or the shipped one; a message says which.
 
     Raises:
         ModelError: There is neither.
     """
     from musicrnn.bundled import resolve
+    from musicrnn.training.resuming import finished_runs
 
     if model is not None:
         return resolve(model)
-    runs = finished_runs()
+    runs = finished_runs(RUNS)
     chosen = runs[-1] if runs else resolve(SHIPPED_MODEL)
     if not (chosen / "config.json").exists():
         raise ModelError(f"{RUNS}: expected a trained model, found none; `musicrnn train` makes one")
@@ -47,10 +49,10 @@ def chosen_model(model: Path | None) -> Path:
 
 
 def chosen_corpus(path: Path) -> Path:
-    """Return the folder of a corpus; the name of a published set, such as ``jsb``, is that of its corpus.
+    """Return the folder of a corpus, which may be given by the name of a published data set.
 
     Raises:
-        CorpusError: The set isn't prepared yet, and can't be fetched.
+        CorpusError: The data set isn't prepared yet, and can't be fetched.
     """
     if path.exists() or len(path.parts) > 1:
         return path
@@ -58,14 +60,6 @@ def chosen_corpus(path: Path) -> Path:
     from musicrnn.corpus.registry import DATASETS
 
     return published_corpus(path.name, console.note) if path.name in DATASETS else path
-
-
-def finished_runs(pattern: str = "*") -> list[Path]:
-    """Return the runs under ``models/runs`` that have weights, oldest first."""
-    weights = [
-        path for path in RUNS.glob(f"{pattern}/model.safetensors") if (path.parent / "config.json").exists()
-    ]
-    return [path.parent for path in sorted(weights, key=lambda path: path.stat().st_mtime)]
 
 
 def chosen_device(name: str) -> str:
@@ -84,6 +78,17 @@ def chosen_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise UsageError(f"--device {name}: expected a device of this machine: {reason}") from error
     return name
+
+
+def one_of(flag: str, value: str, choices: tuple[str, ...]) -> str:
+    """Return a value that must be one of several.
+
+    Raises:
+        UsageError: It isn't.
+    """
+    if value not in choices:
+        raise UsageError(f"{flag}: expected one of {', '.join(choices)}; found {value}")
+    return value
 
 
 def parse_pitches(text: str) -> tuple[int, int]:

@@ -4,18 +4,122 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from musicrnn.cli import console
-from musicrnn.cli.options import Json, Quiet, Verbose, parse_pitches, parse_programs
+from musicrnn.cli.flags import flag
+from musicrnn.cli.options import one_of, parse_pitches, parse_programs
 from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from musicrnn.corpus import Collection, Corpus, Preparation, Prepared
+    from musicrnn.corpus import Collection, Preparation, Prepared
     from musicrnn.music import Layout
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files."""
+
+    output: Path | None = flag(None, "The corpus's folder. [default: data/prepared/NAME]", "--output", "-o")
+    offline: Path | None = flag(None, "A folder with copies of published data sets.", "--from")
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames."""
+
+    resolution: int | None = flag(None, "Frames per quarter note. [default: 4]")
+    frame_seconds: float | None = flag(None, "Seconds per frame instead, for performances without a beat.")
+    quantize: str = flag(
+        "nearest",
+        "nearest: notes start and end at the nearest frame, and last at least one. midpoint: they sound in "
+        "the frames whose middle they cover, as in the published benchmarks.",
+    )
+    pitches: str | None = flag(None, "LOW:HIGH, MIDI pitches. [default: 21:108]")
+    channels: str | None = flag(
+        None, "frame, or frame+onset, which keeps repeated notes apart. [default: frame+onset]"
+    )
+
+    def layout(self, collection: Collection) -> Layout:
+        """Return the layout of the frames; what isn't given is taken from the source, else the default.
+
+        Raises:
+            UsageError: The source consists of rolls with another layout.
+        """
+        from musicrnn.music import Layout
+
+        fixed = collection.layout or Layout()
+        low, high = parse_pitches(self.pitches) if self.pitches else (fixed.low, fixed.high)
+        channels, seconds = self.channels or fixed.channels, self.frame_seconds
+        if seconds is None and self.resolution is None:
+            seconds = collection.frame_seconds
+        if seconds is not None:
+            layout = Layout.in_seconds(seconds, low, high, channels)
+        else:
+            per_quarter = fixed.resolution if self.resolution is None else self.resolution
+            layout = Layout(per_quarter, low, high, channels)
+        if collection.layout not in (None, layout):
+            raise UsageError(
+                f"{collection.name}: published rolls have the layout {collection.layout}; asked: {layout}"
+            )
+        return layout
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Notes."""
+
+    pedal: bool = flag(False, "Let the sustain pedal lengthen notes.")
+    tracks: str | None = flag(
+        None,
+        "Take only these tracks: numbers as in `musicrnn show`, or names with * and ?, separated by commas.",
+    )
+    programs: str | None = flag(None, "Take only these General MIDI programs: 0-7,40.")
+    split_tracks: bool = flag(False, "Make every track a piece of its own.")
+    transpose_to_c: bool = flag(
+        False,
+        "Transpose every piece to C major or C minor, by its key signature or, without one, by the key "
+        "profiles of Krumhansl and Kessler.",
+    )
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Pieces."""
+
+    trim: bool = flag(True, "Cut off silence at the ends.")
+    min_frames: int = flag(1, "Leave out shorter pieces.")
+    max_frames: int | None = flag(None, "Cut longer pieces into pieces of this many frames.")
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Splits."""
+
+    valid: float = flag(0.1, "Share of validation pieces, where the source has no split.")
+    test: float = flag(0.1, "Share of test pieces, where the source has no split.")
+    keep_duplicates: bool = flag(
+        False, "Allow pieces that are equal, or equal but for the key, in different splits."
+    )
+    seed: int = flag(0, "Seeds the split.")
+
+
+@dataclass(frozen=True)
+class Work:
+    """Processes."""
+
+    workers: int = flag(0, "Processes; 0 is one per core. The corpus doesn't depend on it.")
+    scheduler: str | None = flag(
+        None, "Address of a dask scheduler, tcp://host:8786, whose cluster does the work."
+    )
+    time_limit: float = flag(60.0, "Seconds that one piece may take.")
 
 
 def prepare(
@@ -26,201 +130,95 @@ def prepare(
             help="MIDI files, folders, globs, .zip and .tar archives, MusicXML and ABC (with music21), a "
             "published file of rolls (.mat, .json, .pickle), the name of a data set (see `musicrnn "
             "datasets`), or - for names of files on stdin. [default: the bundled chorales]",
-            show_default=False,
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="The corpus. [default: data/prepared/NAME]", show_default=False),
-    ] = None,
-    resolution: Annotated[
-        int | None, typer.Option(help="Frames per quarter note. [default: 4]", show_default=False)
-    ] = None,
-    frame_seconds: Annotated[
-        float | None,
-        typer.Option(
-            help="Seconds per frame instead, for performances that follow no beat.", show_default=False
-        ),
-    ] = None,
-    quantize: Annotated[
-        str,
-        typer.Option(
-            help="nearest: notes go to the nearest frame, and none vanishes. midpoint: they sound in the "
-            "frames whose middle they cover, as in the published benchmarks."
-        ),
-    ] = "nearest",
-    pitches: Annotated[str | None, typer.Option(help="LOW:HIGH, MIDI pitches. [default: 21:108]")] = None,
-    channels: Annotated[
-        str | None,
-        typer.Option(help="frame, or frame+onset, which keeps repeated notes apart. [default: frame+onset]"),
-    ] = None,
-    pedal: Annotated[bool, typer.Option("--pedal", help="Let the sustain pedal lengthen notes.")] = False,
-    tracks: Annotated[
-        str | None,
-        typer.Option(
-            help="Take these tracks only: numbers as `musicrnn show` counts, or names with * and ?, "
-            "separated by commas.",
-            show_default=False,
-        ),
-    ] = None,
-    programs: Annotated[
-        str | None,
-        typer.Option(help="Take these General MIDI programs only: 0-7,40.", show_default=False),
-    ] = None,
-    split_tracks: Annotated[
-        bool, typer.Option("--split-tracks", help="Make every track a piece of its own.")
-    ] = False,
-    transpose_to_c: Annotated[
-        bool,
-        typer.Option(
-            "--transpose-to-c",
-            help="Move every piece to C major or C minor, by its key signature or, where it has none, by the "
-            "profiles of Krumhansl and Kessler.",
-        ),
-    ] = False,
-    trim: Annotated[bool, typer.Option(help="Cut silence off at the ends.")] = True,
-    min_frames: Annotated[int, typer.Option(help="Leave shorter pieces out.")] = 1,
-    max_frames: Annotated[
-        int | None, typer.Option(help="Cut longer pieces into pieces of so many frames.", show_default=False)
-    ] = None,
-    valid: Annotated[
-        float, typer.Option(help="Share of validation pieces, where the source has no split.")
-    ] = 0.1,
-    test: Annotated[float, typer.Option(help="Share of test pieces, where the source has no split.")] = 0.1,
-    keep_duplicates: Annotated[
-        bool,
-        typer.Option(
-            "--keep-duplicates",
-            help="Let pieces that are the same, or the same in another key, fall into different splits.",
-        ),
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Seeds the split.")] = 0,
-    workers: Annotated[
-        int, typer.Option(help="Processes; 0 means one per core. The corpus doesn't depend on it.")
-    ] = 0,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            help="Address of a dask scheduler, tcp://host:8786, whose cluster does the work.",
-            show_default=False,
-        ),
-    ] = None,
-    time_limit: Annotated[float, typer.Option(help="Seconds that one piece may take.")] = 60.0,
-    offline: Annotated[
-        Path | None,
-        typer.Option("--from", help="A folder with copies of published data sets.", show_default=False),
-    ] = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    *,
+    files: Files,
+    frames: Frames,
+    notes: Notes,
+    pieces: Pieces,
+    splits: Splits,
+    work: Work,
 ) -> None:
-    """Turn MIDI files into a corpus of piano rolls. Interrupted, the same command goes on where it was."""
-    console.set_level(quiet, verbose)
+    """Turn MIDI files into a corpus of piano rolls. If interrupted, run the same command to continue."""
     from musicrnn.cli.datasets import fetch_with_progress
     from musicrnn.corpus import Preparation, build_corpus, collect
 
-    if not (valid >= 0 and test >= 0 and valid + test < 1):
-        raise UsageError(
-            f"--valid, --test: expected shares that leave some to train on, found {valid}, {test}"
-        )
-    _check_counts(workers, time_limit, min_frames, max_frames, resolution, frame_seconds)
+    _check(frames, pieces, splits, work)
     names = sys.stdin if "-" in (sources or []) else ()
     collection = collect(
-        sources or [], names, resolution, lambda dataset: fetch_with_progress(dataset, offline)
+        sources or [], names, frames.resolution, lambda dataset: fetch_with_progress(dataset, files.offline)
     )
     preparation = Preparation(
-        _layout(collection, resolution, frame_seconds, pitches, channels),
-        _choice("--quantize", quantize, ("nearest", "midpoint")),
-        pedal,
-        tuple(name.strip() for name in tracks.split(",")) if tracks else (),
-        parse_programs(programs) if programs else (),
-        split_tracks,
-        transpose_to_c,
-        trim and collection.layout is None,
-        min_frames,
-        max_frames,
+        frames.layout(collection),
+        one_of("--quantize", frames.quantize, ("nearest", "midpoint")),
+        notes.pedal,
+        tuple(name.strip() for name in notes.tracks.split(",")) if notes.tracks else (),
+        parse_programs(notes.programs) if notes.programs else (),
+        notes.split_tracks,
+        notes.transpose_to_c,
+        pieces.trim and collection.layout is None,
+        pieces.min_frames,
+        pieces.max_frames,
     )
     _check_rolls(collection, preparation)
-    output = output or Path("data/prepared") / collection.name
+    output = files.output or Path("data/prepared") / collection.name
     try:
         prepared = build_corpus(
             collection,
             preparation,
             output,
-            seed=seed,
-            shares=(valid, test),
-            keep_duplicates=keep_duplicates,
-            workers=workers or os.cpu_count() or 1,
-            time_limit=time_limit,
-            scheduler=scheduler,
-            progress=console.track_pieces,
+            seed=splits.seed,
+            shares=(splits.valid, splits.test),
+            keep_duplicates=splits.keep_duplicates,
+            workers=work.workers or os.cpu_count() or 1,
+            time_limit=work.time_limit,
+            scheduler=work.scheduler,
+            progress=_track,
         )
     except KeyboardInterrupt:
-        console.note(f"{output}: what is done is kept; the same command goes on from there")
+        console.note(f"{output}: finished pieces are kept; run the same command to continue")
         raise
-    if verbose:
+    if console.is_verbose():
         with (output / "report.jsonl").open(encoding="utf-8") as report:
             for line in report:
                 console.detail(line.rstrip("\n"))
-    _tell(prepared, output, keep_duplicates or collection.layout is not None)
-    if json:
-        console.result_json(_document(prepared, output))
-    else:
-        _summary(prepared.corpus, output, prepared.seconds)
+    _warn(prepared, output, splits.keep_duplicates or collection.layout is not None)
+    console.report(_document(prepared, output), _lines(prepared, output))
 
 
-def _layout(
-    collection: Collection,
-    resolution: int | None,
-    frame_seconds: float | None,
-    pitches: str | None,
-    channels: str | None,
-) -> Layout:
-    """Return the layout asked for; what isn't asked for is what the source has, else the default."""
-    from musicrnn.music import Layout
+def _track(pieces: Iterable[_Item], total: int | None, done: int) -> Iterator[_Item]:
+    """Yield pieces as they are prepared, with a progress bar on a terminal."""
+    if done:
+        console.note(f"resuming after {done:,} pieces that an interrupted run finished")
+    return console.track(pieces, total, "preparing", "pieces", done)
 
-    fixed = collection.layout or Layout()
-    low, high = parse_pitches(pitches) if pitches else (fixed.low, fixed.high)
-    if frame_seconds is None and resolution is None:
-        frame_seconds = collection.frame_seconds
-    if frame_seconds is not None:
-        layout = Layout.in_seconds(frame_seconds, low, high, channels or fixed.channels)
-    else:
-        per_quarter = fixed.resolution if resolution is None else resolution
-        layout = Layout(per_quarter, low, high, channels or fixed.channels)
-    if collection.layout not in (None, layout):
+
+def _check(frames: Frames, pieces: Pieces, splits: Splits, work: Work) -> None:
+    """Refuse numbers that are out of range or contradict each other."""
+    valid, test = splits.valid, splits.test
+    if not (valid >= 0 and test >= 0 and valid + test < 1):
         raise UsageError(
-            f"{collection.name}: published rolls have the layout {collection.layout}; asked: {layout}"
+            f"--valid, --test: expected shares that leave some to train on, found {valid}, {test}"
         )
-    return layout
-
-
-def _check_counts(
-    workers: int,
-    time_limit: float,
-    min_frames: int,
-    max_frames: int | None,
-    resolution: int | None,
-    frame_seconds: float | None,
-) -> None:
-    """Refuse numbers that mean nothing."""
-    if workers < 0:
-        raise UsageError(f"--workers: expected 0 or more, found {workers}")
-    if not 0 < time_limit < 1e6:
-        raise UsageError(f"--time-limit: expected seconds above 0 and below 1e6, found {time_limit}")
-    if min_frames < 1:
-        raise UsageError(f"--min-frames: expected 1 or more, found {min_frames}")
-    if max_frames is not None and max_frames < min_frames:
-        raise UsageError(f"--max-frames: expected {min_frames} (--min-frames) or more, found {max_frames}")
-    if resolution is not None and frame_seconds is not None:
+    if work.workers < 0:
+        raise UsageError(f"--workers: expected 0 or more, found {work.workers}")
+    if not 0 < work.time_limit < 1e6:
+        raise UsageError(f"--time-limit: expected seconds above 0 and below 1e6, found {work.time_limit}")
+    low, high = pieces.min_frames, pieces.max_frames
+    if low < 1:
+        raise UsageError(f"--min-frames: expected 1 or more, found {low}")
+    if high is not None and high < low:
+        raise UsageError(f"--max-frames: expected {low} (--min-frames) or more, found {high}")
+    if frames.resolution is not None and frames.frame_seconds is not None:
         raise UsageError("expected one of --resolution, --frame-seconds; found both")
 
 
 def _check_rolls(collection: Collection, preparation: Preparation) -> None:
-    """Refuse to do with published rolls what only notes allow."""
+    """Refuse to do with published rolls what needs notes."""
     if collection.layout is None:
         return
-    asked = {
+    given = {
         "--quantize": preparation.quantize != "nearest",
         "--pedal": preparation.pedal,
         "--tracks": preparation.tracks,
@@ -228,29 +226,22 @@ def _check_rolls(collection: Collection, preparation: Preparation) -> None:
         "--split-tracks": preparation.split_tracks,
         "--transpose-to-c": preparation.transpose_to_c,
     }
-    for flag, is_asked in asked.items():
-        if is_asked:
-            raise UsageError(f"{flag}: expected a source with notes, found the rolls of {collection.name}")
+    for name, is_given in given.items():
+        if is_given:
+            raise UsageError(f"{name}: expected a source with notes, found the rolls of {collection.name}")
 
 
-def _choice(flag: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise UsageError(f"{flag}: expected one of {', '.join(choices)}; found {value}")
-    return value
-
-
-def _tell(prepared: Prepared, output: Path, parted: bool) -> None:
-    """Say on stderr what was skipped and what repeats."""
-    corpus = prepared.corpus
+def _warn(prepared: Prepared, output: Path, keeps_splits: bool) -> None:
+    """Report on stderr what was skipped and what is duplicated."""
     if prepared.skipped:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(prepared.reasons.items()))
         count = f"{prepared.skipped:,} of {prepared.sources:,}"
         console.note(f"skipped {count} pieces ({reasons}): {output}/report.jsonl")
-    repeated = corpus.duplicates()
+    repeated = prepared.corpus.duplicates()
     if repeated.pieces:
         kept = (
             f"{repeated.across_splits:,} are in more than one split"
-            if parted or repeated.across_splits
+            if keeps_splits or repeated.across_splits
             else "each kept in the split of the first"
         )
         another = f"{repeated.transposed:,} in another key"
@@ -271,7 +262,10 @@ def _document(prepared: Prepared, output: Path) -> dict[str, object]:
     }
 
 
-def _summary(corpus: Corpus, output: Path, seconds: float) -> None:
-    console.result(f"{output}: {len(corpus.pieces):,} pieces, {corpus.frames:,} frames, {corpus.layout}")
+def _lines(prepared: Prepared, output: Path) -> list[str]:
+    corpus = prepared.corpus
     parts = [f"{split} {len(pieces):,} pieces {pieces.frames:,} frames" for split, pieces in corpus.items()]
-    console.result(" | ".join([*parts, f"{seconds:.1f} s"]))
+    return [
+        f"{output}: {len(corpus.pieces):,} pieces, {corpus.frames:,} frames, {corpus.layout}",
+        " | ".join([*parts, f"{prepared.seconds:.1f} s"]),
+    ]

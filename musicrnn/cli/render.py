@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from musicrnn.cli import console
-from musicrnn.cli.options import Json, Quiet, Verbose
 from musicrnn.errors import UsageError, about
 
 
@@ -17,15 +16,11 @@ def render(
     file: Annotated[Path, typer.Argument(help="A MIDI file; - for stdin.")] = Path("sample.mid"),
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The .wav file. [default: FILE with .wav]", show_default=False),
+        typer.Option("--output", "-o", help="The .wav file. [default: FILE with .wav]"),
     ] = None,
     sample_rate: Annotated[int, typer.Option(help="Samples per second.")] = 44100,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
-    """Play a MIDI file into a .wav file with a simple synthesiser."""
-    console.set_level(quiet, verbose)
+    """Render a MIDI file to a .wav file with a simple synthesiser."""
     from musicrnn.music import read_midi
     from musicrnn.music.render import render, write_wav
 
@@ -39,7 +34,5 @@ def render(
         samples = render(score, sample_rate)
     write_wav(samples, sample_rate, target)
     seconds = len(samples) / sample_rate
-    if json:
-        console.result_json({"file": str(target), "seconds": round(seconds, 3), "sample_rate": sample_rate})
-        return
-    console.result(f"{target}: {seconds:.1f} s")
+    document = {"file": str(target), "seconds": round(seconds, 3), "sample_rate": sample_rate}
+    console.report(document, [f"{target}: {seconds:.1f} s"])

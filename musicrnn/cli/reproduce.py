@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from musicrnn.cli import console
-from musicrnn.cli.options import Json, Quiet, Verbose
+from musicrnn.cli.flags import flag
 from musicrnn.errors import MusicRNNError, UsageError
 
 if TYPE_CHECKING:
@@ -17,96 +18,76 @@ if TYPE_CHECKING:
     from musicrnn.experiments.chung2014 import Row
 
 
+@dataclass(frozen=True)
+class Study:
+    """Study."""
+
+    output: Path = flag(
+        Path("models/runs/chung2014"), "The folder of tables, pictures and runs.", "--output", "-o"
+    )
+    only: str = flag("", "Data sets and cells, such as jsb,nottingham,gru. [default: all four and all three]")
+    quick: bool = flag(False, "Train only at the best known learning rate for each cell and set.")
+    seeds: int = flag(1, "Runs at the best rate; with several, mean and standard deviation are given.")
+    workers: int = flag(0, "Processes that train, with a thread each; 0 is one per core.")
+    dry_run: bool = flag(False, "Print what would be trained and how long it takes.")
+    check: bool = flag(False, "Evaluate the shipped networks; train and write nothing.")
+    ship: Path | None = flag(
+        None, "At the end, copy the best network of each cell and set to DIR/SET-CELL.", metavar="DIR"
+    )
+
+
 def reproduce(
-    paper: Annotated[str, typer.Argument(metavar="PAPER", help="chung2014")] = "chung2014",
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where tables, pictures and runs go.")
-    ] = Path("models/runs/chung2014"),
-    only: Annotated[
-        str,
-        typer.Option(
-            help="Data sets and cells, such as jsb,nottingham,gru. [default: all four and all three]",
-            show_default=False,
-        ),
-    ] = "",
-    quick: Annotated[
-        bool, typer.Option("--quick", help="The best known learning rate for each cell and set alone.")
-    ] = False,
-    seeds: Annotated[
-        int, typer.Option(help="Trainings at the best rate; with several, mean and standard deviation.")
-    ] = 1,
-    workers: Annotated[int, typer.Option(help="Processes that train, a thread each; 0 is one per core.")] = 0,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be trained and how long it takes.")
-    ] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Measure the shipped networks; train and write nothing.")
-    ] = False,
-    ship: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="When all is done, copy the best network of each cell and set to DIR/SET-CELL.",
-            show_default=False,
-        ),
-    ] = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    paper: Annotated[str, typer.Argument(metavar="PAPER", help="chung2014")] = "chung2014", *, study: Study
 ) -> None:
-    """Set the tables and learning curves of Chung et al. (2014) beside ours.
+    """Compare the tables and learning curves of Chung et al. (2014) with ours.
 
     Trains tanh, GRU and LSTM on the four music sets with the paper's settings, at ten learning rates of which
     hopeless ones are pruned, and writes tables, pictures and a page that says which figures compare.
-    Interrupt it or kill it: the same command goes on. --check measures the networks that ship with the
-    program, in seconds.
+    If interrupted or killed, run the same command to continue. --check evaluates the networks that ship with
+    the program, in seconds.
     """
-    console.set_level(quiet, verbose)
     if paper != "chung2014":
         raise UsageError(f"reproduce: expected chung2014, found {paper}")
-    if check and (quick or dry_run or ship is not None or seeds != 1):
+    if study.check and (study.quick or study.dry_run or study.ship is not None or study.seeds != 1):
         raise UsageError(
             "--check trains nothing: expected no --quick, --seeds, --dry-run or --ship, found one"
         )
     from musicrnn.experiments import chung2014
 
-    data, cells = _chosen(only)
+    data, cells = _chosen(study.only)
     corpora = chung2014.open_corpora(data)
-    if check:
-        _print(chung2014.check(corpora, cells, workers=workers), json)
+    if study.check:
+        _print(chung2014.check(corpora, cells, workers=study.workers))
         return
     try:
         found = chung2014.reproduce(
             corpora,
             cells,
-            output,
-            quick=quick,
-            seeds=seeds,
-            workers=workers,
-            dry=dry_run,
+            study.output,
+            quick=study.quick,
+            seeds=study.seeds,
+            workers=study.workers,
+            dry=study.dry_run,
             tell=console.note,
         )
     except KeyboardInterrupt:
-        console.note("all runs are saved; the same command goes on")
+        console.note("all runs are saved; run the same command to continue")
         raise
-    if dry_run:
-        if json:
-            console.result_json({"plan": found.plan, "seconds": round(found.seconds)})
-        else:
-            console.result("\n".join(found.plan))
+    if study.dry_run:
+        console.report({"plan": found.plan, "seconds": round(found.seconds)}, found.plan)
         return
     chosen = [row for row in found.rows if row.data in data and row.cell in cells]
-    _print(chosen, json)
+    _print(chosen)
     if chosen:
-        console.note(f"tables, pictures and what they mean: {output / 'README.md'}")
+        console.note(f"tables, pictures and what they mean: {study.output / 'README.md'}")
     if found.failures:
         raise MusicRNNError(
-            f"{output}: expected all runs to be trained, found failures ({'; '.join(found.failures)}); "
-            "the same command goes on"
+            f"{study.output}: expected all runs to be trained, found failures "
+            f"({'; '.join(found.failures)}); run the same command to continue"
         )
-    if ship is not None:
-        folders = chung2014.ship(chosen, {corpus.name: corpus for corpus in corpora}, ship)
-        console.note(f"{len(folders)} models in {ship}")
+    if study.ship is not None:
+        folders = chung2014.ship(chosen, {corpus.name: corpus for corpus in corpora}, study.ship)
+        console.note(f"{len(folders)} models in {study.ship}")
 
 
 def _chosen(only: str) -> tuple[list[str], list[str]]:
@@ -121,11 +102,9 @@ def _chosen(only: str) -> tuple[list[str], list[str]]:
     return data, [cell for cell in CELLS if cell in names] or list(CELLS)
 
 
-def _print(rows: Sequence[Row], json: bool) -> None:
+def _print(rows: Sequence[Row]) -> None:
     from musicrnn.experiments import chung2014
 
-    if json:
-        console.result_json({"table_1": chung2014.table_1(), "table_2": chung2014.documents(rows)})
-        return
     tables = [chung2014.markdown_1(), chung2014.markdown_2(rows), chung2014.markdown_conventions(rows)]
-    console.result("\n\n".join(tables))
+    document = {"table_1": chung2014.table_1(), "table_2": chung2014.documents(rows)}
+    console.report(document, ["\n\n".join(tables)])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from musicrnn.cli import console
-from musicrnn.cli.options import Json, Model, Quiet, Verbose, chosen_model
+from musicrnn.cli.flags import flag
+from musicrnn.cli.options import Model, chosen_model
 from musicrnn.errors import UsageError
 
 BARS = 16
@@ -18,98 +18,96 @@ TEMPO = 120.0
 SLOWEST, FASTEST = 4, 1000
 
 
+@dataclass(frozen=True)
+class Output:
+    """Output."""
+
+    output: Path = flag(Path("sample.mid"), "The MIDI file; - for stdout.", "--output", "-o")
+    count: int = flag(1, "Number of pieces: OUT-1.mid, OUT-2.mid … from seed, seed + 1 …")
+
+
+@dataclass(frozen=True)
+class Length:
+    """Length and tempo."""
+
+    bars: float | None = flag(None, f"Length in bars. [default: {BARS}]")
+    beats: float | None = flag(None, "Length in beats of the metre.")
+    frames: int | None = flag(None, "Length in frames.")
+    seconds: float | None = flag(None, "Length in seconds at the tempo.")
+    tempo: float | None = flag(
+        None, f"Quarter notes per minute. [default: the corpus's tempo, else {TEMPO:.0f}]"
+    )
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Sampling."""
+
+    temperature: float = flag(1.0, "Divides the log-odds: below 1 safer, above 1 more random.")
+    threshold: float | None = flag(None, "No randomness: every cell with at least this probability sounds.")
+    seed: int | None = flag(
+        None, "Seeds the random numbers: same seed, same bytes. [default: a new one each time]"
+    )
+
+
+@dataclass(frozen=True)
+class Primer:
+    """Primer."""
+
+    primer: Path | None = flag(None, "A MIDI file to continue; - for stdin.")
+    include_primer: bool = flag(False, "Begin the output with the primer.")
+
+
 def sample(
-    model: Model = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The MIDI file; - for stdout.")] = Path(
-        "sample.mid"
-    ),
-    bars: Annotated[float | None, typer.Option(help=f"Length in bars. [default: {BARS}]")] = None,
-    beats: Annotated[float | None, typer.Option(help="Length in beats of the metre.")] = None,
-    frames: Annotated[int | None, typer.Option(help="Length in frames.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="Length in seconds at the tempo.")] = None,
-    temperature: Annotated[float, typer.Option(help="Below 1 bolder, above 1 wilder.")] = 1.0,
-    threshold: Annotated[
-        float | None, typer.Option(help="Draw nothing: what is at least so probable sounds.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Same seed, same bytes. [default: a new one each time]")
-    ] = None,
-    count: Annotated[
-        int, typer.Option(help="Number of pieces: OUT-1.mid, OUT-2.mid … from seed, seed + 1 …")
-    ] = 1,
-    tempo: Annotated[
-        float | None,
-        typer.Option(help=f"Quarter notes per minute. [default: the corpus's, else {TEMPO:.0f}]"),
-    ] = None,
-    primer: Annotated[Path | None, typer.Option(help="A MIDI file to continue; - for stdin.")] = None,
-    include_primer: Annotated[
-        bool, typer.Option("--include-primer", help="Begin the output with the primer.")
-    ] = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    model: Model = None, *, output: Output, length: Length, sampling: Sampling, primer: Primer
 ) -> None:
-    """Draw new music from a model."""
-    console.set_level(quiet, verbose)
+    """Generate new music from a model."""
     import secrets
 
-    lengths = {"bars": bars, "beats": beats, "frames": frames, "seconds": seconds}
-    asked = {name: value for name, value in lengths.items() if value is not None}
-    _check(asked, count, tempo, seed, output, json, include_primer and primer is None)
+    names = ("bars", "beats", "frames", "seconds")
+    asked = {name: value for name in names if (value := getattr(length, name)) is not None}
+    _check(asked, length.tempo, sampling.seed, output, primer)
 
     from musicrnn.checkpoint import load_model
     from musicrnn.music import midi_bytes, to_score
     from musicrnn.sampling import Drawing, generate_many, layout_of, read_primer
 
     started, directory = time.monotonic(), chosen_model(model)
-    drawing = Drawing(temperature, threshold)
+    drawing = Drawing(sampling.temperature, sampling.threshold)
     network = load_model(directory)
     layout = layout_of(network)
-    heard = score = None
-    if primer is not None:
-        source = sys.stdin.buffer.read() if str(primer) == "-" else primer
-        heard, score = read_primer(source, layout, "stdin" if str(primer) == "-" else str(primer))
-    heard_tempo = score.main_tempo() if score else None
-    tempo = tempo or layout.tempo or heard_tempo or network.data.get("tempo") or TEMPO
+    before = score = None
+    if primer.primer is not None:
+        piped = str(primer.primer) == "-"
+        source = sys.stdin.buffer.read() if piped else primer.primer
+        before, score = read_primer(source, layout, "stdin" if piped else str(primer.primer))
+    primer_tempo = score.main_tempo() if score else None
+    tempo = length.tempo or layout.tempo or primer_tempo or network.data.get("tempo") or TEMPO
     tempo = min(max(tempo, SLOWEST), FASTEST)
     metre = (score.main_metre() if score else None) or tuple(network.data.get("metre") or (4, 4))
-    length = _frames(asked or {"bars": BARS}, layout.resolution, tempo, metre)
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    seeds = [seed + index for index in range(count)]
-    if console.shows_progress():
-        with console.progress_bar("sampling", "{task.completed:,}/{task.total:,} frames") as bar:
-            task = bar.add_task("", total=length)
-            advance = lambda done: bar.update(task, completed=done)  # noqa: E731
-            rolls = generate_many(network, length, seeds, drawing, heard, advance)
-    else:
-        rolls = generate_many(network, length, seeds, drawing, heard)
-    if include_primer and heard is not None:
-        rolls = [heard.followed_by(roll) for roll in rolls]
+    frames = _frames(asked or {"bars": BARS}, layout.resolution, tempo, metre)
+    seed = secrets.randbelow(2**31) if sampling.seed is None else sampling.seed
+    seeds = [seed + index for index in range(output.count)]
+    with console.progress("sampling", frames, "frames") as advance:
+        rolls = generate_many(network, frames, seeds, drawing, before, advance)
+    if primer.include_primer and before is not None:
+        rolls = [before.followed_by(roll) for roll in rolls]
     contents = [midi_bytes(to_score(roll, tempo, metre)) for roll in rolls]
-    if str(output) == "-":
+    if str(output.output) == "-":
         console.result_bytes(contents[0])
         console.note(f"seed {seed}")
         return
-    files = _write(contents, output)
-    if json:
-        elapsed = round(time.monotonic() - started, 3)
-        console.result_json({"files": files, "frames": length, "seed": seed, "seconds": elapsed})
-        return
-    console.note(f"{length} frames at {tempo:g} quarter notes per minute, seed {seed}")
-    for name in files:
-        console.result(name)
+    files = _write(contents, output.output)
+    if not console.wants_json():
+        console.note(f"{frames} frames at {tempo:g} quarter notes per minute, seed {seed}")
+    elapsed = round(time.monotonic() - started, 3)
+    console.report({"files": files, "frames": frames, "seed": seed, "seconds": elapsed}, files)
 
 
 def _check(
-    asked: dict[str, Any],
-    count: int,
-    tempo: float | None,
-    seed: int | None,
-    output: Path,
-    json: bool,
-    unprimed: bool,
+    asked: dict[str, Any], tempo: float | None, seed: int | None, output: Output, primer: Primer
 ) -> None:
-    """Refuse flags that contradict each other or mean nothing."""
+    """Refuse flags that contradict each other or are out of range."""
     if len(asked) > 1:
         raise UsageError(
             f"expected one of --bars, --beats, --frames, --seconds; found --{', --'.join(asked)}"
@@ -119,15 +117,14 @@ def _check(
             raise UsageError(f"--{name}: expected a length above 0 and below 1e9, found {value}")
     if tempo is not None and not SLOWEST <= tempo <= FASTEST:
         raise UsageError(f"--tempo: expected {SLOWEST} to {FASTEST} quarter notes per minute, found {tempo}")
-    if count < 1:
-        raise UsageError(f"--count: expected at least 1, found {count}")
+    if output.count < 1:
+        raise UsageError(f"--count: expected at least 1, found {output.count}")
     if seed is not None and seed < 0:
         raise UsageError(f"--seed: expected 0 or more, found {seed}")
-    if str(output) == "-" and (count > 1 or json):
-        raise UsageError(
-            f"-o -: stdout holds one MIDI file, found {'--json' if json else f'--count {count}'}"
-        )
-    if unprimed:
+    if str(output.output) == "-" and (output.count > 1 or console.wants_json()):
+        found = "--json" if console.wants_json() else f"--count {output.count}"
+        raise UsageError(f"-o -: stdout holds one MIDI file, found {found}")
+    if primer.include_primer and primer.primer is None:
         raise UsageError("--include-primer: expected a --primer, found none")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musicrnn.cli import console, runs
-from musicrnn.cli.options import CORPUS, Json, Quiet, Verbose
+from musicrnn.cli.options import CORPUS
 from musicrnn.cli.runs import Run
 from musicrnn.errors import FileError, UsageError
 
@@ -28,38 +28,30 @@ def show(
         typer.Argument(
             metavar="FILE…",
             help=f"MIDI files, MusicXML and ABC (with music21), corpora or models. [default: {CORPUS}]",
-            show_default=False,
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="A picture instead: .png, .svg or .pdf.", show_default=False),
+        typer.Option("--output", "-o", help="Write a picture instead: .png, .svg or .pdf."),
     ] = None,
     resolution: Annotated[int, typer.Option(help="Frames per quarter note of MIDI files.")] = 4,
     quarters: Annotated[
-        float | None, typer.Option(help="Draw only the first so many quarter notes.", show_default=False)
+        float | None, typer.Option(help="Plot only the first quarter notes, this many.")
     ] = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Show MIDI files, corpora and models: statistics and piano rolls, or learning curves.
 
-    Several models are compared in a table, and with --output in one picture.
+    Several models are compared in a table, or with --output in one picture.
     """
-    console.set_level(quiet, verbose)
     if quarters is not None and not 0 < quarters < 1e9:
         raise UsageError(f"--quarters: expected a length above 0 and below 1e9, found {quarters}")
     paths = files or [CORPUS]
     if output is not None:
         _draw([_open(path, resolution) for path in paths], output, quarters)
-        if json:
-            console.result_json({"file": str(output)})
-        else:
-            console.result(str(output))
-    elif json:
+        console.report({"file": str(output)}, [str(output)])
+    elif console.wants_json():
         documents = [_describe(_open(path, resolution)) for path in paths]
-        console.result_json(documents[0] if len(documents) == 1 else documents)
+        console.report(documents[0] if len(documents) == 1 else documents, ())
     elif len(paths) > 1 and all(map(runs.is_run, paths)):
         console.result(runs.compare([runs.read_run(path) for path in paths]))
     else:
@@ -126,15 +118,8 @@ def _describe(subject: Corpus | Run | _Piece) -> dict[str, Any]:
 
 
 def _track(rows: range) -> Iterable[int]:
-    """Show the progress through the pieces of a corpus on a terminal."""
-    if not console.shows_progress():
-        return rows
-    return _with_bar(rows)
-
-
-def _with_bar(rows: range) -> Iterator[int]:
-    with console.progress_bar("counting", "{task.completed:,}/{task.total:,}") as progress:
-        yield from progress.track(rows, description="")
+    """Yield the numbers of a corpus's pieces, with a progress bar on a terminal."""
+    return console.track(rows, len(rows), "counting", "pieces")
 
 
 def _describe_piece(piece: _Piece) -> dict[str, Any]:

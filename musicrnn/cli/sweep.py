@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from musicrnn.cli import console
-from musicrnn.cli.options import CORPUS, Device, Json, Quiet, Verbose, chosen_corpus, chosen_device
-from musicrnn.cli.settings import with_settings
+from musicrnn.cli.flags import Settings, flag
+from musicrnn.cli.options import CORPUS, chosen_corpus, chosen_device, device_flag
 from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,104 +19,100 @@ if TYPE_CHECKING:
     from musicrnn.training import Recipe
 
 _BASE = {"hidden": 46, "weight_noise": 0.075, "epochs": 40}
-"""Settings that aren't the usual ones, unless something else is said: those of Chung et al. 2014."""
+"""Settings of Chung et al. 2014, where a sweep's defaults differ from a recipe's."""
 _RATES = "0.0003:0.03"
 
 
-def _option(text: str, *names: str) -> Any:
-    """Return an option whose help says its default."""
-    return typer.Option(*names, help=text, show_default=False)
+@dataclass(frozen=True)
+class Search:
+    """Search."""
+
+    output: Path | None = flag(
+        None, "The study's folder. [default: models/sweeps/CORPUS-CELL]", "--output", "-o"
+    )
+    trials: int = flag(10, "Trials in all, earlier ones counted.")
+    space: Path | None = flag(
+        None,
+        "TOML file of the settings to search, with lines such as `learning_rate = { low = 1e-4, high = "
+        '1e-2, log = true }`, `hidden = { low = 32, high = 256, step = 32 }`, `cell = ["gru", "lstm"]`. '
+        "[default: --learning-rates]",
+    )
+    learning_rates: str | None = flag(
+        None,
+        "LOW:HIGH, instead of --space: search the learning rate, sampled log-uniformly. "
+        f"[default: {_RATES}, which suits adam]",
+    )
+    sampler: str = flag(
+        "random",
+        "random (Bergstra and Bengio 2012), or tpe: near settings that were good (Bergstra et al. 2011).",
+    )
+    pruner: str = flag(
+        "none",
+        "Which trials to stop early: none; median, those worse than half of the others; halving, all but "
+        "the best third, repeatedly (Li et al. 2020).",
+    )
+    storage: str | None = flag(
+        None,
+        "Database of the study, as an Optuna URL (sqlite:///sweep.db, postgresql://…); many machines may "
+        "share it. [default: a journal in the study's folder]",
+    )
 
 
-@with_settings()
+@dataclass(frozen=True)
+class Run:
+    """Run."""
+
+    workers: int = flag(1, "Processes, each of which runs a trial; 0 is one per core.")
+    device: str = device_flag()
+    config: Path | None = flag(
+        None, "Settings that aren't searched, from a TOML file or a run's config.json. Flags take precedence."
+    )
+
+
 def sweep(
     corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A prepared corpus.")] = CORPUS,
-    output: Annotated[
-        Path | None, _option("The study. [default: models/sweeps/CORPUS-CELL]", "--output", "-o")
-    ] = None,
     *,
-    trials: Annotated[int, typer.Option(help="Trials in all, those done earlier counted.")] = 10,
-    space: Annotated[
-        Path | None,
-        _option(
-            "TOML file of what is searched, with lines such as `learning_rate = { low = 1e-4, high = 1e-2, "
-            'log = true }`, `hidden = { low = 32, high = 256, step = 32 }`, `cell = ["gru", "lstm"]`. '
-            "[default: --learning-rates]"
-        ),
-    ] = None,
-    learning_rates: Annotated[
-        str | None,
-        _option(
-            "LOW:HIGH, instead of --space: the learning rate is searched, drawn log-uniformly. "
-            f"[default: {_RATES}, which suits adam]"
-        ),
-    ] = None,
-    sampler: Annotated[
-        str,
-        typer.Option(
-            help="random (Bergstra and Bengio 2012), or tpe: near what was good (Bergstra et al. 2011)."
-        ),
-    ] = "random",
-    pruner: Annotated[
-        str,
-        typer.Option(
-            help="What ends trials that go badly: none; median, those worse than half of the others; "
-            "halving, all but the best third, again and again (Li et al. 2020)."
-        ),
-    ] = "none",
-    storage: Annotated[
-        str | None,
-        _option(
-            "Database of the study, as Optuna names it (sqlite:///sweep.db, postgresql://…); many machines "
-            "may share it. [default: a journal in the study's folder]"
-        ),
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Processes, each with a trial; 0 is one per core.")] = 1,
-    device: Device = "auto",
-    config: Annotated[
-        Path | None, _option("Settings that aren't searched, from a TOML file or a run; flags win.")
-    ] = None,
-    settings: dict[str, Any],
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    search: Search,
+    settings: Settings,
+    run: Run,
 ) -> None:
     """Search for the best settings; every trial is a run of its own.
 
-    Interrupt it or kill it: the same command goes on, and draws what it would have drawn. Settings that
-    aren't searched are those of `train`, but with 46 hidden units and weight noise of 0.075 (Chung et al.
-    2014).
+    If interrupted or killed, run the same command to continue; it samples the same settings as without the
+    interruption. Settings that aren't searched are those of `train`, but with 46 hidden units and weight
+    noise of 0.075 (Chung et al. 2014).
     """
-    console.set_level(quiet, verbose)
     from musicrnn.corpus import open_corpus
-    from musicrnn.experiments import sweep as search
+    from musicrnn.experiments.sweep import sweep
     from musicrnn.training import Recipe, read_settings
 
-    base = Recipe(**{**_BASE, **(read_settings(config) if config else {}), **settings})
-    searched = _space(space, learning_rates, base)
+    base = Recipe(**{**_BASE, **(read_settings(run.config) if run.config else {}), **settings})
+    space = _space(search.space, search.learning_rates, base)
     opened = open_corpus(chosen_corpus(corpus))
     listener = _Lines()
     try:
-        found = search.sweep(
+        found = sweep(
             opened,
             base,
-            searched,
-            output or Path("models/sweeps") / f"{opened.name}-{base.cell}",
-            trials=trials,
-            sampler=sampler,
-            pruner=pruner,
-            storage=storage,
-            workers=workers,
-            device=chosen_device(device),
+            space,
+            search.output or Path("models/sweeps") / f"{opened.name}-{base.cell}",
+            trials=search.trials,
+            sampler=search.sampler,
+            pruner=search.pruner,
+            storage=search.storage,
+            workers=run.workers,
+            device=chosen_device(run.device),
             listener=listener,
         )
     except KeyboardInterrupt:
         if listener.begun:
-            console.note(f"{listener.done} of {trials} trials are done; the same command goes on")
+            console.note(
+                f"{listener.done} of {search.trials} trials are done; run the same command to continue"
+            )
         raise
     threads = f"OMP_NUM_THREADS={found.threads} " if found.threads else ""
     command = f"{threads}musicrnn train {_quoted(corpus)} --config {_quoted(found.config)}"
-    _print(found, searched, command, json)
+    _print(found, space, command)
 
 
 def _space(path: Path | None, rates: str | None, base: Recipe) -> Space:
@@ -134,24 +131,19 @@ def _space(path: Path | None, rates: str | None, base: Recipe) -> Space:
     return make_space({"learning_rate": bounds}, base, "--learning-rates")
 
 
-def _print(found: Found, space: Space, command: str, json: bool) -> None:
+def _print(found: Found, space: Space, command: str) -> None:
     from musicrnn.experiments.sweep import rows, table_lines
 
-    if json:
-        console.result_json(
-            {
-                "study": str(found.table.parent),
-                "trials": rows(found.trials, space),
-                "best": str(found.best.run),
-                "picture": str(found.picture),
-                "command": command,
-            }
-        )
-        return
-    for line in table_lines(found.trials, space):
-        console.result(line)
-    console.note(f"{found.picture}, {found.table}")
-    console.result(f"repeat the best: {command}")
+    document = {
+        "study": str(found.table.parent),
+        "trials": rows(found.trials, space),
+        "best": str(found.best.run),
+        "picture": str(found.picture),
+        "command": command,
+    }
+    if not console.wants_json():
+        console.note(f"{found.picture}, {found.table}")
+    console.report(document, [*table_lines(found.trials, space), f"repeat the best: {command}"])
 
 
 def _quoted(path: Path) -> str:

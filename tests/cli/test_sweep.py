@@ -184,7 +184,7 @@ def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(
         process.kill()
     assert process.returncode == 130 and output == b""
     lines = [line for line in errors.decode().splitlines() if not line.startswith("compiling")]
-    assert lines == ["0 of 2 trials are done; the same command goes on", "error: interrupted"]
+    assert lines == ["0 of 2 trials are done; run the same command to continue", "error: interrupted"]
     before = _epochs(tmp_path)
     time.sleep(0.5)
     assert _epochs(tmp_path) == before

@@ -79,7 +79,7 @@ def test_a_signal_in_the_middle_of_an_epoch_saves_there(
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert b"saved; go on with: musicrnn train c -o r --resume" in errors and b"Traceback" not in errors
+    assert b"saved; resume with: musicrnn train c -o r --resume" in errors and b"Traceback" not in errors
     done = lines(tmp_path / "r" / "metrics.jsonl")
     resumed = invoke(
         "train", tmp_path / "c", "-o", tmp_path / "r", "--resume", "--epochs", done + 1, "--json"

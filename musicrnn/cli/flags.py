@@ -1,0 +1,159 @@
+"""From functions to commands: groups of flags, the flags that all commands share, and help under headings.
+
+A group of flags is a dataclass whose fields are made with ``flag``; its docstring is the heading of the group
+in ``--help``. A command takes groups as parameters, and the settings of a recipe in the same way, as
+``Settings``; ``as_command`` flattens them into flags.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+from musicrnn.cli import console
+from musicrnn.training.recipe import SETTINGS, setting_types
+
+if TYPE_CHECKING:
+    from typer._click import Context, HelpFormatter
+
+
+def flag(default: Any, text: str, *names: str, **how: Any) -> Any:
+    """Declare a flag as a field of a group.
+
+    Args:
+        default: Its value unless one is given; a flag that is False by default has no ``--no-`` form.
+        text: Its help.
+        names: ``--name`` and ``-n``, where the field's name doesn't give them.
+        how: Further arguments of ``typer.Option``.
+    """
+    return field(default=default, metadata={"text": text, "names": names, "how": how})
+
+
+class Settings(dict[str, Any]):
+    """The settings of a recipe that were given as flags, by name."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__({name: value for name, value in values.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Messages:
+    """Options."""
+
+    quiet: bool = flag(False, "Print errors only.", "--quiet", "-q")
+    verbose: bool = flag(False, "Print more messages to stderr.", "--verbose", "-v")
+
+
+@dataclass(frozen=True)
+class Format:
+    """Options."""
+
+    json: bool = flag(False, "Print one JSON document to stdout and nothing else.")
+
+
+def as_command(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a function for Typer: groups flattened, with ``--json``, ``--quiet`` and ``--verbose`` added."""
+
+    def command(form: Format, messages: Messages, **arguments: Any) -> None:
+        console.configure(messages.quiet, messages.verbose, form.json)
+        function(**arguments)
+
+    return flattened(wraps(function)(command), form=Format, messages=Messages)
+
+
+def flattened(function: Callable[..., None], **more: type) -> Callable[..., None]:
+    """Return a function that takes a flag for each field in the place of a group.
+
+    Args:
+        function: Takes the groups among its parameters.
+        more: Groups that it takes besides those of its signature, by name.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    taken = {name: entry.annotation for name, entry in signature.parameters.items()} | more
+    groups: dict[str, tuple[Any, list[str]]] = {}
+    parameters: list[inspect.Parameter] = []
+    for name, kind in taken.items():
+        if kind is Settings or is_dataclass(kind):
+            members = list(_settings() if kind is Settings else _members(kind))
+            groups[name] = kind, [member.name for member in members]
+            parameters += members
+        else:
+            parameters.append(signature.parameters[name].replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @wraps(function)
+    def gathered(**arguments: Any) -> None:
+        values = {
+            group: kind(**{name: arguments.pop(name) for name in names})
+            for group, (kind, names) in groups.items()
+        }
+        function(**arguments, **values)
+
+    gathered.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return gathered
+
+
+def _members(group: Any) -> Iterator[inspect.Parameter]:
+    """Yield a parameter for each flag of a group."""
+    heading = str(group.__doc__).rstrip(".")
+    hints = get_type_hints(group)
+    for entry in fields(group):
+        text, names, how = (entry.metadata[key] for key in ("text", "names", "how"))
+        if entry.default is False and not names:
+            names = (f"--{entry.name.replace('_', '-')}",)
+        option = typer.Option(*names, help=text, rich_help_panel=heading, **how)
+        yield _parameter(entry.name, hints[entry.name], entry.default, option)
+
+
+_ORDER = ("network", "structure", "regularisation", "optimiser", "schedule", "data", "run")
+"""The groups of a recipe's settings, as ``--help`` lists them."""
+
+
+def _settings() -> Iterator[inspect.Parameter]:
+    """Yield a parameter for each setting; one that isn't given is None, so that files may give it."""
+    for setting in sorted(SETTINGS.values(), key=lambda entry: _ORDER.index(_group(entry))):
+        kind = setting_types()[setting.name]
+        usual = setting.metadata["usual"] or setting.default
+        text = setting.metadata["text"] + ("" if kind is bool else f" [default: {usual}]")
+        option = typer.Option(help=text, rich_help_panel=_group(setting).capitalize())
+        yield _parameter(setting.name, kind | None, None, option)
+
+
+def _group(setting: Field[Any]) -> str:
+    return str(setting.metadata.get("group", "run"))
+
+
+def _parameter(name: str, kind: Any, default: Any, option: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+    )
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists its flags by group, those without one last."""
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Write a section for the arguments and for each group of flags."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                is_argument = parameter.param_type_name == "argument"
+                heading = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None)
+                sections.setdefault(heading or "Options", []).append(record)
+        sections["Options"] = sections.pop("Options", [])
+        width = min(30, max(len(name) for name, _ in _all(sections.values())))
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl([(name.ljust(width), text) for name, text in records])
+
+
+def _all(sections: Iterable[list[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
+    for records in sections:
+        yield from records
