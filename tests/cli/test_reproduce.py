@@ -148,4 +148,5 @@ def test_ctrl_c_saves_and_says_how_to_go_on(corpus: Corpus, tmp_path: Path) -> N
     finally:
         process.kill()
     assert process.returncode == 130 and output == b""
-    assert errors.decode().endswith("all runs are saved; run the same command to continue\nerror: interrupted\n")
+    saved = "all runs are saved; run the same command to continue"
+    assert errors.decode().endswith(f"{saved}\nerror: interrupted\n")
