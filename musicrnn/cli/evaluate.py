@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicrnn.cli import console, measures
+from musicrnn.cli import console
 from musicrnn.cli.flags import flag
 from musicrnn.cli.options import CORPUS, Model, chosen_corpus, chosen_device, chosen_model, device_flag
+from musicrnn.cli.present import measures
 from musicrnn.errors import ModelError, UsageError
 
 if TYPE_CHECKING:

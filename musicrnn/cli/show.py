@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicrnn.cli import console, runs
+from musicrnn.cli import console
 from musicrnn.cli.options import CORPUS
-from musicrnn.cli.runs import Run
+from musicrnn.cli.present import runs
+from musicrnn.cli.present.runs import Run
 from musicrnn.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def _name(subject: Corpus | _Piece) -> str:
 
 def _draw_corpus(corpus: Corpus, output: Path, quarters: float | None) -> None:
     """Draw the page of a corpus."""
-    from musicrnn.cli import page
+    from musicrnn.cli.present import page
     from musicrnn.music.charts import Overview, draw_overview
 
     document = _describe(corpus)
@@ -231,7 +232,7 @@ def _page(subject: Corpus | Run | _Piece, quarters: float | None) -> str:
     """Return the page for the terminal, with the roll of a piece, or of a corpus's first, below it."""
     import shutil
 
-    from musicrnn.cli.page import page
+    from musicrnn.cli.present.page import page
     from musicrnn.music.terminal import terminal_roll
 
     facts = page(_describe(subject))

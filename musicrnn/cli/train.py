@@ -14,7 +14,7 @@ from musicrnn.cli import console
 from musicrnn.cli.artist import Artist
 from musicrnn.cli.flags import Settings, flag
 from musicrnn.cli.options import CORPUS, RUNS, chosen_corpus, chosen_device, device_flag
-from musicrnn.cli.progress import Progress
+from musicrnn.cli.present.progress import Progress
 from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from musicrnn.errors import ModelError
 
 if TYPE_CHECKING:
     from musicrnn.checkpoint import Epoch
-    from musicrnn.cli.page import Column
+    from musicrnn.cli.present.page import Column
     from musicrnn.music import Layout
 
 
@@ -109,7 +109,7 @@ def unique_names(paths: Sequence[Path]) -> list[str]:
 
 def compare(runs: Sequence[Run]) -> str:
     """Return a table with a row for each run: its figures, and the settings in which the runs differ."""
-    from musicrnn.cli.page import TABLE_WIDTH, Column, setting, table
+    from musicrnn.cli.present.page import TABLE_WIDTH, Column, setting, table
 
     documents = [run.document() for run in runs]
     recipes, mixed = [run.recipe for run in runs], _corpora(runs)
@@ -162,7 +162,7 @@ def draw(runs: Sequence[Run], output: Path) -> None:
 
 
 def _figures(title: str, documents: Sequence[dict[str, Any]], key: str, form: str) -> Column:
-    from musicrnn.cli.page import Column
+    from musicrnn.cli.present.page import Column
 
     values = [document[key] for document in documents]
     return Column(title, ["-" if value is None else format(value, form) for value in values])
