@@ -49,7 +49,7 @@ from musicrnn.corpus.batches import training_order
 from musicrnn.errors import ModelError
 from musicrnn.ops.kernels.compile import Entry
 from musicrnn.training import Recipe, train
-from musicrnn.training.watcher import Silent
+from musicrnn.training.callbacks import Callback
 
 RATIOS = {46: 3.0, 200: 1.4}
 """Times as fast as the plain script, by hidden units, that training should be."""
@@ -73,7 +73,7 @@ class Enough(Exception):  # noqa: N818
     """As many batches were trained on as were to be measured."""
 
 
-class Stopwatch(Silent):
+class Stopwatch(Callback):
     """Notes when each batch was done, and ends the training after so many.
 
     Args:
@@ -126,7 +126,7 @@ class Speed:
     def ours(self, watch: Stopwatch) -> Stopwatch:
         """Train with musicrnn under a stopwatch."""
         with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
-            train(self.corpus, self.recipe, Path(folder) / "run", watcher=watch)
+            train(self.corpus, self.recipe, Path(folder) / "run", callbacks=[watch])
         if watch.frames != self.frames:
             raise ModelError(f"expected batches of {self.frames} frames, found {watch.frames}")
         return watch

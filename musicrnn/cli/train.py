@@ -84,13 +84,13 @@ def train(
         raise UsageError("--resume, --overwrite: expected one of them, found both")
     from musicrnn import training
     from musicrnn.corpus import open_corpus
-    from musicrnn.training.distributed import is_first, launch, started_by_launcher
+    from musicrnn.training.distributed import is_main_process, launch, started_by_launcher
     from musicrnn.training.resuming import corpus_of, network_settings
 
     path = chosen_corpus(corpus or (run.config and corpus_of(run.config)) or CORPUS)
     if run.devices * run.nodes > 1 and not started_by_launcher():
         raise typer.Exit(launch(sys.argv[1:], run.devices, run.nodes))
-    if not is_first() and not console.is_verbose():
+    if not is_main_process() and not console.is_verbose():
         console.silence()
     opened = open_corpus(path)
     given: dict[str, Any] = {
@@ -109,7 +109,7 @@ def train(
 def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: Run, command: str) -> None:
     """Train, alone or together with other processes, of which the first reports."""
     from musicrnn import training
-    from musicrnn.training.distributed import is_first
+    from musicrnn.training.distributed import is_main_process
     from musicrnn.training.resuming import checked_recipe, new_run, newest_run
 
     name = f"{corpus.name}-{run.recipe or recipe.cell}"
@@ -117,22 +117,22 @@ def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: Run, comm
     allowed = {"resume": run.resume, "overwrite": run.overwrite}
     with ExitStack() as stack:
         # Before torch is imported, which takes as long.
-        artist = stack.enter_context(Artist()) if is_first() else None
+        artist = stack.enter_context(Artist()) if is_main_process() else None
         world, device = stack.enter_context(training.joined(chosen_device(run.device)))
-        directory = world.shared(lambda: run.output or find(RUNS, name))
-        chosen = world.shared(lambda: checked_recipe(directory, corpus, recipe, given, **allowed))
+        directory = world.broadcast(lambda: run.output or find(RUNS, name))
+        chosen = world.broadcast(lambda: checked_recipe(directory, corpus, recipe, given, **allowed))
         how: dict[str, Any] = {"overwrite": run.overwrite, "on_nan": run.on_nan, "world": world}
         how["device"] = device
         if artist is None:
             with suppress(KeyboardInterrupt):  # the first process reports it
                 training.train(corpus, chosen, directory, **how)
             return
-        watcher: Any = stack.enter_context(Progress(chosen, directory))
+        callbacks: list[training.Callback] = [stack.enter_context(Progress(chosen, directory))]
         if run.tensorboard:
             from musicrnn.training.tensorboard import TensorBoard
 
-            watcher = training.Watchers(watcher, stack.enter_context(TensorBoard(directory)))
-        how |= {"save_minutes": run.save_minutes, "watcher": watcher, "draw": artist.draw}
+            callbacks.append(stack.enter_context(TensorBoard(directory)))
+        how |= {"save_minutes": run.save_minutes, "callbacks": callbacks, "draw": artist.draw}
         try:
             trained = training.train(corpus, chosen, directory, **how)
         except KeyboardInterrupt:

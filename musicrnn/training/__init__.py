@@ -12,19 +12,17 @@ from musicrnn.lazy import lazy
 from musicrnn.training.recipe import Recipe, check_settings, read_settings, read_shipped
 
 if TYPE_CHECKING:
+    from musicrnn.training.callbacks import Callback as Callback
     from musicrnn.training.distributed import World as World
     from musicrnn.training.distributed import joined as joined
     from musicrnn.training.loop import train as train
     from musicrnn.training.run import STATE as STATE
     from musicrnn.training.run import Trained as Trained
-    from musicrnn.training.watcher import Watcher as Watcher
-    from musicrnn.training.watcher import Watchers as Watchers
 
 _HOMES = {
     "STATE": "musicrnn.training.run",
     "Trained": "musicrnn.training.run",
-    "Watcher": "musicrnn.training.watcher",
-    "Watchers": "musicrnn.training.watcher",
+    "Callback": "musicrnn.training.callbacks",
     "World": "musicrnn.training.distributed",
     "joined": "musicrnn.training.distributed",
     "train": "musicrnn.training.loop",

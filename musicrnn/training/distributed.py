@@ -36,11 +36,11 @@ class World:
     size: int = 1
 
     @property
-    def is_chief(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes the run."""
         return self.rank == 0
 
-    def add_up(self, tensor: Tensor) -> Tensor:
+    def all_reduce(self, tensor: Tensor) -> Tensor:
         """Replace a tensor by its sum over all processes, and return it."""
         if self.size > 1:
             from torch import distributed
@@ -48,7 +48,7 @@ class World:
             distributed.all_reduce(tensor)
         return tensor
 
-    def any_of(self, value: _Value | None) -> _Value | None:
+    def first_of(self, value: _Value | None) -> _Value | None:
         """Return the first value that a process has, to every process."""
         from torch import distributed
 
@@ -56,13 +56,13 @@ class World:
         distributed.all_gather_object(found, value)
         return next((each for each in found if each is not None), None)
 
-    def shared(self, make: Callable[[], _Value]) -> _Value:
-        """Return what the chief makes, to every process."""
+    def broadcast(self, make: Callable[[], _Value]) -> _Value:
+        """Return what the main process makes, in every process."""
         if self.size == 1:
             return make()
         from torch import distributed
 
-        box = [make() if self.is_chief else None]
+        box = [make() if self.is_main else None]
         distributed.broadcast_object_list(box)
         return box[0]  # type: ignore[return-value]
 
@@ -76,7 +76,7 @@ def started_by_launcher() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def is_first() -> bool:
+def is_main_process() -> bool:
     """Return whether this process is the only one, or the first of several."""
     return not started_by_launcher() or os.environ.get("RANK", "0") == "0"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -26,6 +26,7 @@ from musicrnn.errors import ModelError, UsageError
 from musicrnn.files import exclusive
 from musicrnn.music.draw import draw_curves
 from musicrnn.nn import MusicRNN, build
+from musicrnn.training.callbacks import Callback
 from musicrnn.training.card import write_results
 from musicrnn.training.distributed import World
 from musicrnn.training.interruption import interruption
@@ -36,12 +37,11 @@ from musicrnn.training.run import (
     Trained,
     load_state,
     mean_speed,
-    not_ours,
     save_state,
+    state_mismatch,
 )
 from musicrnn.training.schedules import best_epoch, is_over, learning_rate
-from musicrnn.training.trainer import Lane, Trainer, Update, spans
-from musicrnn.training.watcher import Silent, Watcher
+from musicrnn.training.trainer import Trainer, TrainingBatch, Update, spans
 
 ON_NAN = ("stop", "skip")
 
@@ -58,7 +58,7 @@ def train(
     overwrite: bool = False,
     on_nan: str = "stop",
     save_minutes: float = 10.0,
-    watcher: Watcher | None = None,
+    callbacks: Sequence[Callback] = (),
     world: World | None = None,
     draw: Callable[..., None] = draw_curves,
 ) -> Trained:
@@ -76,7 +76,7 @@ def train(
         on_nan: What to do where the loss or the gradient isn't finite: ``stop``, or ``skip`` to go on from
             the weights before, at half the learning rate. Either way the weights before it are kept.
         save_minutes: How often to save in the middle of an epoch; it is saved at its end anyway.
-        watcher: Is told of every batch and epoch.
+        callbacks: Called after every update and epoch.
         world: The processes that train together, as ``joined`` gives them; each of them calls this.
         draw: Draws the learning curves, called as ``music.draw.draw_curves``.
 
@@ -95,11 +95,11 @@ def train(
     if on_nan not in ON_NAN:
         raise UsageError(f"on_nan must be one of {', '.join(ON_NAN)}, got {on_nan!r}")
     world = world or World()
-    with interruption() as asked, exclusive(directory) if world.is_chief else nullcontext():
-        loop = _Loop(corpus, recipe, directory, device, world, watcher or Silent(), overwrite)
+    with interruption() as asked, exclusive(directory) if world.is_main else nullcontext():
+        loop = _Loop(corpus, recipe, directory, device, world, callbacks, overwrite)
         loop.skips, loop.asked, loop.save_seconds = on_nan == "skip", asked, 60 * save_minutes
         done = loop.run()
-        if world.is_chief:
+        if world.is_main:
             write_results(done, corpus, recipe, draw)
         return done
 
@@ -112,9 +112,9 @@ def mean_nll(model: MusicRNN, split: Split, world: World | None = None) -> float
     with torch.no_grad():
         for number, batch in enumerate(evaluation_batches(split)):
             if number % world.size == world.rank:
-                lane = Lane.of(batch, str(device))
-                total += model.score(lane.frames, lane.mask, lane.heard).nats.double().sum().cpu()
-    return world.add_up(total).item() / split.frames
+                loaded = TrainingBatch.from_batch(batch, str(device))
+                total += model.score(loaded.frames, loaded.mask, loaded.inputs).nats.double().sum().cpu()
+    return world.all_reduce(total).item() / split.frames
 
 
 def make_trainer(corpus: Corpus, recipe: Recipe, device: str = "cpu", world: World | None = None) -> Trainer:
@@ -140,8 +140,8 @@ def make_trainer(corpus: Corpus, recipe: Recipe, device: str = "cpu", world: Wor
             )
         model.load_state_dict(start.state_dict())
     model.to(device)
-    world.shared(model.warm_up)  # the chief compiles, the others find what it compiled
-    if not world.is_chief:
+    world.broadcast(model.warm_up)  # the main process compiles, the others load what it compiled
+    if not world.is_main:
         model.warm_up()
     return Trainer(model, recipe, split.frames, world)
 
@@ -156,21 +156,21 @@ class _Loop:
         directory: Path,
         device: str,
         world: World,
-        watcher: Watcher,
+        callbacks: Sequence[Callback],
         overwrite: bool,
     ) -> None:
         self.corpus, self.recipe, self.directory = corpus, recipe, directory
-        self.device, self.world, self.watcher = device, world, watcher
+        self.device, self.world, self.callbacks = device, world, callbacks
         self.split = corpus["train"]
         self.skips, self.save_seconds = False, 600.0
         self.asked: Callable[[], bool] = lambda: False
         self.trainer = make_trainer(corpus, recipe, device, world)
         self.started = self.saved = time.monotonic()
         self.position = Position()
-        if world.is_chief and overwrite and directory.is_dir():
+        if world.is_main and overwrite and directory.is_dir():
             shutil.rmtree(directory)
         self._resume()
-        if world.is_chief:
+        if world.is_main:
             config = self.trainer.model.config
             save_config(directory, config, corpus.facts(), recipe.to_dict())
             write_metrics(directory, self.position.history)
@@ -178,7 +178,8 @@ class _Loop:
     def run(self) -> Trained:
         """Train until the recipe has it enough."""
         position, model = self.position, self.trainer.model
-        self.watcher.begin(model, self.split.frames, position.history, position.batch)
+        for callback in self.callbacks:
+            callback.begin(model, self.split.frames, position.history, position.batch)
         with model.fitting_threads(self.recipe.batch_size, self.split.frames / max(1, len(self.split))):
             while not is_over(self.recipe, position.nlls):
                 self._epoch()
@@ -186,7 +187,7 @@ class _Loop:
 
     def _resume(self) -> None:
         """Put everything back to where it was when it was saved, if it was."""
-        found = self.world.shared(
+        found = self.world.broadcast(
             lambda: load_state(self.directory) if (self.directory / STATE).exists() else None
         )
         if found is None:
@@ -195,14 +196,14 @@ class _Loop:
         try:
             self.trainer.load(tensors)
         except (RuntimeError, KeyError, ValueError) as error:
-            raise not_ours(self.directory, error) from error
+            raise state_mismatch(self.directory, error) from error
 
     def _save(self) -> None:
         """Save where the training is."""
         now = time.monotonic()
         self.position.seconds += now - self.saved
         self.saved = now
-        if self.world.is_chief:
+        if self.world.is_main:
             save_state(self.directory, self.trainer.state(), self.position)
 
     def _epoch(self) -> None:
@@ -210,9 +211,9 @@ class _Loop:
         recipe, position, trainer = self.recipe, self.position, self.trainer
         number, begun = len(position.history), time.monotonic() - position.epoch_seconds
         order = training_order(self.split, recipe.batch_size, [recipe.seed, number], recipe.chunk_frames)
-        for lanes in self._lanes(order[position.batch :], number):
+        for batches in self._batches(order[position.batch :], number):
             trainer.model.train()
-            asked = self._group(order, lanes, number)
+            asked = self._update(order, batches, number)
             position.epoch_seconds = time.monotonic() - begun
             late = time.monotonic() - self.saved > self.save_seconds
             if asked or late:
@@ -227,7 +228,7 @@ class _Loop:
             )
             judged = judged if math.isfinite(judged) else math.inf
             best = judged < min(position.nlls, default=math.inf) or not position.nlls
-            if best and self.world.is_chief:
+            if best and self.world.is_main:
                 save_weights(self.directory, trainer.model.state_dict())
         rate = learning_rate(recipe, position.nlls, 1.0, position.updates) * position.rate_share
         metrics = Epoch(
@@ -243,11 +244,12 @@ class _Loop:
         )
         position.next_epoch(metrics)
         self._save()
-        self.watcher.epoch(metrics, best)
-        if self.world.add_up(torch.tensor(float(self.asked()))) and not is_over(recipe, position.nlls):
+        for callback in self.callbacks:
+            callback.epoch(metrics, best)
+        if self.world.all_reduce(torch.tensor(float(self.asked()))) and not is_over(recipe, position.nlls):
             raise KeyboardInterrupt
 
-    def _lanes(self, order: list[list[int]], epoch: int) -> Iterator[list[Lane]]:
+    def _batches(self, order: list[list[int]], epoch: int) -> Iterator[list[TrainingBatch]]:
         """Yield the batches of each update; the next ones are loaded while these are trained on."""
         recipe = self.recipe
         augmentation = Augmentation(*recipe.semitones_in(epoch), recipe.input_noise)
@@ -265,7 +267,7 @@ class _Loop:
                 loaded = following.result()
                 if number + 1 < len(groups):
                     following = loader.submit(load, groups[number + 1])
-                yield [Lane.of(batch, self.device) for batch in loaded]
+                yield [TrainingBatch.from_batch(batch, self.device) for batch in loaded]
 
     def _share(self, pieces: list[int], augmentation: Augmentation, epoch: int) -> Batch:
         """Load this process's share of a batch; where there is none, a piece that doesn't count."""
@@ -273,19 +275,19 @@ class _Loop:
         batch = training_batch(self.split, mine or pieces[:1], augmentation, [self.recipe.seed, epoch])
         return batch if mine else batch._replace(mask=batch.mask & False)
 
-    def _group(self, order: list[list[int]], lanes: list[Lane], epoch: int) -> bool:
+    def _update(self, order: list[list[int]], batches: list[TrainingBatch], epoch: int) -> bool:
         """Train on the batches of an update, or chunk by chunk of several; return whether to stop."""
         recipe, position, asked = self.recipe, self.position, False
         first = position.batch
-        pieces = [piece for batch in order[first : first + len(lanes)] for piece in batch]
+        pieces = [piece for batch in order[first : first + len(batches)] for piece in batch]
         lengths = self.split.lengths[pieces]
         for span in spans(int(lengths.max()), recipe.chunk_frames):
             frames = int((lengths.clip(*span) - span[0]).sum())
             seed = [recipe.seed, epoch, first, span[0], position.skipped]
-            update = self.trainer.attempt(lanes, span, frames, seed, self.asked())
-            asked = asked or update.asked
+            update = self.trainer.compute_gradient(batches, span, frames, seed, self.asked())
+            asked = asked or update.stop
             if not update.is_finite:
-                self._bad(update, epoch, first, pieces[0])
+                self._handle_nonfinite(update, epoch, first, pieces[0])
                 break
             part = first / len(order)
             rate = learning_rate(recipe, position.nlls, part, position.updates) * position.rate_share
@@ -296,17 +298,18 @@ class _Loop:
             position.frames += frames
             position.computed += update.computed
             position.norms += update.norm
-            self.watcher.advance(frames)
-        position.batch += len(lanes)
+            for callback in self.callbacks:
+                callback.advance(frames)
+        position.batch += len(batches)
         return asked or (self.world.size == 1 and self.asked())
 
-    def _bad(self, update: Update, epoch: int, batch: int, first: int) -> None:
+    def _handle_nonfinite(self, update: Update, epoch: int, batch: int, first: int) -> None:
         """Go back to the weights before the last step and lower the rate; stop unless told to skip."""
         position = self.position
-        self.trainer.step_back()
+        self.trainer.rollback()
         position.rate_share /= 2
         position.skipped += 1
-        name = self.split.pieces[first if update.bad is None else update.bad].name
+        name = self.split.pieces[first if update.nonfinite_piece is None else update.nonfinite_piece].name
         what = (
             f"loss became {update.nats}"
             if update.nats - update.nats != 0
@@ -314,11 +317,11 @@ class _Loop:
         )
         where = f"the {what} in epoch {epoch + 1}, batch {batch + 1}, at {name}"
         if self.skips and position.rate_share >= LEAST_RATE_SHARE:
-            self.watcher.warn(
-                f"{where}; going on from the weights before, at {position.rate_share:g} of the rate"
-            )
+            text = f"{where}; restored the previous weights, at {position.rate_share:g} of the learning rate"
+            for callback in self.callbacks:
+                callback.warn(text)
             return
-        if self.world.is_chief and not (self.directory / "model.safetensors").exists():
+        if self.world.is_main and not (self.directory / "model.safetensors").exists():
             save_weights(self.directory, self.trainer.model.state_dict())
         self._save()
         raise ModelError(
@@ -329,7 +332,7 @@ class _Loop:
     def _finish(self) -> Trained:
         """Load the best weights, measure them, and write what is written once."""
         model, corpus = self.trainer.model, self.corpus
-        model.load_state_dict(self.world.shared(lambda: load_weights(self.directory, model.state_dict())))
+        model.load_state_dict(self.world.broadcast(lambda: load_weights(self.directory, model.state_dict())))
         model.eval()
         nlls = {split: mean_nll(model, corpus[split], self.world) for split in corpus}
         model.to("cpu")

@@ -31,7 +31,7 @@ class Optimizer(ABC):
         parameters: On the device where they are to be trained.
         momentum: Share of the velocity, or of the mean gradient, that stays from step to step.
         decay: Share of the mean square that stays; sgd has none.
-        weight_decay: Pull of matrices towards zero, as a share of their values; biases aren't pulled.
+        weight_decay: Weight decay of matrices; biases have none.
 
     Attributes:
         values: All parameters, shape (N,), in the order given.
@@ -55,12 +55,12 @@ class Optimizer(ABC):
         self.gradients = torch.zeros_like(self.values)
         self.memory = {name: torch.zeros_like(self.values) for name in self.names}
         self.steps = 0
-        self._pulled = torch.zeros_like(self.values) if weight_decay else None
+        self._decayed = torch.zeros_like(self.values) if weight_decay else None
         start = 0
         for parameter in parameters:
             end = start + parameter.numel()
-            if self._pulled is not None and parameter.ndim > 1:
-                self._pulled[start:end] = 1
+            if self._decayed is not None and parameter.ndim > 1:
+                self._decayed[start:end] = 1
             parameter.data = self.values[start:end].view_as(parameter)
             parameter.grad = self.gradients[start:end].view_as(parameter)
             start = end
@@ -83,13 +83,13 @@ class Optimizer(ABC):
             rate: The learning rate.
         """
         self.steps += 1
-        if self._pulled is not None:
-            self._pull(rate, self._pulled)
+        if self._decayed is not None:
+            self._decay_weights(rate, self._decayed)
         self._move(rate)
 
-    def _pull(self, rate: float, pulled: Tensor) -> None:
+    def _decay_weights(self, rate: float, decayed: Tensor) -> None:
         """Decay weights by the gradient of their squares, as L2 regularisation does."""
-        self.gradients.addcmul_(self.values, pulled, value=self.weight_decay)
+        self.gradients.addcmul_(self.values, decayed, value=self.weight_decay)
 
     @abstractmethod
     def _move(self, rate: float) -> None:
@@ -130,8 +130,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam whose weight decay is no part of the gradient."""
 
-    def _pull(self, rate: float, pulled: Tensor) -> None:
-        self.values.addcmul_(self.values, pulled, value=-rate * self.weight_decay)
+    def _decay_weights(self, rate: float, decayed: Tensor) -> None:
+        self.values.addcmul_(self.values, decayed, value=-rate * self.weight_decay)
 
 
 class RMSProp(Optimizer):

@@ -17,12 +17,12 @@ from musicrnn.files import write_json
 from musicrnn.music.draw import picture
 from musicrnn.training.loop import make_trainer
 from musicrnn.training.recipe import Recipe
-from musicrnn.training.trainer import Lane
+from musicrnn.training.trainer import TrainingBatch
 
 _SMOOTH = 0.9
 """Share of the mean NLL that stays from update to update."""
 
-_HOPELESS = 2.0
+DIVERGENCE_FACTOR = 2.0
 """How many times the first NLL ends the test."""
 
 
@@ -76,16 +76,18 @@ def range_test(
         for number in range(updates):
             order = order or training_order(split, recipe.batch_size, [recipe.seed, number])
             pieces = order.pop()
-            lane = Lane.of(training_batch(split, pieces, augmentation, [recipe.seed, number]), device)
+            loaded = training_batch(split, pieces, augmentation, [recipe.seed, number])
+            batch = TrainingBatch.from_batch(loaded, device)
             frames = int(split.lengths[pieces].sum())
             rate = bounds[0] * (bounds[1] / bounds[0]) ** (number / max(1, updates - 1))
-            update = trainer.attempt([lane], (0, lane.frames.shape[1]), frames, [recipe.seed, number])
+            span = 0, batch.frames.shape[1]
+            update = trainer.compute_gradient([batch], span, frames, [recipe.seed, number])
             if not update.is_finite:
                 break
             mean = _SMOOTH * mean + (1 - _SMOOTH) * update.nats / frames
             nlls.append(mean / (1 - _SMOOTH ** (number + 1)))
             rates.append(rate)
-            if nlls[-1] > _HOPELESS * nlls[0]:
+            if nlls[-1] > DIVERGENCE_FACTOR * nlls[0]:
                 break
             trainer.step(rate)
     if len(rates) < 3:

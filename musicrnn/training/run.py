@@ -127,10 +127,10 @@ def load_state(directory: Path) -> tuple[dict[str, Tensor], Position]:
         history = [Epoch.from_dict(entry) for entry in found.pop("history")]
         return tensors, Position(history, **found)
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise not_ours(directory, error) from error
+        raise state_mismatch(directory, error) from error
 
 
-def not_ours(directory: Path, error: Exception) -> ModelError:
+def state_mismatch(directory: Path, error: Exception) -> ModelError:
     """Return the error that says that a state is damaged or another training's."""
     reason = str(error).splitlines()[0]
     return ModelError(

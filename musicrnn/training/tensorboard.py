@@ -17,7 +17,7 @@ from musicrnn.checkpoint import Epoch
 from musicrnn.errors import UsageError
 from musicrnn.files import written
 from musicrnn.nn import MusicRNN
-from musicrnn.training.watcher import Silent
+from musicrnn.training.callbacks import Callback
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -34,8 +34,8 @@ TAGS = {
 """What is written of an epoch's metrics, and its tag; what stands before the slash groups the charts."""
 
 
-class TensorBoard(Silent):
-    """A watcher that writes the metrics of every epoch for TensorBoard; leaving its context closes the file.
+class TensorBoard(Callback):
+    """A callback that writes the metrics of every epoch for TensorBoard; leaving its context closes the file.
 
     Args:
         directory: The run's folder.

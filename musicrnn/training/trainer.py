@@ -28,12 +28,12 @@ from musicrnn.training.weight_noise import WeightNoise
 
 
 @dataclass
-class Lane:
-    """A batch on its way through an update, or chunk by chunk through several.
+class TrainingBatch:
+    """A batch as tensors, and the state that is carried from chunk to chunk.
 
     Attributes:
         frames: Shape (B, T, D).
-        heard: What is heard before each of them, shape (B, T, D).
+        inputs: What the network receives before each of them, shape (B, T, D).
         mask: True on real frames, shape (B, T).
         lengths: Real frames of each row, descending, shape (B,).
         pieces: Position of each row's piece in its split.
@@ -42,7 +42,7 @@ class Lane:
     """
 
     frames: Tensor
-    heard: Tensor
+    inputs: Tensor
     mask: Tensor
     lengths: NDArray[np.int64]
     pieces: list[int]
@@ -50,30 +50,30 @@ class Lane:
     state: list[State] | None = None
 
     @classmethod
-    def of(cls, batch: Batch, device: str) -> Lane:
-        """Return the lane of a batch, on a device."""
-        frames, heard, mask, semitones = (
+    def from_batch(cls, batch: Batch, device: str) -> TrainingBatch:
+        """Return a batch of the corpus as tensors on a device."""
+        frames, inputs, mask, semitones = (
             torch.from_numpy(array).to(device)
             for array in (batch.frames, batch.inputs, batch.mask, batch.semitones)
         )
-        return cls(frames, heard, mask, batch.mask.sum(1), batch.pieces, semitones)
+        return cls(frames, inputs, mask, batch.mask.sum(1), batch.pieces, semitones)
 
-    def part(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor, list[State] | None, Tensor]:
-        """Return frames, mask, what is heard, state and semitones of a chunk, without rows that have ended.
+    def chunk(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor, list[State] | None, Tensor]:
+        """Return frames, mask, inputs, state and semitones of a chunk, without rows that have ended.
 
         Where all have ended one frame of padding remains, since every process takes part in every update.
         """
         rows = int(np.count_nonzero(self.lengths > start))
         if not rows:
             empty = torch.zeros_like(self.mask[:1, :1])
-            return self.frames[:1, :1], empty, self.heard[:1, :1], None, self.semitones[:1]
+            return self.frames[:1, :1], empty, self.inputs[:1, :1], None, self.semitones[:1]
         stop = min(stop, int(self.lengths[0]))
         if rows == len(self.mask) and start == 0 and stop == self.mask.shape[1]:
-            return self.frames, self.mask, self.heard, self.state, self.semitones
+            return self.frames, self.mask, self.inputs, self.state, self.semitones
         state = self.state and [tuple(tensor[:rows] for tensor in layer) for layer in self.state]
         span = (slice(rows), slice(start, stop))
-        frames, heard = self.frames[span].contiguous(), self.heard[span].contiguous()
-        return frames, self.mask[span], heard, state, self.semitones[:rows]
+        frames, inputs = self.frames[span].contiguous(), self.inputs[span].contiguous()
+        return frames, self.mask[span], inputs, state, self.semitones[:rows]
 
 
 class Update(NamedTuple):
@@ -83,15 +83,15 @@ class Update(NamedTuple):
         nats: Sum over its real frames, in all processes.
         norm: Norm of the gradient before clipping.
         computed: Frames computed, padding included.
-        asked: Whether any process was asked to stop.
-        bad: Position of the first piece whose likelihood isn't finite, if there is one.
+        stop: Whether any process was asked to stop.
+        nonfinite_piece: Position of the first piece whose likelihood isn't finite, if there is one.
     """
 
     nats: float
     norm: float
     computed: int
-    asked: bool
-    bad: int | None
+    stop: bool
+    nonfinite_piece: int | None
 
     @property
     def is_finite(self) -> bool:
@@ -107,9 +107,9 @@ class _Scorer(nn.Module):
         self.model = model
 
     def forward(
-        self, frames: Tensor, mask: Tensor, heard: Tensor, state: list[State] | None, semitones: Tensor
+        self, frames: Tensor, mask: Tensor, inputs: Tensor, state: list[State] | None, semitones: Tensor
     ) -> tuple[Tensor, list[State]]:
-        scored = self.model.score(frames, mask, heard, state, semitones)
+        scored = self.model.score(frames, mask, inputs, state, semitones)
         return scored.nats, scored.state
 
 
@@ -147,9 +147,9 @@ class Trainer:
         self._before = [tensor.clone() for tensor in self._moving]
         self._counts = (0, 0)
 
-    def attempt(
+    def compute_gradient(
         self,
-        lanes: Sequence[Lane],
+        batches: Sequence[TrainingBatch],
         span: tuple[int, int],
         frames: int,
         seed: Sequence[int],
@@ -158,7 +158,7 @@ class Trainer:
         """Compute the gradient of an update, clipped, without taking the step.
 
         Args:
-            lanes: This process's shares of its batches.
+            batches: This process's shares of its batches.
             span: First and last frame of the chunk.
             frames: Real frames of the chunk, in all processes.
             seed: What noise and dropout are drawn from.
@@ -169,23 +169,23 @@ class Trainer:
         nats, computed, bad = 0.0, 0, None
         _seed([*seed, self.world.rank], optimizer.values.device)
         with self.noise.applied(optimizer, np.random.Generator(np.random.SFC64(list(seed)))):
-            for number, lane in enumerate(lanes):
-                parts = lane.part(*span)
-                with self._synchronised(number == len(lanes) - 1), self._precision():
+            for number, batch in enumerate(batches):
+                parts = batch.chunk(*span)
+                with self._synchronised(number == len(batches) - 1), self._precision():
                     each, after = self._scorer(*parts)
                     total = each.sum()
                     (total * (size / frames)).backward()
-                lane.state = [tuple(tensor.detach() for tensor in layer) for layer in after]
+                batch.state = [tuple(tensor.detach() for tensor in layer) for layer in after]
                 nats += total.item()
                 computed += parts[1].numel()
                 if not math.isfinite(nats) and bad is None:
                     rows = torch.nonzero(~torch.isfinite(each.detach()).all(1)).flatten().tolist()
-                    bad = lane.pieces[rows[0] if rows else 0]
+                    bad = batch.pieces[rows[0] if rows else 0]
         if size > 1:
-            sums = self.world.add_up(torch.tensor([nats, computed, float(stop)], dtype=torch.float64))
+            sums = self.world.all_reduce(torch.tensor([nats, computed, float(stop)], dtype=torch.float64))
             nats, computed, stop = float(sums[0]), int(sums[1]), bool(sums[2] > 0)
             if not math.isfinite(nats):
-                bad = self.world.any_of(bad)
+                bad = self.world.first_of(bad)
         self.noise.add_gradients(optimizer, self._frames)
         return Update(nats, optimizer.clip(self._recipe.clip_norm), computed, stop, bad)
 
@@ -203,7 +203,7 @@ class Trainer:
         if averaged:
             self.average.update(self.optimizer.values)
 
-    def step_back(self) -> None:
+    def rollback(self) -> None:
         """Undo the last step: what it led to can't be trained on."""
         for before, tensor in zip(self._before, self._moving, strict=True):
             tensor.copy_(before)

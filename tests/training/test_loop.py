@@ -16,15 +16,15 @@ from musicrnn.corpus import Corpus, build_corpus, collect
 from musicrnn.errors import CorpusError, FileError, ModelError, UsageError
 from musicrnn.evaluation import evaluate
 from musicrnn.training import STATE, Recipe, train
+from musicrnn.training.callbacks import Callback
 from musicrnn.training.loop import mean_nll
 from musicrnn.training.run import load_state
-from musicrnn.training.watcher import Silent
 from tests.conftest import PREPARATION
 
 RECIPE = Recipe(hidden=8, epochs=4, batch_size=4, dropout=0.2, weight_noise=0.05)
 
 
-class StopAfter(Silent):
+class StopAfter(Callback):
     """Interrupts a training in the middle of the epoch after the given one."""
 
     def __init__(self, epoch: int) -> None:
@@ -100,7 +100,7 @@ def test_an_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(corpus: Co
     train(corpus, RECIPE, tmp_path / "whole")
     for epoch in (0, 2, 3):
         with pytest.raises(KeyboardInterrupt):
-            train(corpus, RECIPE, tmp_path / "broken", watcher=StopAfter(epoch))
+            train(corpus, RECIPE, tmp_path / "broken", callbacks=[StopAfter(epoch)])
     done = train(corpus, RECIPE, tmp_path / "broken")
     assert train(corpus, RECIPE, tmp_path / "broken").history == done.history, "a finished run is finished"
     assert [epoch.epoch for epoch in done.history] == [1, 2, 3, 4]
@@ -179,7 +179,7 @@ EVERYTHING = Recipe(
 def test_all_techniques_together_can_be_interrupted_between_any_two_updates(
     corpus: Corpus, tmp_path: Path
 ) -> None:
-    class After(Silent):
+    class After(Callback):
         """Interrupts by the signal that a cluster sends, after so many updates."""
 
         left = 3
@@ -193,7 +193,7 @@ def test_all_techniques_together_can_be_interrupted_between_any_two_updates(
     interruptions = 0
     while True:
         try:
-            done = train(corpus, EVERYTHING, tmp_path / "broken", watcher=After())
+            done = train(corpus, EVERYTHING, tmp_path / "broken", callbacks=[After()])
             break
         except KeyboardInterrupt:
             interruptions += 1
@@ -208,7 +208,7 @@ def test_all_techniques_together_can_be_interrupted_between_any_two_updates(
 def test_saving_in_the_middle_of_an_epoch_can_be_gone_on_from(corpus: Corpus, tmp_path: Path) -> None:
     recipe = replace(RECIPE, batch_size=1)
 
-    class Kill(Silent):
+    class Kill(Callback):
         left = 5
 
         def advance(self, frames: int) -> None:
@@ -218,7 +218,7 @@ def test_saving_in_the_middle_of_an_epoch_can_be_gone_on_from(corpus: Corpus, tm
 
     train(corpus, recipe, tmp_path / "whole")
     with pytest.raises(SystemExit):
-        train(corpus, recipe, tmp_path / "broken", save_minutes=0.0, watcher=Kill())
+        train(corpus, recipe, tmp_path / "broken", save_minutes=0.0, callbacks=[Kill()])
     assert load_state(tmp_path / "broken")[1].batch == 4
     train(corpus, recipe, tmp_path / "broken")
     whole, broken = ((tmp_path / run / "model.safetensors").read_bytes() for run in ("whole", "broken"))
@@ -250,14 +250,14 @@ def test_training_stops_at_its_aim(corpus: Corpus, tmp_path: Path) -> None:
 
 
 def test_a_second_training_in_the_same_folder_is_refused(corpus: Corpus, tmp_path: Path) -> None:
-    class Second(Silent):
+    class Second(Callback):
         def epoch(self, metrics: Epoch, best: bool) -> None:
             with pytest.raises(
                 FileError, match="run: expected to write alone, found another process at work"
             ):
                 train(corpus, RECIPE, tmp_path / "run")
 
-    train(corpus, replace(RECIPE, epochs=1), tmp_path / "run", watcher=Second())
+    train(corpus, replace(RECIPE, epochs=1), tmp_path / "run", callbacks=[Second()])
 
 
 def test_padding_is_measured_and_small(corpus: Corpus, tmp_path: Path) -> None:
@@ -307,12 +307,12 @@ def test_bad_updates_can_be_skipped_at_a_lower_and_lower_rate(
     )
     warnings: list[str] = []
 
-    class Listen(Silent):
+    class Listen(Callback):
         def warn(self, text: str) -> None:
             warnings.append(text)
 
-    done = train(corpus, recipe, tmp_path / "run", on_nan="skip", watcher=Listen())
-    assert warnings and "going on from the weights before, at 0.5 of the rate" in warnings[0]
+    done = train(corpus, recipe, tmp_path / "run", on_nan="skip", callbacks=[Listen()])
+    assert warnings and "restored the previous weights, at 0.5 of the learning rate" in warnings[0]
     assert sum(epoch.skipped for epoch in done.history) == len(warnings)
     assert (
         done.history[-1].learning_rate < 1e9 and done.valid_nll is not None and math.isfinite(done.valid_nll)
@@ -333,7 +333,7 @@ def test_a_file_that_cannot_be_written_costs_nothing_that_is_there(
 ) -> None:
     train(corpus, RECIPE, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        train(corpus, RECIPE, tmp_path / "run", watcher=StopAfter(2))
+        train(corpus, RECIPE, tmp_path / "run", callbacks=[StopAfter(2)])
     before = (tmp_path / "run" / STATE).read_bytes()
 
     def full(descriptor: int) -> None:

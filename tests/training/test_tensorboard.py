@@ -39,11 +39,11 @@ def model() -> MusicRNN:
 
 
 def write(directory: Path, model: MusicRNN, done: list[Epoch], new: list[Epoch]) -> None:
-    with TensorBoard(directory) as watcher:
-        watcher.begin(model, 100, done, 0)
-        watcher.advance(50)
+    with TensorBoard(directory) as callback:
+        callback.begin(model, 100, done, 0)
+        callback.advance(50)
         for metrics in new:
-            watcher.epoch(metrics, best=True)
+            callback.epoch(metrics, best=True)
 
 
 def points(directory: Path, tag: str) -> list[tuple[int, float]]:
@@ -85,9 +85,9 @@ def test_epochs_before_the_first_watch_are_written_when_they_would_have_been(
 
 
 def test_points_can_be_read_while_training_goes_on(tmp_path: Path, model: MusicRNN) -> None:
-    with TensorBoard(tmp_path) as watcher:
-        watcher.begin(model, 100, [], 0)
-        watcher.epoch(EPOCHS[0], best=True)
+    with TensorBoard(tmp_path) as callback:
+        callback.begin(model, 100, [], 0)
+        callback.epoch(EPOCHS[0], best=True)
         assert points(tmp_path, "nll/train") == [(1, 9.5)]
 
 

@@ -11,36 +11,39 @@ from musicrnn.corpus import Corpus
 from musicrnn.corpus.batches import Augmentation, training_batch
 from musicrnn.training import Recipe
 from musicrnn.training.loop import make_trainer
-from musicrnn.training.trainer import Lane, Trainer, spans
+from musicrnn.training.trainer import Trainer, TrainingBatch, spans
 
 PLAIN = Recipe(hidden=8, weight_noise=0.0, input_noise=0.0, clip_norm=0.0)
 
 
-def lanes(corpus: Corpus, *batches: list[int]) -> list[Lane]:
+def load(corpus: Corpus, *batches: list[int]) -> list[TrainingBatch]:
     split = corpus["train"]
     ordered = [sorted(batch, key=lambda piece: -split.lengths[piece]) for batch in batches]
-    return [Lane.of(training_batch(split, pieces, Augmentation(), [0]), "cpu") for pieces in ordered]
+    loaded = [training_batch(split, pieces, Augmentation(), [0]) for pieces in ordered]
+    return [TrainingBatch.from_batch(batch, "cpu") for batch in loaded]
 
 
-def gradient(trainer: Trainer, found: list[Lane], span: tuple[int, int], frames: int) -> torch.Tensor:
+def gradient(
+    trainer: Trainer, batches: list[TrainingBatch], span: tuple[int, int], frames: int
+) -> torch.Tensor:
     trainer.model.train()
-    update = trainer.attempt(found, span, frames, [0])
+    update = trainer.compute_gradient(batches, span, frames, [0])
     assert update.is_finite
     return trainer.optimizer.gradients.clone()
 
 
 def test_the_gradient_is_that_of_the_mean_over_all_real_frames(corpus: Corpus) -> None:
-    trainer, (lane,) = make_trainer(corpus, PLAIN), lanes(corpus, [0, 1, 2])
-    frames = int(lane.lengths.sum())
-    found = gradient(trainer, [lane], (0, lane.frames.shape[1]), frames)
+    trainer, (batch,) = make_trainer(corpus, PLAIN), load(corpus, [0, 1, 2])
+    frames = int(batch.lengths.sum())
+    found = gradient(trainer, [batch], (0, batch.frames.shape[1]), frames)
     trainer.optimizer.gradients.zero_()
-    (trainer.model.nll(lane.frames, lane.mask).sum() / frames).backward()
+    (trainer.model.nll(batch.frames, batch.mask).sum() / frames).backward()
     torch.testing.assert_close(found, trainer.optimizer.gradients)
 
 
 def test_batches_accumulated_are_as_good_as_one_large_batch(corpus: Corpus) -> None:
     trainer = make_trainer(corpus, PLAIN)
-    parts, (whole,) = lanes(corpus, [0, 1], [2, 3]), lanes(corpus, [0, 1, 2, 3])
+    parts, (whole,) = load(corpus, [0, 1], [2, 3]), load(corpus, [0, 1, 2, 3])
     frames = int(whole.lengths.sum())
     longest = whole.frames.shape[1]
     expected = gradient(trainer, [whole], (0, longest), frames)
@@ -50,64 +53,64 @@ def test_batches_accumulated_are_as_good_as_one_large_batch(corpus: Corpus) -> N
 @pytest.mark.parametrize("structure", [{}, {"attention": 2, "pitchwise": 3, "clock": "4"}])
 def test_chunks_carry_the_state_and_cut_the_gradient(corpus: Corpus, structure: dict[str, Any]) -> None:
     trainer = make_trainer(corpus, replace(PLAIN, **structure))
-    (lane,) = lanes(corpus, [0, 1, 2])
-    model, longest = trainer.model.train(), lane.frames.shape[1]
-    whole = model.score(lane.frames, lane.mask, lane.heard).nats.detach()
+    (batch,) = load(corpus, [0, 1, 2])
+    model, longest = trainer.model.train(), batch.frames.shape[1]
+    whole = model.score(batch.frames, batch.mask, batch.inputs).nats.detach()
     nats = 0.0
     for start, stop in spans(longest, 6):
-        frames = int((lane.lengths.clip(start, stop) - start).sum())
-        update = trainer.attempt([lane], (start, stop), frames, [0])
+        frames = int((batch.lengths.clip(start, stop) - start).sum())
+        update = trainer.compute_gradient([batch], (start, stop), frames, [0])
         expected = whole[:, start:stop].sum().item()
         assert update.nats == pytest.approx(expected, rel=1e-5)
         nats += update.nats
-        assert lane.state is not None and not lane.state[0][0].requires_grad
+        assert batch.state is not None and not batch.state[0][0].requires_grad
     assert nats == pytest.approx(whole.sum().item(), rel=1e-5)
 
-    (again,) = lanes(corpus, [0, 1, 2])
-    trainer.attempt([again], (0, 6), 1, [0])
+    (again,) = load(corpus, [0, 1, 2])
+    trainer.compute_gradient([again], (0, 6), 1, [0])
     state = [tuple(tensor.clone() for tensor in layer) for layer in again.state or []]
-    frames_, mask, heard, *_ = again.part(6, 12)
-    trainer.attempt([again], (6, 12), 1, [0])
+    frames_, mask, inputs, *_ = again.chunk(6, 12)
+    trainer.compute_gradient([again], (6, 12), 1, [0])
     found = trainer.optimizer.gradients.clone()
     trainer.optimizer.gradients.zero_()
     carried = [tuple(tensor[: len(mask)] for tensor in layer) for layer in state]
-    model.score(frames_, mask, heard, carried).nats.sum().backward()
+    model.score(frames_, mask, inputs, carried).nats.sum().backward()
     torch.testing.assert_close(found, trainer.optimizer.gradients)
 
 
 def test_rows_that_have_ended_are_left_out(corpus: Corpus) -> None:
-    (lane,) = lanes(corpus, list(range(len(corpus["train"]))))
-    shortest, longest = int(lane.lengths[-1]), int(lane.lengths[0])
+    (batch,) = load(corpus, list(range(len(corpus["train"]))))
+    shortest, longest = int(batch.lengths[-1]), int(batch.lengths[0])
     assert shortest < longest
-    frames, mask, heard, *_ = lane.part(shortest, longest + 5)
-    assert len(frames) == len(mask) == len(heard) == np.count_nonzero(lane.lengths > shortest)
+    frames, mask, inputs, *_ = batch.chunk(shortest, longest + 5)
+    assert len(frames) == len(mask) == len(inputs) == np.count_nonzero(batch.lengths > shortest)
     assert frames.shape[1] == longest - shortest
-    _, mask, *_ = lane.part(longest, longest + 5)
+    _, mask, *_ = batch.chunk(longest, longest + 5)
     assert mask.shape == (1, 1) and not mask.any()
 
 
 def test_an_update_is_the_same_whatever_was_drawn_before_it(corpus: Corpus) -> None:
     recipe = replace(PLAIN, weight_noise=0.1, dropout=0.3, weight_dropout=0.2)
-    trainer, (lane,) = make_trainer(corpus, recipe), lanes(corpus, [0, 1, 2])
-    frames, span = int(lane.lengths.sum()), (0, lane.frames.shape[1])
-    first = gradient(trainer, [lane], span, frames)
+    trainer, (batch,) = make_trainer(corpus, recipe), load(corpus, [0, 1, 2])
+    frames, span = int(batch.lengths.sum()), (0, batch.frames.shape[1])
+    first = gradient(trainer, [batch], span, frames)
     torch.randn(7)
-    (lane,) = lanes(corpus, [0, 1, 2])
-    assert torch.equal(gradient(trainer, [lane], span, frames), first)
-    trainer.attempt(lanes(corpus, [0, 1, 2]), span, frames, [1])
+    (batch,) = load(corpus, [0, 1, 2])
+    assert torch.equal(gradient(trainer, [batch], span, frames), first)
+    trainer.compute_gradient(load(corpus, [0, 1, 2]), span, frames, [1])
     assert not torch.equal(trainer.optimizer.gradients, first)
 
 
 @pytest.mark.parametrize("average", ["none", "ema", "polyak"])
 def test_a_step_can_be_taken_back(corpus: Corpus, average: str) -> None:
     trainer = make_trainer(corpus, replace(PLAIN, average=average))
-    (lane,) = lanes(corpus, [0, 1])
+    (batch,) = load(corpus, [0, 1])
     for seed in range(3):
-        trainer.attempt([lane], (0, lane.frames.shape[1]), 10, [seed])
+        trainer.compute_gradient([batch], (0, batch.frames.shape[1]), 10, [seed])
         before = {name: tensor.clone() for name, tensor in trainer.state().items()}
         trainer.step(0.1)
     assert not torch.equal(trainer.optimizer.values, before["average.values"])
-    trainer.step_back()
+    trainer.rollback()
     for name, tensor in trainer.state().items():
         assert torch.equal(tensor, before[name]), name
 

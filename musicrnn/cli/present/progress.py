@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musicrnn.cli import console
+from musicrnn.training.callbacks import Callback
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from musicrnn.training import Recipe
 
 
-class Progress:
-    """Watches a training: a bar on a terminal, else a line per epoch.
+class Progress(Callback):
+    """Shows how a training advances: a bar on a terminal, else a line per epoch.
 
     Args:
         recipe: What is trained.

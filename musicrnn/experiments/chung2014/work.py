@@ -19,9 +19,9 @@ from musicrnn.files import exclusive
 from musicrnn.nn import MusicRNN
 from musicrnn.processes.child import GRACE
 from musicrnn.training import Recipe, train
+from musicrnn.training.callbacks import Callback
 from musicrnn.training.loop import make_trainer
-from musicrnn.training.trainer import Lane
-from musicrnn.training.watcher import Silent
+from musicrnn.training.trainer import TrainingBatch
 
 MEASURED = 0.4
 """Seconds of training that are measured, and as many of evaluation."""
@@ -44,7 +44,7 @@ def train_until(corpus: str, directory: str, recipe: dict[str, Any], epochs: int
     if exploded(path):
         return
     try:
-        train(_corpus(corpus), Recipe(**recipe), path, watcher=_Until(epochs))
+        train(_corpus(corpus), Recipe(**recipe), path, callbacks=[_Until(epochs)])
     except _ReachedError:
         pass
     except ModelError:
@@ -86,9 +86,9 @@ def measure_epoch(corpus: str, recipe: dict[str, Any]) -> float:
     for number, pieces in enumerate(training_order(split, settings.batch_size, [0])):
         if number == 1:
             begun = time.perf_counter()
-        lane = Lane.of(training_batch(split, pieces, Augmentation(), [0]), "cpu")
-        real = int(lane.mask.sum())
-        trainer.attempt([lane], (0, lane.mask.shape[1]), real, [0, number])
+        batch = TrainingBatch.from_batch(training_batch(split, pieces, Augmentation(), [0]), "cpu")
+        real = int(batch.mask.sum())
+        trainer.compute_gradient([batch], (0, batch.mask.shape[1]), real, [0, number])
         trainer.step(settings.initial_rate)
         frames += real if number or len(split) <= settings.batch_size else 0
         if number and time.perf_counter() - begun > MEASURED:
@@ -114,9 +114,9 @@ def _evaluation_seconds(model: MusicRNN, corpus: Corpus) -> float:
     frames, begun = 0, time.perf_counter()
     with torch.no_grad():
         for batch in evaluation_batches(corpus["valid"]):
-            lane = Lane.of(batch, "cpu")
-            model.eval().score(lane.frames, lane.mask, lane.heard)
-            frames += int(lane.mask.sum())
+            loaded = TrainingBatch.from_batch(batch, "cpu")
+            model.eval().score(loaded.frames, loaded.mask, loaded.inputs)
+            frames += int(loaded.mask.sum())
             if time.perf_counter() - begun > MEASURED:
                 break
     return (time.perf_counter() - begun) / frames * corpus["valid"].frames
@@ -131,7 +131,7 @@ class _ReachedError(Exception):
     """A training has had its epochs for now."""
 
 
-class _Until(Silent):
+class _Until(Callback):
     """Ends a training after so many epochs; it is saved then, and can go on."""
 
     def __init__(self, epochs: int | None) -> None:

@@ -28,8 +28,8 @@ from musicrnn.experiments.sweep.study import Study, unwarned
 from musicrnn.files import exclusive
 from musicrnn.nn import MusicRNN
 from musicrnn.training import STATE, train
+from musicrnn.training.callbacks import Callback
 from musicrnn.training.run import load_state
-from musicrnn.training.watcher import Silent
 
 if TYPE_CHECKING:
     import optuna
@@ -138,24 +138,24 @@ class Worker:
         from optuna import TrialPruned
         from optuna.trial import TrialState
 
-        watcher = _Reports(trial, self.study, run, self.told)
+        callback = _Reports(trial, self.study, run, self.told)
         try:
             with unwarned():
                 settings = self.study.plan.draw(trial, trial.number)
             recipe = replace(self.study.plan.base, **settings)
             _check_sound(run)
-            trained = train(self.corpus, recipe, run, device=self.device, watcher=watcher)
+            trained = train(self.corpus, recipe, run, device=self.device, callbacks=[callback])
         except TrialPruned:
             return TrialState.PRUNED, None
         except (ModelError, UsageError, torch.OutOfMemoryError) as error:
             trial.set_user_attr("reason", str(error).splitlines()[0])
             return TrialState.FAIL, None
         for epoch in trained.history:
-            watcher.report(epoch)
+            callback.report(epoch)
         return TrialState.COMPLETE, min(epoch.valid_nll for epoch in trained.history)
 
 
-class _Reports(Silent):
+class _Reports(Callback):
     """Reports every epoch of a trial to its study, once, and ends it if the study has it pruned."""
 
     def __init__(self, trial: optuna.Trial, study: Study, run: Path, told: Callable[[], None]) -> None:
