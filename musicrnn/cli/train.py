@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musicrnn.cli import console
-from musicrnn.cli.artist import Artist
 from musicrnn.cli.flags import Settings, flag
 from musicrnn.cli.options import CORPUS, RUNS, chosen_corpus, chosen_device, device_flag
+from musicrnn.cli.plot_process import PlotProcess
 from musicrnn.cli.present.progress import Progress
 from musicrnn.errors import UsageError
 
@@ -117,13 +117,13 @@ def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: Run, comm
     allowed = {"resume": run.resume, "overwrite": run.overwrite}
     with ExitStack() as stack:
         # Before torch is imported, which takes as long.
-        artist = stack.enter_context(Artist()) if is_main_process() else None
+        plots = stack.enter_context(PlotProcess()) if is_main_process() else None
         world, device = stack.enter_context(training.joined(chosen_device(run.device)))
         directory = world.broadcast(lambda: run.output or find(RUNS, name))
         chosen = world.broadcast(lambda: checked_recipe(directory, corpus, recipe, given, **allowed))
         how: dict[str, Any] = {"overwrite": run.overwrite, "on_nan": run.on_nan, "world": world}
         how["device"] = device
-        if artist is None:
+        if plots is None:
             with suppress(KeyboardInterrupt):  # the first process reports it
                 training.train(corpus, chosen, directory, **how)
             return
@@ -132,7 +132,7 @@ def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: Run, comm
             from musicrnn.training.tensorboard import TensorBoard
 
             callbacks.append(stack.enter_context(TensorBoard(directory)))
-        how |= {"save_minutes": run.save_minutes, "callbacks": callbacks, "draw": artist.draw}
+        how |= {"save_minutes": run.save_minutes, "callbacks": callbacks, "draw": plots.plot}
         try:
             trained = training.train(corpus, chosen, directory, **how)
         except KeyboardInterrupt:
