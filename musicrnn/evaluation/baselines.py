@@ -1,11 +1,13 @@
-"""What a network has to beat: distributions that know nothing, or nothing but the frame before.
+"""Baselines to beat: distributions that use no context, or only the previous frame.
 
-The note unigram gives every cell one probability. The bigram gives every cell two, one for where it was one
-in the frame before and one for where it was zero. Repeating the last frame is the bigram that all pitches of
-a channel share: one probability that a note goes on, one that it starts. All are fitted on the training
-pieces; before its first frame a piece is silent.
+The note unigram has one probability for every cell. The bigram has two, one for where the cell was one in the
+previous frame and one for where it was zero. Repeating the last frame is the bigram with probabilities shared
+by all pitches of a channel: one that a note continues, one that it starts. All are fitted on the training
+pieces; the frame before the first of a piece is silent. Counts start at one half for either outcome, so that
+no probability is zero.
 
-Counts start at one half for either outcome, so that nothing is impossible.
+Frames are counted as they are stored, eight cells a byte: a histogram of the bytes of each column gives the
+number of ones of each of its bits, at a fraction of the time of unpacking.
 
 References:
     Krichevsky and Trofimov 1981, "The performance of universal encoding", IEEE Trans. Inf. Theory 27(2).
@@ -14,6 +16,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +24,12 @@ from numpy.typing import NDArray
 
 from musicrnn.corpus import Split
 from musicrnn.evaluation.metrics import FrameMetrics
-from musicrnn.evaluation.transitions import Transitions, count_transitions
+
+CHUNK_FRAMES = 2**18
+"""Frames counted at a time."""
+
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.int64)
+"""The bits of every byte, the highest first, shape (256, 8)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Baselines:
         unigram: Of the note unigram.
         bigram: Of the bigram of each cell.
         repeat: Of repeating the last frame, with two probabilities for each channel.
-        repeat_metrics: Frame metrics of the last frame as a guess of the next.
+        repeat_metrics: Frame metrics of the last frame as a prediction of the next.
     """
 
     unigram: float
@@ -50,16 +58,15 @@ def measure_baselines(train: Split, split: Split, *, skip_first_frame: bool = Fa
         skip_first_frame: Leave the first frame of every piece of ``split`` out of sums and counts.
 
     Raises:
-        CorpusError: Frames of a piece aren't those that were written.
+        CorpusError: Frames of a piece are damaged.
     """
     fitted = count_transitions(train)
-    found = fitted if train is split else count_transitions(split)
-    counts, pitches = _counted(found, skip_first_frame), split.layout.pitches
-    shared = fitted.counts.reshape(2, 2, -1, pitches).sum(axis=3)
+    counts, pitches = count_transitions(split, skip_first_frame=skip_first_frame), split.layout.pitches
+    shared = fitted.reshape(2, 2, -1, pitches).sum(axis=3)
     return Baselines(
-        unigram=_nll(np.broadcast_to(_rates(fitted.counts.sum(axis=0)), counts[0].shape), counts),
-        bigram=_nll(_rates(fitted.counts.swapaxes(0, 1)), counts),
-        repeat=_nll(np.repeat(_rates(shared.swapaxes(0, 1)), pitches, axis=1), counts),
+        unigram=_nll(_rates(fitted.sum(axis=0, keepdims=True)), counts),
+        bigram=_nll(_rates(fitted), counts),
+        repeat=_nll(np.repeat(_rates(shared), pitches, axis=1), counts),
         repeat_metrics=FrameMetrics(
             true_positives=int(counts[1, 1, :pitches].sum()),
             false_positives=int(counts[1, 0, :pitches].sum()),
@@ -68,43 +75,56 @@ def measure_baselines(train: Split, split: Split, *, skip_first_frame: bool = Fa
     )
 
 
-def unigram_rates(split: Split) -> NDArray[np.float64]:
-    """Fit the note unigram: how often each cell is one.
-
-    Returns:
-        Probabilities inside (0, 1), shape (D,).
-    """
-    return _rates(count_transitions(split).counts.sum(axis=0))
-
-
-def unigram_nll(rates: NDArray[np.float64], split: Split, *, skip_first_frame: bool = False) -> float:
-    """Return the negative log-likelihood of a split under independent cells, nats per frame.
+def count_transitions(split: Split, *, skip_first_frame: bool = False) -> NDArray[np.int64]:
+    """Count how often a cell has the value i in one frame and j in the next, shape (2, 2, D).
 
     Args:
-        rates: Probability that each cell is one, shape (D,).
-        split: The pieces to score.
-        skip_first_frame: Leave the first frame of every piece out of sum and count.
+        split: The pieces; the frame before the first of a piece is silent.
+        skip_first_frame: Leave the transitions into the first frame of every piece out.
     """
-    counts = _counted(count_transitions(split), skip_first_frame)
-    return _nll(np.broadcast_to(rates, counts[0].shape), counts)
+    width, skipped = split.layout.width, int(skip_first_frame)
+    before, after, both = (np.zeros(width, np.int64) for _ in range(3))
+    for pieces in _chunks(split):
+        frames = np.concatenate(pieces)
+        ends = np.cumsum([len(piece) for piece in pieces])
+        starts = np.concatenate([[0], ends[:-1]])
+        previous = np.zeros_like(frames)
+        previous[1:] = frames[:-1]
+        previous[starts] = 0
+        ones = column_ones(frames, width)
+        before += ones - column_ones(frames[ends - 1], width)
+        after += ones - skipped * column_ones(frames[starts], width)
+        both += column_ones(frames & previous, width)
+    total = split.frames - skipped * len(split)
+    return np.array([[total - before - after + both, after - both], [before - both, both]])
 
 
-def _counted(found: Transitions, skip_first_frame: bool) -> NDArray[np.int64]:
-    return found.between_frames() if skip_first_frame else found.counts
+def column_ones(packed: NDArray[np.uint8], width: int) -> NDArray[np.int64]:
+    """Count the ones of each column of packed frames, shape (T, ceil(D / 8)) to shape (D,)."""
+    columns = packed.shape[1]
+    keys = packed + 256 * np.arange(columns)
+    histograms = np.bincount(keys.ravel(), minlength=256 * columns).reshape(columns, 256)
+    return np.asarray((histograms @ _BITS).reshape(-1)[:width])
+
+
+def _chunks(split: Split) -> Iterator[list[NDArray[np.uint8]]]:
+    """Yield the packed frames of consecutive pieces, at least ``CHUNK_FRAMES`` frames at a time."""
+    pieces, frames = list[NDArray[np.uint8]](), 0
+    for index in range(len(split)):
+        pieces.append(split.packed(index))
+        frames += len(pieces[-1])
+        if frames >= CHUNK_FRAMES or index == len(split) - 1:
+            yield pieces
+            pieces, frames = [], 0
 
 
 def _rates(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the probability of a one from counts of zeros and of ones, shape (2, …) to shape (…)."""
-    return np.asarray((counts[1] + 0.5) / (counts.sum(axis=0) + 1))
+    """Return the probability of a one, from counts of zeros and ones on axis 1, shape (N, 2, C) to (N, C)."""
+    return np.asarray((counts[:, 1] + 0.5) / (counts.sum(axis=1) + 1))
 
 
 def _nll(rates: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
-    """Return nats per frame.
-
-    Args:
-        rates: Probability that a cell is one after zero and after one, shape (2, D).
-        counts: How often each happens, shape (2, 2, D).
-    """
+    """Return nats per frame, from the rate of ones after zero and after one and the transition counts."""
     frames = int(counts[..., 0].sum())
     nats = -(counts[:, 1] * np.log(rates) + counts[:, 0] * np.log1p(-rates)).sum()
     return float(nats / frames) if frames else float("nan")

@@ -1,10 +1,10 @@
-"""Calibration: whether notes that are given a probability of 0.3 come three times in ten.
+"""Calibration: whether cells with a predicted probability of 0.3 are one in 30% of cases.
 
-Cells are sorted into bins by the probability they were given to be one. A bin's confidence is the mean of
-these probabilities, its frequency the share of its cells that were one; the reliability curve is frequency
+Cells are sorted into bins by their predicted probability of being one. A bin's confidence is the mean of
+these probabilities, its frequency the share of its cells that are one; the reliability curve is frequency
 over confidence. The expected calibration error is the mean over cells of |confidence - frequency| of their
-bins. Nearly all cells are silent and known to be, which makes that mean small whatever happens to the rest;
-so it is given a second time for the likely cells alone, those with a probability of at least ``LIKELY``.
+bins. Most cells are silent with near certainty, which makes that mean small whatever the other cells do; so
+it is also computed over the likely cells alone, those with a probability of at least ``LIKELY``.
 
 References:
     Murphy and Winkler 1977, "Reliability of subjective probability forecasts", Applied Statistics 26(1).
@@ -14,7 +14,7 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +28,14 @@ LIKELY = 0.01
 
 @dataclass(frozen=True)
 class Bin:
-    """Cells that were given about the same probability.
+    """Cells with similar predicted probabilities.
 
     Attributes:
-        low: Least probability.
-        high: Where the next bin begins.
-        cells: How many cells.
-        confidence: Their mean probability; NaN where there are none.
-        frequency: Share of them that were one; NaN where there are none.
+        low: Lowest probability.
+        high: Lowest probability of the next bin.
+        cells: Number of cells.
+        confidence: Their mean predicted probability; NaN if there are none.
+        frequency: Share of them that are one; NaN if there are none.
     """
 
     low: float
@@ -47,69 +47,62 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Sums over cells, of those below ``LIKELY``, of the rest of the first bin, and of the other bins.
+    """Sums over the cells of each bin.
 
     Attributes:
-        cells: Number of cells, shape (BINS + 1,).
-        confidence: Sum of their probabilities, shape (BINS + 1,).
-        ones: How many were one, shape (BINS + 1,).
+        sums: As ``count_calibration`` returns them, shape (3, BINS + 1).
     """
 
-    cells: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS + 1))
-    confidence: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS + 1))
-    ones: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS + 1))
-
-    def __add__(self, other: Calibration) -> Calibration:
-        return Calibration(
-            self.cells + other.cells, self.confidence + other.confidence, self.ones + other.ones
-        )
+    sums: NDArray[np.float64]
 
     @property
     def bins(self) -> list[Bin]:
         """The bins of the reliability curve, over all cells."""
-        edges = (np.arange(BINS + 1) / BINS).tolist()
+        cells, confidence, ones = self._merged
         with np.errstate(invalid="ignore"):
-            cells, confidence, ones = (_whole(sums) for sums in (self.cells, self.confidence, self.ones))
-            rows = zip(edges, edges[1:], cells, confidence / cells, ones / cells, strict=False)
-        return [
-            Bin(low, high, int(count), float(mean), float(share)) for low, high, count, mean, share in rows
-        ]
+            columns = (cells.astype(int), confidence / cells, ones / cells)
+        edges = (np.arange(BINS + 1) / BINS).tolist()
+        return list(map(Bin, edges, edges[1:], *(column.tolist() for column in columns)))
 
     @property
     def error(self) -> float:
         """The expected calibration error over all cells."""
-        return _error(*(_whole(sums) for sums in (self.cells, self.confidence, self.ones)))
+        return _error(self._merged)
 
     @property
     def likely_error(self) -> float:
         """The expected calibration error over cells with a probability of at least ``LIKELY``."""
-        return _error(self.cells[1:], self.confidence[1:], self.ones[1:])
+        return _error(self.sums[:, 1:])
+
+    @property
+    def _merged(self) -> NDArray[np.float64]:
+        """The sums with both parts of the first bin together, shape (3, BINS)."""
+        return np.column_stack([self.sums[:, 0] + self.sums[:, 1], self.sums[:, 2:]])
 
 
 def count_calibration(
     likely: NDArray[np.float32], ones: NDArray[np.bool_], rest: tuple[float, float, float]
-) -> Calibration:
-    """Sort cells into bins.
+) -> NDArray[np.float64]:
+    """Return the number of cells, the sum of their probabilities and the number of ones of each bin.
+
+    The result has shape (3, BINS + 1), with two columns for the first bin: the cells below ``LIKELY``, and
+    the others.
 
     Args:
         likely: Probabilities of at least ``LIKELY``, shape (N,).
-        ones: Which of these cells were one, shape (N,).
-        rest: All other cells: how many, the sum of their probabilities, how many were one.
+        ones: Which of these cells are one, shape (N,).
+        rest: All other cells: their number, the sum of their probabilities, the number of ones.
     """
-    # The last bin has its upper edge.
+    # The last bin includes its upper edge.
     bins = np.minimum((likely * np.float32(BINS)).astype(np.intp), BINS - 1) + 1
-    sums = (np.bincount(bins, weights, BINS + 1).astype(np.float64) for weights in (None, likely, ones))
-    found = Calibration(*sums)
-    for total, first in zip((found.cells, found.confidence, found.ones), rest, strict=True):
-        total[0] = first
-    return found
+    sums = np.stack(
+        [np.bincount(bins, weights, BINS + 1) for weights in (None, likely, ones)], dtype=np.float64
+    )
+    sums[:, 0] = rest
+    return sums
 
 
-def _whole(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Join the two parts of the first bin, shape (BINS + 1,) to shape (BINS,)."""
-    return np.concatenate([[sums[0] + sums[1]], sums[2:]])
-
-
-def _error(cells: NDArray[np.float64], confidence: NDArray[np.float64], ones: NDArray[np.float64]) -> float:
+def _error(sums: NDArray[np.float64]) -> float:
+    cells, confidence, ones = sums
     total = cells.sum()
     return float(np.abs(confidence - ones).sum() / total) if total else float("nan")

@@ -1,11 +1,11 @@
-"""Two models on the same pieces: how much better one is, and whether that could be chance.
+"""Two models on the same pieces: how much better one is, and whether the difference is significant.
 
-Both are measured on the same pieces, so what counts is the difference piece by piece. Its interval is a
-bootstrap over pieces. Two paired tests ask how often a difference as large would come about if for every
-piece it were chance which model got which value:
+Differences are taken piece by piece, and their interval is a bootstrap over pieces. Two paired tests give the
+probability of a difference at least as large under the null hypothesis that the two values of each piece are
+exchangeable:
 
-- the permutation test flips the signs of the pieces' differences in nats (all ways to flip them where there
-  are few pieces, else random ones) and counts how often their sum, so the pooled difference, is as large;
+- the permutation test flips the signs of the pieces' differences in nats (in all ways if there are few
+  pieces, else at random) and counts how often their sum, so the pooled difference, is as large;
 - the signed-rank test ranks the pieces' differences in nats per frame, so that no piece outweighs others.
 
 References:
@@ -24,28 +24,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrnn.errors import ModelError
-from musicrnn.evaluation.bootstrap import Interval, bootstrap_interval
-from musicrnn.evaluation.piece import PieceLikelihood
+from musicrnn.evaluation.bootstrap import CHUNK_SIZE, Interval, bootstrap_interval
+from musicrnn.evaluation.likelihood import PieceLikelihood
 
 FLIPS = 10_000
-"""Random ways to flip signs."""
+"""Random sign patterns of the permutation test."""
 
-_FEW = 13
-"""Pieces up to which there are fewer ways than that, and all are tried."""
+EXHAUSTIVE_PIECES = 13
+"""Most pieces with fewer sign patterns than that; all of them are tried."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What sets a model apart from another on the same pieces; below zero the first is better.
+    """The difference between two models on the same pieces; below zero the first is better.
 
     Attributes:
-        difference: NLL per frame of the first less that of the second, all frames pooled, in nats.
-        interval: Its confidence interval, or None where there are fewer than two pieces.
+        difference: NLL per frame of the first minus that of the second, all frames pooled, in nats.
+        interval: Its confidence interval, or None if there are fewer than two pieces.
         permutation_p: p-value of the sign-flip permutation test, two-sided.
         wilcoxon_p: p-value of Wilcoxon's signed-rank test, two-sided.
-        better: Pieces on which the first model is better.
-        worse: Pieces on which the second is.
-        equal: Pieces on which they are equal.
+        better: Number of pieces on which the first model is better.
+        worse: Number of pieces on which the second is better.
+        equal: Number of pieces on which they are equal.
     """
 
     difference: float
@@ -57,30 +57,29 @@ class Comparison:
     equal: int
 
 
-def compare(
-    first: Sequence[PieceLikelihood], second: Sequence[PieceLikelihood], *, seed: int = 0
-) -> Comparison:
+def compare(first: Sequence[PieceLikelihood], second: Sequence[PieceLikelihood]) -> Comparison:
     """Compare two models, or two ways to use one, on the same pieces.
 
     Args:
-        first: What one makes of each piece.
-        second: What the other makes of the same pieces, in the same order.
-        seed: What is drawn comes from it.
+        first: Likelihood of each piece under the first.
+        second: Likelihood of the same pieces under the second, in the same order.
 
     Raises:
-        ModelError: The pieces aren't the same, or other frames of them were counted.
+        ModelError: The pieces or the numbers of frames counted differ.
     """
     frames = np.array([piece.frames for piece in first], np.int64)
     if [(piece.name, piece.frames) for piece in first] != [(piece.name, piece.frames) for piece in second]:
-        raise ModelError("two models to compare: expected the same pieces and frames of both, found others")
+        raise ModelError(
+            "two models to compare: expected the same pieces and frames of both, found different ones"
+        )
     gaps = np.array([one.nats - other.nats for one, other in zip(first, second, strict=True)])
     counted = frames > 0
     gaps, frames = gaps[counted], frames[counted]
     better, worse = int((gaps < 0).sum()), int((gaps > 0).sum())
     return Comparison(
         difference=float(gaps.sum() / frames.sum()) if len(frames) else float("nan"),
-        interval=bootstrap_interval(gaps, frames, seed=seed),
-        permutation_p=sign_flip_test(gaps, seed),
+        interval=bootstrap_interval(gaps, frames),
+        permutation_p=sign_flip_test(gaps),
         wilcoxon_p=_signed_rank_test(gaps / frames),
         better=better,
         worse=worse,
@@ -88,13 +87,13 @@ def compare(
     )
 
 
-def sign_flip_test(gaps: NDArray[np.float64], seed: int = 0) -> float:
-    """Return the p-value of paired differences, shape (N,), under random signs, two-sided."""
-    if len(gaps) <= _FEW:
+def sign_flip_test(gaps: NDArray[np.float64]) -> float:
+    """Return the two-sided p-value of paired differences, shape (N,), under random signs."""
+    if len(gaps) <= EXHAUSTIVE_PIECES:
         numbers = np.arange(2 ** len(gaps))
         sums = (1.0 - 2 * (numbers[:, None] >> np.arange(len(gaps)) & 1)) @ gaps
         return float(_as_large(sums, gaps).mean())
-    rng, as_large, rows = np.random.default_rng(seed), 0, max(1, 2**20 // len(gaps))
+    rng, as_large, rows = np.random.default_rng(0), 0, max(1, CHUNK_SIZE // len(gaps))
     for start in range(0, FLIPS, rows):
         signs = rng.integers(0, 2, (min(rows, FLIPS - start), len(gaps)), np.int8)
         as_large += int(_as_large(gaps.sum() - 2 * (signs @ gaps), gaps).sum())
@@ -102,7 +101,7 @@ def sign_flip_test(gaps: NDArray[np.float64], seed: int = 0) -> float:
 
 
 def _as_large(sums: NDArray[np.float64], gaps: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which sums are at least as large as that of the differences, but for rounding."""
+    """Return which sums are at least as large as that of the differences, up to rounding."""
     return np.asarray(np.abs(sums) >= np.abs(gaps.sum()) - 1e-12 * np.abs(gaps).sum())
 
 
@@ -112,5 +111,5 @@ def _signed_rank_test(gaps: NDArray[np.float64]) -> float:
     from scipy.stats import wilcoxon
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # few pieces or ties: it takes the normal distribution, and says so
+        warnings.simplefilter("ignore")  # few pieces or ties: it warns that it uses the normal approximation
         return float(wilcoxon(gaps).pvalue)

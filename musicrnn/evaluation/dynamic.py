@@ -1,17 +1,17 @@
-"""Dynamic evaluation: the network goes on learning from the piece that it is being scored on.
+"""Dynamic evaluation: the network is trained on each piece while it is scored on it.
 
-Every piece begins with the trained weights w0. It is scored segment by segment, the state carried along; only
-when a segment has been scored is a step taken on it, so no frame helps to predict itself or one before it:
+Every piece starts with the trained weights w0. It is scored segment by segment, with the state carried over;
+only after a segment has been scored are the weights updated on it, so no frame is used to predict itself or
+an earlier one:
 
     w <- w - s g / (m + e)  +  min(1, decay m / mean(m)) (w0 - w)
 
-g is the gradient of the segment's nats, m the root of the mean square that g has on segments of the training
-pieces, weight by weight; e, a share of mean(m), keeps weights still that training hardly ever moves. The
-paper sets s itself; but what a step does grows with the number of weights, so here s follows from ``rate``,
-the nats per frame that a step would win on a usual segment if the loss were straight:
-s sum(m^2 / (m + e)) = rate N for segments of N frames. A step that would win more, as after a surprise, is
-shortened to that: what the straight line promises of it isn't there. What comes out is a likelihood like any
-other, but not of the same model: it is reported apart.
+g is the gradient of the segment's nats, and m, weight by weight, its root mean square over segments of the
+training pieces; e, a share of mean(m), keeps steps small for weights with tiny gradients. The paper sets s
+itself; but the effect of a step grows with the number of weights, so here s follows from ``rate``, the nats
+per frame by which a step lowers the loss of an average segment to first order: s sum(m^2 / (m + e)) = rate N
+for segments of N frames. A step that would lower it by more to first order, as after a surprising segment, is
+scaled down to that. The result is a proper likelihood, but of another model: it is reported separately.
 
 References:
     Krause, Kahembwe, Murray and Renals 2018, "Dynamic evaluation of neural sequence models",
@@ -33,13 +33,11 @@ from torch import Tensor
 
 from musicrnn.corpus import Corpus, Split
 from musicrnn.errors import UsageError
-from musicrnn.evaluation.bootstrap import Interval, bootstrap_interval
-from musicrnn.evaluation.likelihood import Averages, average, check_fits, piece_likelihoods
-from musicrnn.evaluation.piece import PieceLikelihood
+from musicrnn.evaluation.likelihood import SplitLikelihood, check_fits
 from musicrnn.nn import MusicRNN
 
 SEGMENTS = 1000
-"""Training segments, from evenly spaced pieces, that the mean squares are gathered on."""
+"""Training segments, from evenly spaced pieces, for the mean squares."""
 
 DAMPING = 0.1
 """e as a share of the mean of m."""
@@ -50,12 +48,12 @@ class Adaptation:
     """How a network adapts.
 
     Attributes:
-        rate: Nats per frame that a step would win on a usual segment if the loss were straight.
-        decay: Share of the way back to the trained weights that is gone after every segment, on average.
-        segment: Frames that are scored before each step.
+        rate: Nats per frame by which a step lowers the loss of an average segment, to first order.
+        decay: Share of the distance to the trained weights that is undone after every segment, on average.
+        segment: Frames scored before each step.
 
     Raises:
-        UsageError: A value is out of its range.
+        UsageError: A value is out of range.
     """
 
     rate: float = 0.7
@@ -72,35 +70,16 @@ class Adaptation:
 
 
 @dataclass(frozen=True)
-class DynamicEvaluation:
-    """What an adapting model makes of a split; see ``Evaluation``.
+class DynamicEvaluation(SplitLikelihood):
+    """The likelihood of a split under an adapting model; skipped first frames are still trained on.
 
     Attributes:
         adaptation: How it adapted.
-        skip_first_frame: Whether the first frame of every piece was left out.
-        pieces: Every piece, in the order of the corpus.
-        frames: Frames counted.
-        nll_per_frame: Nats per frame.
-        first_included: NLL per frame with the first frame of every piece counted.
-        first_skipped: NLL per frame without it; the model learns from it all the same.
-        interval: Confidence interval of ``nll_per_frame``, or None where there are fewer than two pieces.
-        seconds: Time it took.
+        seconds: Duration in seconds.
     """
 
     adaptation: Adaptation
-    skip_first_frame: bool
-    pieces: list[PieceLikelihood]
-    frames: int
-    nll_per_frame: float
-    first_included: Averages
-    first_skipped: Averages
-    interval: Interval | None
     seconds: float
-
-    @property
-    def averages(self) -> Averages:
-        """NLL per frame under the convention that was asked for."""
-        return self.first_skipped if self.skip_first_frame else self.first_included
 
 
 def evaluate_dynamically(
@@ -113,16 +92,16 @@ def evaluate_dynamically(
     device: str = "cpu",
     advance: Callable[[int], None] | None = None,
 ) -> DynamicEvaluation:
-    """Measure a model that adapts to each piece while it is scored; the model itself stays as it is.
+    """Measure a model that adapts to each piece while it is scored; the model itself isn't changed.
 
     Args:
         model: The network.
-        corpus: The corpus; its training pieces say how much each weight moves.
+        corpus: The corpus; its training pieces give the scale of the gradients.
         split: ``train``, ``valid`` or ``test``.
         adaptation: How the network adapts.
         skip_first_frame: Leave the first frame of every piece out of sums and counts.
         device: A torch device.
-        advance: Called with the number of pieces done.
+        advance: Called with the number of pieces scored.
 
     Raises:
         CorpusError: The corpus has no such split or no training pieces, or its frames are damaged.
@@ -130,26 +109,22 @@ def evaluate_dynamically(
     """
     started, adaptation = time.monotonic(), adaptation or Adaptation()
     check_fits(model, corpus)
-    pieces, train, skip = corpus[split], corpus["train"], int(skip_first_frame)
+    pieces, train = corpus[split], corpus["train"]
     nats, first_nats = np.zeros(len(pieces)), np.zeros(len(pieces))
     with model.fitting_threads(1, adaptation.segment):
-        adapting = Adapting(model.to(device), train, adaptation)
+        adapting = AdaptingModel(model.to(device), train, adaptation)
         for index in range(len(pieces)):
             scored = adapting.score(pieces[index].frames)
             nats[index], first_nats[index] = scored.sum(), scored[0]
             if advance is not None:
                 advance(index + 1)
-    counted, own = pieces.lengths - skip, nats - skip * first_nats
-    averages = average(nats, pieces.lengths), average(nats - first_nats, pieces.lengths - 1)
     return DynamicEvaluation(
-        adaptation=adaptation,
         skip_first_frame=skip_first_frame,
-        pieces=piece_likelihoods(pieces, own, counted),
-        frames=int(counted.sum()),
-        nll_per_frame=averages[skip].pooled,
-        first_included=averages[0],
-        first_skipped=averages[1],
-        interval=bootstrap_interval(own, counted),
+        names=[piece.name for piece in pieces.pieces],
+        piece_frames=pieces.lengths,
+        piece_nats=nats,
+        first_nats=first_nats,
+        adaptation=adaptation,
         seconds=time.monotonic() - started,
     )
 
@@ -161,12 +136,12 @@ class _Segment(NamedTuple):
     gradient: Tensor
 
 
-class Adapting:
-    """A network that adapts to pieces, each time from its trained weights.
+class AdaptingModel:
+    """A network that adapts to pieces, starting with its trained weights for each.
 
     Args:
         model: The network; a copy of it adapts.
-        train: Pieces that say how much each weight moves.
+        train: Pieces that give the scale of the gradients.
         adaptation: How it adapts.
     """
 
@@ -176,48 +151,48 @@ class Adapting:
         self._trained = torch.cat([parameter.detach().reshape(-1) for parameter in self._parameters])
         self._weights = self._trained.clone()
         start = 0
-        for parameter in self._parameters:  # a view of one vector that is moved as a whole
+        for parameter in self._parameters:  # views of one vector, which a single operation updates
             parameter.data = self._weights[start : start + parameter.numel()].view_as(parameter)
             start += parameter.numel()
         self._segment = adaptation.segment
-        usual = self._usual_gradients(train)
-        mean = usual.mean().clamp(min=torch.finfo(usual.dtype).tiny)
-        damped = usual + DAMPING * mean
-        won = (usual.square() / damped).sum().clamp(min=torch.finfo(usual.dtype).tiny)
-        self._step = adaptation.rate * adaptation.segment / won / damped
-        self._most = adaptation.rate * adaptation.segment
-        self._back = (adaptation.decay * usual / mean).clamp(max=1)
+        scale = self._gradient_scale(train)
+        mean = scale.mean().clamp(min=torch.finfo(scale.dtype).tiny)
+        damped = scale + DAMPING * mean
+        gain = (scale.square() / damped).sum().clamp(min=torch.finfo(scale.dtype).tiny)
+        self._target_gain = adaptation.rate * adaptation.segment
+        self._step_sizes = adaptation.rate * adaptation.segment / gain / damped
+        self._decay = (adaptation.decay * scale / mean).clamp(max=1)
 
     def score(self, frames: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return the nats of the frames of a piece (T, D), shape (T,); each is scored, then learned from."""
+        """Return the nats of the frames of a piece (T, D), shape (T,); each is scored, then trained on."""
         self._weights.copy_(self._trained)
         scored = []
         for nats, gradient in self._segments(frames):
             scored.append(nats)
-            step = self._step * gradient
-            promised = float(step @ gradient)
-            share = min(1.0, self._most / promised) if promised > 0 else float(promised == 0)
-            self._weights -= share * step + self._back * (self._weights - self._trained)
+            step = self._step_sizes * gradient
+            gain = float(step @ gradient)
+            share = min(1.0, self._target_gain / gain) if gain > 0 else float(gain == 0)
+            self._weights -= share * step + self._decay * (self._weights - self._trained)
         return torch.cat(scored).double().cpu().numpy()
 
     def _segments(self, frames: NDArray[np.uint8]) -> Iterator[_Segment]:
-        """Yield segment after segment of a piece; the weights may change between them."""
-        true = torch.from_numpy(frames).to(self._trained)[None]
-        heard = torch.cat([torch.zeros_like(true[:, :1]), true[:, :-1]], dim=1)
+        """Yield the segments of a piece in order; the weights may change between them."""
+        targets = torch.from_numpy(frames).to(self._trained)[None]
+        inputs = torch.cat([torch.zeros_like(targets[:, :1]), targets[:, :-1]], dim=1)
         state: Any = None
-        for start in range(0, true.shape[1], self._segment):
+        for start in range(0, targets.shape[1], self._segment):
             part = slice(start, start + self._segment)
             with torch.enable_grad():
-                nats, _, state = self._model.score(true[:, part], None, heard[:, part], state)
+                nats, _, state = self._model.score(targets[:, part], None, inputs[:, part], state)
                 gradients = torch.autograd.grad(nats.sum(), self._parameters, allow_unused=True)
             state = _detached(state)
-            whole = [
+            filled = [
                 (torch.zeros_like(parameter) if gradient is None else gradient).reshape(-1)
                 for parameter, gradient in zip(self._parameters, gradients, strict=True)
             ]
-            yield _Segment(nats.detach()[0], torch.cat(whole))
+            yield _Segment(nats.detach()[0], torch.cat(filled))
 
-    def _usual_gradients(self, train: Split) -> Tensor:
+    def _gradient_scale(self, train: Split) -> Tensor:
         """Return the root mean square of the gradient on training segments, shape (W,)."""
         squares, count = torch.zeros_like(self._trained), 0
         every = max(1, int((-(-train.lengths // self._segment)).sum()) // SEGMENTS)
@@ -231,7 +206,7 @@ class Adapting:
 
 
 def _detached(state: Any) -> Any:
-    """Return a state, whatever it holds, without the way it came about."""
+    """Return a state without its computation graph."""
     if isinstance(state, Tensor):
         return state.detach()
     if isinstance(state, tuple) and hasattr(state, "_fields"):

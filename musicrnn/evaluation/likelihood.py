@@ -1,7 +1,7 @@
 """The likelihood of held-out music under a model, as the literature measures it.
 
-The measure is -log p(frame), summed over the D cells, averaged over all real frames of the split (not
-piece by piece), in nats. The first frame of a piece is predicted from a zero input and counted;
+The measure is -log p(frame), summed over the D cells, averaged over all real frames of the split (not piece
+by piece), in nats. The first frame of a piece is predicted from a zero input and counted;
 ``skip_first_frame`` gives the other convention in use.
 
 References:
@@ -12,84 +12,134 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicrnn.corpus import Corpus, Split
+from musicrnn.corpus import Corpus
 from musicrnn.errors import ModelError
 from musicrnn.evaluation.baselines import Baselines, measure_baselines
 from musicrnn.evaluation.bootstrap import Interval, bootstrap_interval
 from musicrnn.evaluation.calibration import Calibration
 from musicrnn.evaluation.metrics import FrameMetrics
-from musicrnn.evaluation.piece import PieceLikelihood
-from musicrnn.evaluation.profile import Profile
+from musicrnn.evaluation.profile import PositionRange, position_ranges
 from musicrnn.evaluation.scoring import score_split
 from musicrnn.music import Layout
 from musicrnn.nn import MusicRNN
 
 
 @dataclass(frozen=True)
-class Averages:
-    """NLL per frame under one convention for first frames, averaged in both ways.
+class PieceLikelihood:
+    """One piece: its name, the number of frames counted, and its nats per frame."""
 
-    Attributes:
-        pooled: All nats divided by all frames, so that long pieces weigh more. The measure of the literature.
-        of_pieces: Mean over the pieces of each piece's nats per frame, so that all weigh the same.
-    """
+    name: str
+    frames: int
+    nll_per_frame: float
 
-    pooled: float
-    of_pieces: float
+    @property
+    def nats(self) -> float:
+        """Nats of all its frames."""
+        return self.frames * self.nll_per_frame
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What a model makes of a split.
+class SplitLikelihood:
+    """The likelihood of the N pieces of a split, under either convention for first frames.
+
+    Attributes:
+        skip_first_frame: Whether the first frame of every piece is left out of sums and counts.
+        names: Name of each piece, in the order of the corpus.
+        piece_frames: Frames of each piece, first frames included, shape (N,).
+        piece_nats: Nats of each piece, first frames included, shape (N,).
+        first_nats: Nats of each piece's first frame, shape (N,).
+    """
+
+    skip_first_frame: bool
+    names: list[str]
+    piece_frames: NDArray[np.int64]
+    piece_nats: NDArray[np.float64]
+    first_nats: NDArray[np.float64]
+
+    @property
+    def first_included(self) -> SplitLikelihood:
+        """The likelihood with the first frame of every piece counted."""
+        return SplitLikelihood(False, self.names, self.piece_frames, self.piece_nats, self.first_nats)
+
+    @property
+    def first_skipped(self) -> SplitLikelihood:
+        """The likelihood without the first frame of every piece."""
+        return SplitLikelihood(True, self.names, self.piece_frames, self.piece_nats, self.first_nats)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames counted."""
+        return int(self._counted[1].sum())
+
+    @property
+    def nll_per_frame(self) -> float:
+        """All nats divided by all frames, so that long pieces weigh more: the measure of the literature."""
+        return _ratio(self._counted[0].sum(), self.frames)
+
+    @property
+    def nll_per_piece(self) -> float:
+        """All nats divided by the number of pieces."""
+        return _ratio(self._counted[0].sum(), len(self.names))
+
+    @property
+    def nll_mean_of_pieces(self) -> float:
+        """Mean over the pieces of each piece's nats per frame, so that all weigh the same."""
+        nats, frames = self._counted
+        means = nats[frames > 0] / frames[frames > 0]
+        return _ratio(means.sum(), len(means))
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """Confidence interval of ``nll_per_frame``, or None if there are fewer than two pieces."""
+        return bootstrap_interval(*self._counted)
+
+    @cached_property
+    def pieces(self) -> list[PieceLikelihood]:
+        """The likelihood of each piece."""
+        nats, frames = (values.tolist() for values in self._counted)
+        rows = zip(self.names, frames, nats, strict=True)
+        return [PieceLikelihood(name, count, total / count if count else 0.0) for name, count, total in rows]
+
+    @property
+    def _counted(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Nats and frames of each piece under the convention, both of shape (N,)."""
+        skip = int(self.skip_first_frame)
+        return self.piece_nats - skip * self.first_nats, self.piece_frames - skip
+
+
+@dataclass(frozen=True)
+class Evaluation(SplitLikelihood):
+    """The likelihood of a split under a model, and what else its pass over the split gives.
 
     Attributes:
         split: Name of the split.
-        skip_first_frame: Whether the first frame of every piece was left out.
-        pieces: Every piece, in the order of the corpus.
-        frames: Frames counted.
-        nll_per_frame: Nats per frame.
-        nll_per_note: All nats, divided by the number of sounding pitches summed over the frames.
-        nll_per_piece: Mean over the pieces of all their nats.
-        first_included: NLL per frame with the first frame of every piece counted.
-        first_skipped: NLL per frame without it.
-        interval: Confidence interval of ``nll_per_frame``, or None where there are fewer than two pieces.
         metrics: Frame metrics of the most probable notes.
-        calibration: Whether probabilities are what they say, cell by cell.
-        profile: Nats by pitch and by position.
-        baselines: Distributions fitted on the training pieces, or None where the corpus has none.
-        seconds: Time it took, reading included; kernels were loaded before.
+        calibration: Predicted probabilities beside observed frequencies, cell by cell.
+        nll_per_pitch: Nats per frame of each pitch, all its channels together, shape (P,). They follow from
+            the marginal probability of each cell, so if cells are independent they sum to the NLL per frame.
+        nll_per_position: Nats per frame along the piece.
+        baselines: Distributions fitted on the training pieces, or None if the corpus has none.
+        seconds: Duration in seconds, reading included, loading of kernels excluded.
     """
 
     split: str
-    skip_first_frame: bool
-    pieces: list[PieceLikelihood]
-    frames: int
-    nll_per_frame: float
-    nll_per_note: float
-    nll_per_piece: float
-    first_included: Averages
-    first_skipped: Averages
-    interval: Interval | None
     metrics: FrameMetrics
     calibration: Calibration
-    profile: Profile
+    nll_per_pitch: NDArray[np.float64]
+    nll_per_position: list[PositionRange]
     baselines: Baselines | None
     seconds: float
 
     @property
-    def averages(self) -> Averages:
-        """NLL per frame under the convention that was asked for."""
-        return self.first_skipped if self.skip_first_frame else self.first_included
-
-    @property
-    def baseline_nll(self) -> float | None:
-        """Nats per frame of the note unigram, or None where the corpus has no training pieces."""
-        return None if self.baselines is None else self.baselines.unigram
+    def nll_per_note(self) -> float:
+        """All nats divided by the number of sounding pitches summed over the frames."""
+        return _ratio(self._counted[0].sum(), self.metrics.true_positives + self.metrics.false_negatives)
 
 
 def evaluate(
@@ -116,64 +166,33 @@ def evaluate(
     check_fits(model, corpus)
     pieces, skip = corpus[split], int(skip_first_frame)
     model = model.to(device).eval()
-    _load_kernels(model, device)
+    with torch.no_grad():
+        model.nll(torch.zeros(1, 1, model.config.input_size, device=device))  # loads kernels
     started = time.monotonic()
     scores = score_split(model, pieces, skip_first_frame=skip_first_frame, device=device)
     baselines = None
     if "train" in corpus:
         baselines = measure_baselines(corpus["train"], pieces, skip_first_frame=skip_first_frame)
-    nats, counted = scores.nats - skip * scores.first_nats, pieces.lengths - skip
-    frames, notes = int(counted.sum()), scores.metrics.true_positives + scores.metrics.false_negatives
-    positions = np.bincount(pieces.lengths, minlength=len(scores.position_nats) + 1)
-    position_frames = np.cumsum(positions[::-1])[::-1][1:].copy()
+    position_frames = np.cumsum(np.bincount(pieces.lengths)[:0:-1])[::-1].copy()
     position_frames[:skip] = 0
     return Evaluation(
-        split=split,
         skip_first_frame=skip_first_frame,
-        pieces=piece_likelihoods(pieces, nats, counted),
-        frames=frames,
-        nll_per_frame=_ratio(nats.sum(), frames),
-        nll_per_note=_ratio(nats.sum(), notes),
-        nll_per_piece=_ratio(nats.sum(), len(pieces)),
-        first_included=average(scores.nats, pieces.lengths),
-        first_skipped=average(scores.nats - scores.first_nats, pieces.lengths - 1),
-        interval=bootstrap_interval(nats, counted),
-        metrics=scores.metrics,
-        calibration=scores.calibration,
-        profile=Profile(scores.pitch_nats / max(1, frames), scores.position_nats, position_frames),
+        names=[piece.name for piece in pieces.pieces],
+        piece_frames=pieces.lengths,
+        piece_nats=scores.nats,
+        first_nats=scores.first_nats,
+        split=split,
+        metrics=FrameMetrics(*scores.positives.tolist()),
+        calibration=Calibration(scores.calibration),
+        nll_per_pitch=scores.pitch_nats / max(1, position_frames.sum()),
+        nll_per_position=position_ranges(scores.position_nats, position_frames),
         baselines=baselines,
         seconds=time.monotonic() - started,
     )
 
 
-def piece_likelihoods(
-    split: Split, nats: NDArray[np.float64], frames: NDArray[np.int64]
-) -> list[PieceLikelihood]:
-    """Return the likelihood of each piece of a split from nats and frames counted, both of shape (N,)."""
-    return [
-        PieceLikelihood(piece.name, count, total / count if count else 0.0)
-        for piece, count, total in zip(split.pieces, frames.tolist(), nats.tolist(), strict=True)
-    ]
-
-
-def average(nats: NDArray[np.float64], frames: NDArray[np.int64]) -> Averages:
-    """Average over pieces of so many nats and frames, both of shape (N,), in both ways."""
-    some = frames > 0
-    own = nats[some] / frames[some]
-    return Averages(_ratio(nats.sum(), int(frames.sum())), _ratio(own.sum(), len(own)))
-
-
-def _load_kernels(model: MusicRNN, device: str) -> None:
-    with torch.no_grad():
-        model.nll(torch.zeros(1, 1, model.config.input_size, device=device))
-
-
-def _ratio(total: float, count: int) -> float:
-    return float(total / count) if count else float("nan")
-
-
 def check_fits(model: MusicRNN, corpus: Corpus) -> None:
-    """Refuse a corpus whose frames mean something else than the model was trained on.
+    """Refuse a corpus whose frames differ in meaning from those that the model was trained on.
 
     Raises:
         ModelError: Width, channels, pitch range or resolution differ.
@@ -186,3 +205,7 @@ def check_fits(model: MusicRNN, corpus: Corpus) -> None:
         )
     if layout is not None and layout != corpus.layout:
         raise ModelError(f"{corpus.directory}: expected {layout}, as the model, found {corpus.layout}")
+
+
+def _ratio(total: float, count: int) -> float:
+    return float(total / count) if count else float("nan")

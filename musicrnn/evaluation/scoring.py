@@ -1,12 +1,12 @@
-"""A network's pass over the pieces of a split: everything that is measured, counted in one go.
+"""One pass of a network over the pieces of a split, in which every measure is accumulated.
 
-Nearly all cells are silent and known to be. What is counted cell by cell is therefore counted over the likely
-cells alone; the others are what is left of the totals.
+Most cells are silent with near certainty. So counts by cell are taken over the likely cells alone, and those
+of the other cells follow from the totals.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,39 +15,38 @@ from torch import Tensor
 
 from musicrnn.corpus import Split
 from musicrnn.corpus.batches import Batch, evaluation_batches
-from musicrnn.evaluation.calibration import LIKELY, Calibration, count_calibration
-from musicrnn.evaluation.metrics import FrameMetrics
+from musicrnn.evaluation.calibration import BINS, LIKELY, count_calibration
 from musicrnn.nn import MusicRNN
 
 BATCH = 32
-"""Pieces scored side by side."""
+"""Pieces in a batch."""
 
 _LEAST = 2**-24
-"""How near to one a float32 can be: that bounds what a silent cell can cost in the profile by pitch."""
+"""Distance to one of the largest float32 below it; bounds the nats of a silent cell in the profile."""
 
 
 @dataclass
 class Scores:
-    """What a network makes of the N pieces of a split.
+    """What is measured on the N pieces of a split.
 
-    First frames count in ``nats`` and ``first_nats``, whatever the convention; in all the rest only where
-    they aren't skipped.
+    ``nats`` and ``first_nats`` include first frames under either convention; everything else includes them
+    only if they aren't skipped.
 
     Attributes:
         nats: Nats of each piece, shape (N,).
         first_nats: Nats of each piece's first frame, shape (N,).
         position_nats: Nats of all frames at each position, shape (T,).
         pitch_nats: Nats of each pitch, all its channels together, shape (P,).
-        metrics: Frame metrics of the most probable notes.
-        calibration: Probabilities of cells beside what became of them.
+        positives: True positives, false positives, false negatives of the most probable notes, shape (3,).
+        calibration: Sums over the cells of each bin, shape (3, BINS + 1).
     """
 
     nats: NDArray[np.float64]
     first_nats: NDArray[np.float64]
     position_nats: NDArray[np.float64]
     pitch_nats: NDArray[np.float64]
-    metrics: FrameMetrics = field(default_factory=FrameMetrics)
-    calibration: Calibration = field(default_factory=Calibration)
+    positives: NDArray[np.int64]
+    calibration: NDArray[np.float64]
 
 
 def score_split(
@@ -58,17 +57,19 @@ def score_split(
     Args:
         model: The network, in evaluation mode, on the device.
         split: The pieces.
-        skip_first_frame: Leave the first frame of every piece out of what is counted.
+        skip_first_frame: Leave the first frame of every piece out of the counts.
         device: A torch device.
 
     Raises:
-        CorpusError: Frames of a piece aren't those that were written.
+        CorpusError: Frames of a piece are damaged.
     """
     scores = Scores(
         nats=np.zeros(len(split)),
         first_nats=np.zeros(len(split)),
         position_nats=np.zeros(int(split.lengths.max())),
         pitch_nats=np.zeros(split.layout.pitches),
+        positives=np.zeros(3, np.int64),
+        calibration=np.zeros((3, BINS + 1)),
     )
     with torch.no_grad(), model.fitting_threads(BATCH, split.frames / len(split)):
         for batch in evaluation_batches(split, BATCH):
@@ -82,7 +83,7 @@ def score_split(
 
 
 def _counted(mask: Tensor, frames: Tensor, skip_first_frame: bool) -> tuple[Tensor, Tensor]:
-    """Return which frames count in what is counted cell by cell, shape (B, T), and those, others silent."""
+    """Return which frames the counts by cell include, shape (B, T), and the frames, the others silent."""
     if not skip_first_frame:
         return mask, frames
     mask, frames = mask.clone(), frames.clone()
@@ -91,31 +92,37 @@ def _counted(mask: Tensor, frames: Tensor, skip_first_frame: bool) -> tuple[Tens
 
 
 def _count_nats(scores: Scores, batch: Batch, nats: NDArray[np.float64], skip_first_frame: bool) -> None:
-    """Count nats, shape (B, T), zero on padding."""
+    """Add nats, shape (B, T), zero on padding."""
     scores.nats[batch.pieces] = nats.sum(axis=1)
     scores.first_nats[batch.pieces] = nats[:, 0]
     scores.position_nats[int(skip_first_frame) : nats.shape[1]] += nats.sum(axis=0)[int(skip_first_frame) :]
 
 
 def _count_cells(scores: Scores, probabilities: Tensor, frames: Tensor, count: int) -> None:
-    """Count cells of frames, shape (R, D), of which so many are real; the others have zeros only."""
+    """Add the cells of R frames.
+
+    Args:
+        scores: What the counts are added to.
+        probabilities: Predicted probability of each cell, zero in frames that aren't counted, shape (R, D).
+        frames: Binary frames, shape (R, D).
+        count: Number of frames that are counted.
+    """
     pitches, width = len(scores.pitch_nats), frames.shape[1]
     rows = probabilities.new_ones(len(frames))
-    given_sums = (rows @ probabilities).double().sum().item()
+    total = (rows @ probabilities).double().sum().item()
     silent = (rows @ (1 - probabilities).clamp_(min=_LEAST).log_()).double().cpu().numpy()
-    given, true = (tensor.reshape(-1).cpu().numpy() for tensor in (probabilities, frames))
-    at = np.flatnonzero(given >= LIKELY)
-    likely, heard = given[at], true[at] > 0
-    ones = np.flatnonzero(true > 0)
-    columns, surprises = ones % width, given[ones].astype(np.float64)
-    others = count * width - len(at)
-    their_sum = max(0.0, given_sums - likely.sum(dtype=np.float64)) if others else 0.0
-    rest = (others, their_sum, len(ones) - heard.sum())
-    scores.calibration += count_calibration(likely, heard, rest)
-    guessed = likely >= 0.5 if width == pitches else (likely >= 0.5) & (at % width < pitches)
-    hits = int((guessed & heard).sum())
+    predicted, observed = (tensor.reshape(-1).cpu().numpy() for tensor in (probabilities, frames))
+    cells, ones = np.flatnonzero(predicted >= LIKELY), np.flatnonzero(observed > 0)
+    likely, present = predicted[cells], observed[cells] > 0
+    others = count * width - len(cells)
+    their_sum = max(0.0, total - likely.sum(dtype=np.float64)) if others else 0.0
+    rest = (others, their_sum, len(ones) - present.sum())
+    scores.calibration += count_calibration(likely, present, rest)
+    positive = likely >= 0.5 if width == pitches else (likely >= 0.5) & (cells % width < pitches)
+    columns, hits = ones % width, int((positive & present).sum())
     notes = int((columns < pitches).sum())
-    scores.metrics += FrameMetrics(hits, int(guessed.sum()) - hits, notes - hits)
-    gained = np.log(surprises.clip(1e-38)) - np.log((1 - surprises).clip(_LEAST))
-    found = silent + np.bincount(columns, gained, width)
-    scores.pitch_nats -= found.reshape(-1, pitches).sum(axis=0)
+    scores.positives += (hits, int(positive.sum()) - hits, notes - hits)
+    of_ones = predicted[ones].astype(np.float64)
+    log_odds = np.log(of_ones.clip(1e-38)) - np.log((1 - of_ones).clip(_LEAST))
+    log_likelihood = silent + np.bincount(columns, log_odds, width)
+    scores.pitch_nats -= log_likelihood.reshape(-1, pitches).sum(axis=0)

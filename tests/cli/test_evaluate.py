@@ -75,7 +75,7 @@ def test_words_name_what_they_say(invoke: Invoke, corpus: Corpus, trained: Path)
         line = rf"{words} +{included:.3f} first frame included, {skipped:.3f} first frame left out"
         assert re.search(line, text)
     for words in ("note unigram", "note bigram", "last frame repeated", "NLL per note", "NLL per piece",
-                  "expected error", "came true", "F1"):  # fmt: skip
+                  "expected error", "predicted probability", "observed frequency", "F1"):  # fmt: skip
         assert words in text
     assert "nan" not in text
 

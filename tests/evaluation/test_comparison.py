@@ -26,7 +26,7 @@ def test_the_difference_is_pooled_and_counted() -> None:
         pieces(np.array([2.0, 3.0, 1.0, 0.0]), frames), pieces(np.array([3.0, 2.5, 1.0, 0.0]), frames)
     )
     assert found.difference == pytest.approx((-10 + 15) / 45)
-    assert (found.better, found.worse, found.equal) == (1, 1, 1), "a piece without frames is no piece"
+    assert (found.better, found.worse, found.equal) == (1, 1, 1), "a piece without frames is not counted"
 
 
 def test_few_pieces_are_flipped_in_every_way() -> None:
@@ -40,9 +40,9 @@ def test_few_pieces_are_flipped_in_every_way() -> None:
 def test_many_pieces_are_flipped_at_random() -> None:
     gaps = RNG.normal(0.5, 1, 13)
     exact = sign_flip_test(gaps)
-    padded = np.concatenate([gaps, np.zeros(3)])  # these change nothing but the number of pieces
+    padded = np.concatenate([gaps, np.zeros(3)])  # these change only the number of pieces
     assert sign_flip_test(padded) == pytest.approx(exact, abs=0.02)
-    assert sign_flip_test(padded, 1) == sign_flip_test(padded, 1)
+    assert sign_flip_test(padded) == sign_flip_test(padded)
     assert sign_flip_test(np.ones(100)) == 1 / 10_001, "never zero"
 
 
@@ -57,7 +57,7 @@ def test_the_signed_rank_test_is_scipys() -> None:
     assert swapped.wilcoxon_p == pytest.approx(found.wilcoxon_p)
 
 
-def test_chance_alone_is_seldom_taken_for_more() -> None:
+def test_false_positives_are_rare() -> None:
     found = [sign_flip_test(RNG.normal(0, 1, 12)) for _ in range(200)]
     assert np.mean(np.array(found) <= 0.05) < 0.12
 
@@ -69,7 +69,7 @@ def test_a_model_does_not_differ_from_itself() -> None:
     assert (found.difference, found.permutation_p, found.wilcoxon_p, found.equal) == (0, 1, 1, 20)
 
 
-def test_other_pieces_are_refused() -> None:
+def test_different_pieces_are_refused() -> None:
     with pytest.raises(ModelError, match="expected the same pieces and frames of both"):
         compare(pieces(np.ones(2), np.array([5, 6])), pieces(np.ones(2), np.array([5, 7])))
     with pytest.raises(ModelError, match="expected the same pieces and frames of both"):

@@ -1,4 +1,4 @@
-"""Dynamic evaluation uses nothing before it has been scored, scores everything once, and helps."""
+"""Dynamic evaluation uses no frame before it is scored, scores every frame once, and lowers the loss."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 from musicrnn.corpus import Corpus
 from musicrnn.errors import UsageError
 from musicrnn.evaluation import Adaptation, evaluate, evaluate_dynamically
-from musicrnn.evaluation.dynamic import DAMPING, Adapting
+from musicrnn.evaluation.dynamic import DAMPING, AdaptingModel
 from musicrnn.nn import ModelConfig, MusicRNN, build
 from tests.evaluation.rolls import LAYOUT, Splits, random_pieces, split
 
-HOW = Adaptation(rate=0.4, decay=0.05, segment=4)
+ADAPTATION = Adaptation(rate=0.4, decay=0.05, segment=4)
 TRAIN = random_pieces([13, 8, 10], 5)
 
 
@@ -34,7 +34,7 @@ def corpus(test: list[np.ndarray]) -> Corpus:
 
 
 def test_a_frame_changes_no_score_before_it_nor_in_its_segment() -> None:
-    adapting, (piece,) = Adapting(network(), split(TRAIN), HOW), random_pieces([18], 8)
+    adapting, (piece,) = AdaptingModel(network(), split(TRAIN), ADAPTATION), random_pieces([18], 8)
     usual = adapting.score(piece)
     for time in range(len(piece)):
         changed = piece.copy()
@@ -45,7 +45,7 @@ def test_a_frame_changes_no_score_before_it_nor_in_its_segment() -> None:
 
 
 def test_the_end_of_a_piece_changes_nothing_before_it() -> None:
-    adapting, (piece,) = Adapting(network(), split(TRAIN), HOW), random_pieces([18], 8)
+    adapting, (piece,) = AdaptingModel(network(), split(TRAIN), ADAPTATION), random_pieces([18], 8)
     whole = adapting.score(piece)
     for length in (1, 4, 5, 17):
         np.testing.assert_allclose(adapting.score(piece[:length]), whole[:length], rtol=1e-6)
@@ -53,12 +53,12 @@ def test_the_end_of_a_piece_changes_nothing_before_it() -> None:
 
 def test_the_first_segment_is_scored_as_trained_and_the_next_is_not() -> None:
     model, (piece,) = network(), random_pieces([12], 9)
-    scores, usual = Adapting(model, split(TRAIN), HOW).score(piece), static(model, piece)
+    scores, usual = AdaptingModel(model, split(TRAIN), ADAPTATION).score(piece), static(model, piece)
     np.testing.assert_allclose(scores[:4], usual[:4], rtol=1e-5)
     assert np.abs(scores[4:] - usual[4:]).min() > 1e-4
 
 
-def test_without_steps_it_is_the_usual_measure() -> None:
+def test_without_steps_it_equals_static_evaluation() -> None:
     model, data = network(), corpus(random_pieces([9, 1, 12, 4], 3))
     for skip in (False, True):
         found = evaluate_dynamically(model, data, adaptation=Adaptation(0, 0, 5), skip_first_frame=skip)
@@ -67,8 +67,7 @@ def test_without_steps_it_is_the_usual_measure() -> None:
             p.frames for p in usual.pieces
         ]
         assert found.nll_per_frame == pytest.approx(usual.nll_per_frame, rel=1e-5)
-        assert found.averages.of_pieces == pytest.approx(usual.averages.of_pieces, rel=1e-5)
-        assert found.nll_per_frame == found.averages.pooled
+        assert found.nll_mean_of_pieces == pytest.approx(usual.nll_mean_of_pieces, rel=1e-5)
 
 
 def test_steps_are_those_of_a_plain_loop() -> None:
@@ -78,11 +77,11 @@ def test_steps_are_those_of_a_plain_loop() -> None:
 
     def gradients(frames: np.ndarray, between: Any = lambda gradient: None) -> tuple[list[Any], list[float]]:
         true, state, found, nats = torch.from_numpy(frames)[None].float(), None, [], []
-        heard = torch.cat([torch.zeros_like(true[:, :1]), true[:, :-1]], 1)
-        for start in range(0, len(frames), HOW.segment):
-            part = slice(start, start + HOW.segment)
+        inputs = torch.cat([torch.zeros_like(true[:, :1]), true[:, :-1]], 1)
+        for start in range(0, len(frames), ADAPTATION.segment):
+            part = slice(start, start + ADAPTATION.segment)
             model.zero_grad()
-            scored = model.score(true[:, part], None, heard[:, part], state)
+            scored = model.score(true[:, part], None, inputs[:, part], state)
             scored.nats.sum().backward()
             state = [tuple(tensor.detach() for tensor in layer) for layer in scored.state]
             found.append({name: p.grad.clone() for name, p in model.named_parameters()})
@@ -93,33 +92,34 @@ def test_steps_are_those_of_a_plain_loop() -> None:
     every = [gradient for roll in TRAIN for gradient in gradients(roll)[0]]
     m = {name: torch.stack([g[name] for g in every]).square().mean(0).sqrt() for name in trained}
     mean = sum(float(value.sum()) for value in m.values()) / sum(value.numel() for value in m.values())
-    won = sum(float((value**2 / (value + DAMPING * mean)).sum()) for value in m.values())
+    typical = sum(float((value**2 / (value + DAMPING * mean)).sum()) for value in m.values())
 
     shortened = []
 
     def step(gradient: Any) -> None:
         scaled = {
-            name: HOW.rate * HOW.segment / won * gradient[name] / (m[name] + DAMPING * mean) for name in m
+            name: ADAPTATION.rate * ADAPTATION.segment / typical * gradient[name] / (m[name] + DAMPING * mean)
+            for name in m
         }
-        promised = sum(float((scaled[name] * gradient[name]).sum()) for name in m)
-        shortened.append(promised > HOW.rate * HOW.segment)
+        gain = sum(float((scaled[name] * gradient[name]).sum()) for name in m)
+        shortened.append(gain > ADAPTATION.rate * ADAPTATION.segment)
         with torch.no_grad():
             for name, p in model.named_parameters():
-                back = (HOW.decay * m[name] / mean).clamp(max=1) * (trained[name] - p)
-                p += back - min(1.0, HOW.rate * HOW.segment / promised) * scaled[name]
+                back = (ADAPTATION.decay * m[name] / mean).clamp(max=1) * (trained[name] - p)
+                p += back - min(1.0, ADAPTATION.rate * ADAPTATION.segment / gain) * scaled[name]
 
     nats = gradients(piece, step)[1]
-    found = Adapting(network(), split(TRAIN), HOW).score(piece)
+    found = AdaptingModel(network(), split(TRAIN), ADAPTATION).score(piece)
     np.testing.assert_allclose(found, nats, rtol=1e-4)
     assert any(shortened)
 
 
-def test_every_piece_begins_with_the_trained_weights_and_the_model_stays() -> None:
+def test_every_piece_starts_with_the_trained_weights_and_the_model_is_unchanged() -> None:
     model, pieces = network(), random_pieces([12, 12], 6)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     done: list[int] = []
-    both = evaluate_dynamically(model, corpus(pieces), adaptation=HOW, advance=done.append)
-    alone = evaluate_dynamically(model, corpus(pieces[1:]), adaptation=HOW)
+    both = evaluate_dynamically(model, corpus(pieces), adaptation=ADAPTATION, advance=done.append)
+    alone = evaluate_dynamically(model, corpus(pieces[1:]), adaptation=ADAPTATION)
     assert both.pieces[1].nll_per_frame == alone.pieces[0].nll_per_frame
     assert done == [1, 2]
     for name, tensor in model.state_dict().items():
@@ -127,7 +127,7 @@ def test_every_piece_begins_with_the_trained_weights_and_the_model_stays() -> No
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_what_repeats_is_learned() -> None:
+def test_repetition_is_learned() -> None:
     model, phrase = network(), random_pieces([8], 11)[0]
     data = corpus([np.tile(phrase, (20, 1))])
     found, usual = evaluate_dynamically(model, data), evaluate(model, data)
@@ -155,11 +155,13 @@ def test_the_state_is_carried_whatever_it_holds() -> None:
     torch.manual_seed(0)
     model = Remembering(ModelConfig(LAYOUT.width, hidden=5))
     model.lengths = lengths = []
-    adapting = Adapting(model, split(TRAIN), HOW)
+    adapting = AdaptingModel(model, split(TRAIN), ADAPTATION)
     adapting._model.lengths = lengths  # type: ignore[attr-defined]
     lengths.clear()
     (piece,) = random_pieces([11], 4)
-    np.testing.assert_array_equal(adapting.score(piece), Adapting(network(), split(TRAIN), HOW).score(piece))
+    np.testing.assert_array_equal(
+        adapting.score(piece), AdaptingModel(network(), split(TRAIN), ADAPTATION).score(piece)
+    )
     assert lengths[:3] == [0, 1, 2]
 
 
@@ -172,6 +174,6 @@ def test_the_state_is_carried_whatever_it_holds() -> None:
         ({"segment": 0}, "segment must have at least 1 frame, got 0"),
     ],
 )
-def test_senseless_settings_are_refused(changes: dict[str, Any], pattern: str) -> None:
+def test_values_out_of_range_are_refused(changes: dict[str, Any], pattern: str) -> None:
     with pytest.raises(UsageError, match=pattern):
         Adaptation(**changes)

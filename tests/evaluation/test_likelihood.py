@@ -11,7 +11,8 @@ import torch
 from musicrnn.checkpoint import load_model
 from musicrnn.corpus import Corpus, Preparation, build_corpus, collect
 from musicrnn.errors import ModelError
-from musicrnn.evaluation import evaluate, unigram_nll, unigram_rates
+from musicrnn.evaluation import evaluate
+from musicrnn.evaluation.baselines import measure_baselines
 from musicrnn.music import Layout
 from musicrnn.nn import ModelConfig, build
 from tests.evaluation.rolls import LAYOUT, Splits, random_pieces, split
@@ -47,17 +48,19 @@ def test_the_first_frame_can_be_left_out(corpus: Corpus, trained: Path) -> None:
     assert (found.frames, found.nll_per_frame) == (len(nats), pytest.approx(nats.mean(), rel=1e-5))
 
 
-def test_a_network_that_knows_only_frequencies_is_as_good_as_the_baseline(corpus: Corpus) -> None:
+def test_a_network_with_constant_frequencies_equals_the_baseline(corpus: Corpus) -> None:
     model = build(ModelConfig(corpus.layout.width, hidden=3), corpus.facts())
     torch.nn.init.zeros_(model.head.linear.weight)
+    frames = np.concatenate([roll.frames for roll in corpus["train"]])
+    rates = (frames.sum(0) + 0.5) / (len(frames) + 1)
     with torch.no_grad():
-        model.head.linear.bias.copy_(torch.logit(torch.from_numpy(unigram_rates(corpus["train"]))))
+        model.head.linear.bias.copy_(torch.logit(torch.from_numpy(rates)))
     for skip in (False, True):
         found = evaluate(model, corpus, skip_first_frame=skip)
-        assert found.nll_per_frame == pytest.approx(found.baseline_nll, rel=1e-5)
+        assert found.nll_per_frame == pytest.approx(found.baselines.unigram, rel=1e-5)
 
 
-def test_metrics_compare_what_sounds(corpus: Corpus) -> None:
+def test_metrics_compare_the_frame_channel(corpus: Corpus) -> None:
     model = build(ModelConfig(corpus.layout.width, hidden=3), corpus.facts())
     torch.nn.init.zeros_(model.head.linear.weight)
     with torch.no_grad():  # the bass always sounds; every onset is predicted too, and must not count
@@ -76,10 +79,12 @@ def test_both_conventions_and_both_averages(corpus: Corpus, trained: Path) -> No
         found = evaluate(model, corpus, skip_first_frame=skip)
         for averages, start in ((found.first_included, 0), (found.first_skipped, 1)):
             cut = [piece[start:] for piece in nats]
-            assert averages.pooled == pytest.approx(np.concatenate(cut).mean(), rel=1e-5)
-            assert averages.of_pieces == pytest.approx(np.mean([piece.mean() for piece in cut]), rel=1e-5)
-        assert found.averages == (found.first_skipped if skip else found.first_included)
-        assert found.nll_per_frame == pytest.approx(found.averages.pooled)
+            assert averages.nll_per_frame == pytest.approx(np.concatenate(cut).mean(), rel=1e-5)
+            means = [piece.mean() for piece in cut]
+            assert averages.nll_mean_of_pieces == pytest.approx(np.mean(means), rel=1e-5)
+        chosen = found.first_skipped if skip else found.first_included
+        assert found.nll_per_frame == chosen.nll_per_frame
+        assert found.nll_mean_of_pieces == chosen.nll_mean_of_pieces
         assert found.nll_per_piece == pytest.approx(np.mean([piece[skip:].sum() for piece in nats]), rel=1e-5)
         assert found.interval is not None and found.interval.low < found.nll_per_frame < found.interval.high
 
@@ -88,14 +93,14 @@ def test_pieces_of_one_frame_and_no_training_pieces() -> None:
     model = build(ModelConfig(LAYOUT.width, hidden=3))
     corpus = cast(Corpus, Splits(test=split(random_pieces([1, 1], 0))))
     found = evaluate(model, corpus, skip_first_frame=True)
-    assert (found.frames, found.interval, found.baselines, found.baseline_nll) == (0, None, None, None)
-    assert np.isnan([found.nll_per_frame, found.nll_per_note, found.first_skipped.of_pieces]).all()
-    assert found.profile.stretches() == []
-    assert found.first_included.pooled == evaluate(model, corpus).nll_per_frame
+    assert (found.frames, found.interval, found.baselines) == (0, None, None)
+    assert np.isnan([found.nll_per_frame, found.nll_per_note, found.first_skipped.nll_mean_of_pieces]).all()
+    assert found.nll_per_position == []
+    assert found.first_included.nll_per_frame == evaluate(model, corpus).nll_per_frame
     mixed = cast(Corpus, Splits(test=split(random_pieces([1, 9], 0))))
     found = evaluate(model, mixed, skip_first_frame=True)
     assert [piece.frames for piece in found.pieces] == [0, 8] and found.interval is None
-    assert found.averages.of_pieces == found.averages.pooled == pytest.approx(found.pieces[1].nll_per_frame)
+    assert found.nll_mean_of_pieces == found.nll_per_frame == pytest.approx(found.pieces[1].nll_per_frame)
 
 
 def test_a_model_for_other_frames_is_refused(corpus: Corpus, trained: Path) -> None:
@@ -127,4 +132,5 @@ def test_published_baselines(name: str, frames: int, baseline: float, tmp_path: 
     corpus = build_corpus(collection, Preparation(collection.layout), tmp_path / "corpus").corpus
     assert replace(corpus.layout, resolution=4) == Layout(channels="frame")
     assert corpus["test"].frames == frames
-    assert unigram_nll(unigram_rates(corpus["train"]), corpus["test"]) == pytest.approx(baseline, abs=0.01)
+    unigram = measure_baselines(corpus["train"], corpus["test"]).unigram
+    assert unigram == pytest.approx(baseline, abs=0.01)

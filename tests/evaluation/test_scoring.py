@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicrnn.evaluation.metrics import frame_metrics
+from musicrnn.evaluation.calibration import Calibration
 from musicrnn.evaluation.scoring import score_split
 from musicrnn.music import Layout
 from musicrnn.nn import ModelConfig, build
@@ -26,26 +26,27 @@ def network(width: int):
 @pytest.mark.parametrize("layout", [LAYOUT, NARROW], ids=lambda layout: layout.channels)
 def test_everything_is_counted_as_by_a_plain_loop(layout: Layout, skip: bool) -> None:
     pieces = random_pieces([9, 17, 1, 12, 17], 2, layout.width)
-    model, nats, given, true, positions = network(layout.width), [], [], [], np.zeros(17)
+    model, nats, predicted, observed, positions = network(layout.width), [], [], [], np.zeros(17)
     for piece in pieces:
         frames = torch.from_numpy(piece)[None].float()
         with torch.no_grad():
             scored = model.score(frames)
         nats.append(scored.nats[0].double().numpy())
-        given.append(torch.sigmoid(scored.parameters[0].double()).numpy()[skip:])
-        true.append(piece[skip:] > 0)
+        predicted.append(torch.sigmoid(scored.parameters[0].double()).numpy()[skip:])
+        observed.append(piece[skip:] > 0)
         positions[skip : len(piece)] += nats[-1][skip:]
     found = score_split(model, split(pieces, layout), skip_first_frame=skip)
     assert found.nats == pytest.approx([piece.sum() for piece in nats], rel=1e-5)
     assert found.first_nats == pytest.approx([piece[0] for piece in nats], rel=1e-5)
     assert found.position_nats == pytest.approx(positions, rel=1e-5)
-    p, y = np.concatenate(given), np.concatenate(true)
+    p, y = np.concatenate(predicted), np.concatenate(observed)
     cells = -np.where(y, np.log(p), np.log1p(-p)).sum(0)
     assert found.pitch_nats == pytest.approx(cells.reshape(-1, 5).sum(0), rel=1e-4)
     assert found.pitch_nats.sum() == pytest.approx(sum(piece[skip:].sum() for piece in nats), rel=1e-4)
-    assert found.metrics == frame_metrics(p[:, :5] >= 0.5, y[:, :5])
+    guess, truth = p[:, :5] >= 0.5, y[:, :5]
+    assert found.positives.tolist() == [(guess & truth).sum(), (guess & ~truth).sum(), (truth & ~guess).sum()]
     bins = np.minimum((p.astype(np.float32) * 10).astype(int), 9)
-    for part, index in zip(found.calibration.bins, range(10), strict=True):
+    for part, index in zip(Calibration(found.calibration).bins, range(10), strict=True):
         inside = bins == index
         assert part.cells == inside.sum()
         if part.cells:
@@ -53,15 +54,15 @@ def test_everything_is_counted_as_by_a_plain_loop(layout: Layout, skip: bool) ->
             assert part.frequency == pytest.approx(y[inside].mean())
 
 
-def test_where_all_cells_are_likely_the_first_bin_is_empty() -> None:
+def test_the_first_bin_is_empty_if_all_cells_are_likely() -> None:
     model = build(ModelConfig(5, hidden=2)).eval()
-    found = score_split(model, split(random_pieces([7, 3], 1, 5), NARROW)).calibration
-    assert (found.cells[0], found.confidence[0], found.ones[0]) == (0, 0, 0)
+    found = Calibration(score_split(model, split(random_pieces([7, 3], 1, 5), NARROW)).calibration)
+    assert found.sums[:, 0].tolist() == [0, 0, 0]
     assert found.bins[0].cells == 0 and np.isnan(found.bins[0].confidence)
     assert found.error == found.likely_error
 
 
-def test_what_is_certain_and_wrong_costs_a_finite_amount() -> None:
+def test_certain_and_wrong_predictions_cost_finite_nats() -> None:
     model = build(ModelConfig(5, hidden=2)).eval()
     with torch.no_grad():
         model.head.linear.weight.zero_()

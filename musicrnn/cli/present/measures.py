@@ -27,14 +27,14 @@ def document(found: Evaluation) -> dict[str, Any]:
         "nll_per_frame": found.nll_per_frame,
         "nll_per_note": found.nll_per_note,
         "nll_per_piece": found.nll_per_piece,
-        "nll_per_frame_first_included": found.first_included.pooled,
-        "nll_per_frame_first_skipped": found.first_skipped.pooled,
-        "nll_mean_of_pieces": found.averages.of_pieces,
-        "nll_mean_of_pieces_first_included": found.first_included.of_pieces,
-        "nll_mean_of_pieces_first_skipped": found.first_skipped.of_pieces,
+        "nll_per_frame_first_included": found.first_included.nll_per_frame,
+        "nll_per_frame_first_skipped": found.first_skipped.nll_per_frame,
+        "nll_mean_of_pieces": found.nll_mean_of_pieces,
+        "nll_mean_of_pieces_first_included": found.first_included.nll_mean_of_pieces,
+        "nll_mean_of_pieces_first_skipped": found.first_skipped.nll_mean_of_pieces,
         "confidence_interval": found.interval and asdict(found.interval),
         **_metrics(found.metrics),
-        "baseline_nll": found.baseline_nll,
+        "baseline_nll": baselines and baselines.unigram,
         "baselines": baselines
         and {"unigram": baselines.unigram, "bigram": baselines.bigram, "repeat": baselines.repeat},
         "repeat_metrics": baselines and _metrics(baselines.repeat_metrics),
@@ -49,10 +49,10 @@ def document(found: Evaluation) -> dict[str, Any]:
 
 def profile_document(found: Evaluation, layout: Layout) -> dict[str, Any]:
     """Return NLL per pitch and per position, as JSON values."""
-    pitches = found.profile.pitches.tolist()
+    pitches = found.nll_per_pitch.tolist()
     return {
         "nll_per_pitch": {str(layout.low + index): nats for index, nats in enumerate(pitches)},
-        "nll_per_position": [stretch._asdict() for stretch in found.profile.stretches()],
+        "nll_per_position": [positions._asdict() for positions in found.nll_per_position],
     }
 
 
@@ -66,9 +66,9 @@ def dynamic_document(found: DynamicEvaluation, gain: Comparison) -> dict[str, An
     """Return what adapting brought, as JSON values."""
     return {
         "nll_per_frame": found.nll_per_frame,
-        "nll_per_frame_first_included": found.first_included.pooled,
-        "nll_per_frame_first_skipped": found.first_skipped.pooled,
-        "nll_mean_of_pieces": found.averages.of_pieces,
+        "nll_per_frame_first_included": found.first_included.nll_per_frame,
+        "nll_per_frame_first_skipped": found.first_skipped.nll_per_frame,
+        "nll_mean_of_pieces": found.nll_mean_of_pieces,
         "frames": found.frames,
         "confidence_interval": found.interval and asdict(found.interval),
         "against_static": asdict(gain),
@@ -80,7 +80,7 @@ def dynamic_document(found: DynamicEvaluation, gain: Comparison) -> dict[str, An
 def words(found: Evaluation) -> Iterator[str]:
     """Yield what was measured, in words."""
     yield f"NLL per frame  {_number(found.nll_per_frame)} nats{_between(found.interval)}"
-    for label, average in (("pooled over frames", "pooled"), ("mean of pieces", "of_pieces")):
+    for label, average in (("pooled over frames", "nll_per_frame"), ("mean of pieces", "nll_mean_of_pieces")):
         included, skipped = (getattr(way, average) for way in (found.first_included, found.first_skipped))
         both = f"{_number(included)} first frame included, {_number(skipped)} first frame left out"
         yield f"  {label:18}   {both}"
@@ -98,11 +98,11 @@ def words(found: Evaluation) -> Iterator[str]:
     calibration = found.calibration
     yield (
         f"calibration    expected error {_number(calibration.error, 4)} over all cells, "
-        f"{_number(calibration.likely_error, 4)} over those given 0.01 or more"
+        f"{_number(calibration.likely_error, 4)} over those predicted with 0.01 or more"
     )
     bins = [part for part in calibration.bins if part.cells]
-    yield "  given     " + " ".join(f"{part.confidence:.3f}" for part in bins)
-    yield "  came true " + " ".join(f"{part.frequency:.3f}" for part in bins)
+    yield "  predicted probability " + " ".join(f"{part.confidence:.3f}" for part in bins)
+    yield "  observed frequency    " + " ".join(f"{part.frequency:.3f}" for part in bins)
 
 
 def comparison_words(name: str, other: Evaluation, found: Comparison) -> Iterator[str]:
@@ -110,7 +110,7 @@ def comparison_words(name: str, other: Evaluation, found: Comparison) -> Iterato
     yield f"against {name}: {_number(other.nll_per_frame)} nats per frame{_between(other.interval)}"
     yield f"  difference     {_difference(found)}"
     yield (
-        f"  chance         p = {found.permutation_p:.2g} by the permutation test, "
+        f"  significance   p = {found.permutation_p:.2g} by the permutation test, "
         f"p = {found.wilcoxon_p:.2g} by Wilcoxon's signed-rank test, paired by piece"
     )
 
@@ -141,14 +141,14 @@ def draw(models: Mapping[str, Evaluation], layout: Layout, title: str, path: Pat
 
     views = []
     for name, found in models.items():
-        stretches, bins = found.profile.stretches(), found.calibration.bins
+        positions, bins = found.nll_per_position, found.calibration.bins
         views.append(
             Spending(
                 name=name,
                 low=layout.low,
-                pitches=found.profile.pitches,
-                positions=np.array([(part.first, part.last) for part in stretches]).reshape(-1, 2),
-                position_nll=np.array([part.nll_per_frame for part in stretches]),
+                pitches=found.nll_per_pitch,
+                positions=np.array([(part.first, part.last) for part in positions]).reshape(-1, 2),
+                position_nll=np.array([part.nll_per_frame for part in positions]),
                 given=np.array([part.confidence for part in bins]),
                 came=np.array([part.frequency for part in bins]),
                 cells=np.array([part.cells for part in bins]),
