@@ -66,7 +66,7 @@ def measure(model: MusicRNN, streams: int, frames: int, repeats: int) -> dict[st
     frames = max(256, frames // streams)
     seeds = list(range(streams))
     loop_frames = min(frames, 256 if streams < 1000 else 16)
-    stepwise = mock.patch.object(MusicRNN, "streams", lambda *ignored: None)
+    stepwise = mock.patch.object(MusicRNN, "compiled_generator", lambda *ignored: None)
     kernel, loop = float("inf"), float("inf")
     drawn = generate_many(model, loop_frames, seeds)  # compiles
     for _ in range(repeats):

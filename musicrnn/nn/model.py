@@ -5,19 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from musicrnn.errors import UsageError
-from musicrnn.nn.attention import Attention
+from musicrnn.nn.attention import SPAN, Attention
 from musicrnn.nn.clock import Clock, periods_of
 from musicrnn.nn.heads import Bernoulli, make_head
 from musicrnn.nn.pitchwise import Pitchwise
 from musicrnn.nn.recurrent import Recurrent
-from musicrnn.ops import State, Streams, cell_named, fitting_threads, streams
+from musicrnn.ops import (
+    State,
+    Work,
+    cell_named,
+    compiled_generator,
+    fitting_threads,
+    product_work,
+    recurrence_work,
+)
+
+if TYPE_CHECKING:
+    from musicrnn.ops.kernels.generator import CompiledGenerator
 
 _AT_ONCE = 2**13
 """Frames that attention and pitches hear at once where nothing has to be kept for a gradient."""
@@ -168,8 +179,28 @@ class MusicRNN(nn.Module):
 
     def fitting_threads(self, batch: int, frames: float) -> AbstractContextManager[None]:
         """Return a context in which torch uses as many threads as B pieces of about T frames pay for."""
-        config = self.config
-        return fitting_threads(cell_named(config.cell), batch, frames, config.input_size, config.hidden)
+        return fitting_threads(self._work(batch, frames))
+
+    def _work(self, batch: int, frames: float) -> Work:
+        """Return the work of a training step on B pieces of about T frames.
+
+        Layers and a head count as one recurrence, for which the thresholds were measured; attention and the
+        recurrence of every pitch are added to it.
+        """
+        config, width = self.config, self.config.input_size
+        cell, rows, outputs = cell_named(config.cell), batch * frames, self.recurrent.output_size
+        work = recurrence_work(cell, batch, frames, width, config.hidden)
+        if config.attention:
+            size = config.attention * config.attention_size
+            work += product_work(rows, outputs, 2 * size)  # queries and keys
+            work += product_work(rows * min(frames, SPAN), 1, size + config.attention * width)
+        if self.pitchwise is not None:
+            pitches, units = self.pitchwise.pitches, config.pitchwise
+            inputs, brought = self.pitchwise.recurrent.input_size, 2 * config.channels * config.attention
+            work += recurrence_work(cell, batch * pitches, frames, inputs, units)
+            work += product_work(rows, outputs, units)
+            work += product_work(rows * pitches, units, units + brought + units + config.channels)
+        return work
 
     @property
     def is_plain(self) -> bool:
@@ -253,13 +284,15 @@ class MusicRNN(nn.Module):
         parameters, state = self(frame[:, None], state)
         return Step(parameters[:, 0], state)
 
-    def streams(self, state: list[State], before: Tensor, pitches: int) -> Streams | None:
-        """Return what draws frames compiled, or None if this network can't be.
+    def compiled_generator(
+        self, state: list[State], before: Tensor, pitches: int
+    ) -> CompiledGenerator | None:
+        """Return a compiled generator of frames, or None for a network that has none.
 
         Args:
             state: States of the layers, of B pieces.
-            before: The frames heard last, bytes of shape (B, D).
-            pitches: How many cells of a frame sound; the others say which ones start.
+            before: The last input frames, bytes of shape (B, D).
+            pitches: Cells of a frame that mean sounding pitches; as many onsets may follow them.
         """
         is_chain = self.is_plain and self.recurrent.is_chain
         if not isinstance(self.head, Bernoulli) or self.training or not is_chain:
@@ -269,7 +302,7 @@ class MusicRNN(nn.Module):
         matrix = self._embedding_matrix()
         if matrix is not None:
             weights[0] = weights[0]._replace(input=weights[0].input @ matrix)
-        return streams(layers[0].cell, weights, linear.weight, linear.bias, state, before, pitches)
+        return compiled_generator(layers[0].cell, weights, linear.weight, linear.bias, state, before, pitches)
 
     def nll(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
         """Negative log-likelihood of every frame given the ones before it.

@@ -1,18 +1,20 @@
 """One recurrence over a whole sequence: readable references, fast kernels, and the choice between them."""
 
-from musicrnn.ops.cell import Cell, State, Streams, Weights
-from musicrnn.ops.dispatch import CELLS, bernoulli_nll, cell_named, recurrence, streams
-from musicrnn.ops.threads import fitting_threads
+from musicrnn.ops.cell import Cell, State, Weights
+from musicrnn.ops.dispatch import CELLS, bernoulli_nll, cell_named, compiled_generator, recurrence
+from musicrnn.ops.threads import Work, fitting_threads, product_work, recurrence_work
 
 __all__ = [
     "CELLS",
     "Cell",
     "State",
-    "Streams",
     "Weights",
+    "Work",
     "bernoulli_nll",
     "cell_named",
+    "compiled_generator",
     "fitting_threads",
+    "product_work",
     "recurrence",
-    "streams",
+    "recurrence_work",
 ]

@@ -33,10 +33,10 @@ def library_wins(cell: str, batch: int, hidden: int) -> bool:
     return cell == "lstm" and batch <= 4 and hidden >= 300
 
 
-def stream_slices(streams: int) -> int:
-    """Return into how many slices streams that are generated together are cut.
+def generator_slices(pieces: int) -> int:
+    """Return into how many slices pieces that are generated together are cut.
 
-    A slice goes through all frames before the next one starts: 64 streams of a small network fit in a core's
-    cache with all they need.
+    A slice goes through all frames before the next one starts: 64 pieces of a small network fit in a core's
+    cache with all their arrays.
     """
-    return max(1, min(streams, max(torch.get_num_threads(), -(-streams // 64))))
+    return max(1, min(pieces, max(torch.get_num_threads(), -(-pieces // 64))))

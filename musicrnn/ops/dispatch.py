@@ -14,7 +14,7 @@ from torch import Tensor
 from musicrnn.errors import UsageError
 from musicrnn.ops import choices, library
 from musicrnn.ops.bernoulli import naive as _bernoulli
-from musicrnn.ops.cell import Cell, State, Streams, Weights
+from musicrnn.ops.cell import Cell, State, Weights
 from musicrnn.ops.gru import naive as _gru
 from musicrnn.ops.gru_reset_after import naive as _gru_reset_after
 from musicrnn.ops.gru_simplified import naive as _gru_simplified
@@ -25,7 +25,8 @@ from musicrnn.ops.scrn import naive as _scrn
 from musicrnn.ops.tanh import naive as _tanh
 
 if TYPE_CHECKING:
-    from musicrnn.ops.kernels.recurrence import Fused
+    from musicrnn.ops.kernels.fused import Fused
+    from musicrnn.ops.kernels.generator import CompiledGenerator
 
 CELLS = {
     cell.name: cell
@@ -63,7 +64,7 @@ def fused(cell: Cell) -> Fused | None:
 def _kernels(folder: str) -> Any:
     """Return the module with the kernels of a folder, or None where kernels can't be compiled."""
     try:
-        import_module("musicrnn.ops.kernels.recurrence").packer(torch.float32)  # to see whether it works
+        import_module("musicrnn.ops.kernels.packing").packer(torch.float32)  # raises where nothing compiles
         return import_module(f"musicrnn.ops.{folder}.fused")
     except Exception as error:  # numba missing, or of another make: the equations work all the same
         _say_that_kernels_are_missing(f"{error}".partition("\n")[0])
@@ -111,7 +112,7 @@ def recurrence(
     return scan(cell, inputs, state, weights, mask)
 
 
-def streams(
+def compiled_generator(
     cell: Cell,
     layers: Sequence[Weights],
     head: Tensor,
@@ -119,8 +120,8 @@ def streams(
     state: Sequence[State],
     before: Tensor,
     pitches: int,
-) -> Streams | None:
-    """Begin to draw frames from layers of a cell under independent sigmoids, compiled.
+) -> CompiledGenerator | None:
+    """Return a compiled generator of frames for layers of a cell under independent sigmoids.
 
     Args:
         cell: The recurrent unit.
@@ -128,14 +129,14 @@ def streams(
         head: Matrix from hidden states to log-odds, shape (D, H).
         head_bias: Its bias, shape (D,).
         state: State of every layer, tensors of shape (B, H).
-        before: The frames heard last, bytes of shape (B, D).
-        pitches: How many cells of a frame sound; behind them may be as many that say which ones start.
+        before: The last input frames, bytes of shape (B, D).
+        pitches: Cells of a frame that mean sounding pitches; as many onsets may follow them.
 
     Returns:
-        Something that draws, or None where kernels can't be compiled, or not for these tensors.
+        The generator, or None where kernels can't be compiled, or not for these tensors.
     """
     kernels = fused(cell) if _has_kernels(head) else None
-    return None if kernels is None else kernels.streams(layers, head, head_bias, state, before, pitches)
+    return None if kernels is None else kernels.generator(layers, head, head_bias, state, before, pitches)
 
 
 def bernoulli_nll(logits: Tensor, frames: Tensor) -> Tensor:
@@ -171,14 +172,14 @@ def _check(cell: Cell, inputs: Tensor, state: State, weights: Weights, mask: Ten
     batch, frames, width = inputs.shape
     w, u, bias, peepholes, alpha = weights
     hidden = w.shape[0] // cell.gates
-    driven = hidden - (0 if alpha is None else alpha.shape[0])
+    recurrent = hidden - (0 if alpha is None else alpha.shape[0])
     if len(state) != cell.states:
         raise ValueError(f"state of {cell.name} must have {cell.states} tensors, got {len(state)}.")
     for tensor in state:
         _must_have("state", tensor, (batch, hidden), "(B, H)")
     if w.shape[1] != width:
         raise ValueError(f"inputs must have D = {w.shape[1]}, as the weights, got {width}.")
-    _must_have("hidden", u, (cell.gates * driven, hidden), "(G*H, H)")
+    _must_have("hidden", u, (cell.gates * recurrent, hidden), "(G*H, H)")
     _must_have("bias", bias, ((cell.biases or cell.gates) * hidden,), "(G*H,)")
     if peepholes is not None:
         _must_have("peepholes", peepholes, (3, hidden), "(3, H)")

@@ -23,8 +23,8 @@ def scan(
     Returns:
         Outputs, shape (B, T, H), and the state after the last real frame of each row.
     """
-    heard = weights.bias[: len(weights.input)]
-    projected = torch.nn.functional.linear(inputs, weights.input, heard)
+    bias = weights.bias[: len(weights.input)]
+    projected = torch.nn.functional.linear(inputs, weights.input, bias)
     step, outputs = cell.naive(weights), []
     if not inputs.shape[1]:
         return inputs.new_empty(len(inputs), 0, state[0].shape[1]), state

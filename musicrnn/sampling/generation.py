@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,7 +21,9 @@ from musicrnn.errors import ModelError, RollError, UsageError
 from musicrnn.music import Layout, PianoRoll
 from musicrnn.nn import MusicRNN
 from musicrnn.nn.model import Step
-from musicrnn.ops import Streams
+
+if TYPE_CHECKING:
+    from musicrnn.ops.kernels.generator import CompiledGenerator
 
 MAX_FRAMES = 2**18
 
@@ -114,8 +117,8 @@ def generate_many(
     model.eval()
     with torch.inference_mode():
         step = _hear(model, primer, len(seeds))
-        streams = model.streams(step.state, torch.from_numpy(before), layout.pitches)
-        draw = _steps(model, step, before, layout) if streams is None else _compiled(streams)
+        generator = model.compiled_generator(step.state, torch.from_numpy(before), layout.pitches)
+        draw = _steps(model, step, before, layout) if generator is None else _compiled(generator)
         chunk = max(1, CHUNK // (len(seeds) * layout.pitches))
         for start in range(0, frames, chunk):
             count = min(chunk, frames - start)
@@ -153,12 +156,12 @@ _Draw = Callable[[NDArray[np.float32], NDArray[np.uint8], Drawing], None]
 """Draws the next frames of all pieces: random numbers (B, N, pitches), where the frames go (B, N, D)."""
 
 
-def _compiled(streams: Streams) -> _Draw:
+def _compiled(generator: CompiledGenerator) -> _Draw:
     """Return a function that draws by a kernel."""
 
     def draw(uniforms: NDArray[np.float32], rolls: NDArray[np.uint8], drawing: Drawing) -> None:
         threshold = 0.0 if drawing.threshold is None else drawing.threshold
-        streams.draw(torch.from_numpy(uniforms), torch.from_numpy(rolls), drawing.temperature, threshold)
+        generator.sample(torch.from_numpy(uniforms), torch.from_numpy(rolls), drawing.temperature, threshold)
 
     return draw
 

@@ -104,7 +104,7 @@ WITHOUT_NUMBA = """
 import sys
 sys.modules["numba"] = None
 import torch
-from musicrnn.ops import CELLS, Weights, fitting_threads, recurrence
+from musicrnn.ops import CELLS, Weights, fitting_threads, recurrence, recurrence_work
 from musicrnn.ops.scan import scan
 
 cell = CELLS["gru"]
@@ -112,7 +112,7 @@ weights = Weights(torch.randn(12, 5), torch.randn(12, 4, requires_grad=True), to
 inputs, state = torch.randn(3, 9, 5), (torch.randn(3, 4),)
 torch.set_num_threads(2)
 for _ in range(2):
-    with fitting_threads(cell, 3, 9, 5, 4):
+    with fitting_threads(recurrence_work(cell, 3, 9, 5, 4)):
         print(torch.get_num_threads())
         found, last = recurrence(cell, inputs, state, weights)
         found.sum().backward()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from musicrnn.ops import CELLS, fitting_threads
+from musicrnn.ops import CELLS, Work, fitting_threads, product_work, recurrence_work
 from tests.ops.cases import threads
 
 
@@ -26,7 +26,7 @@ def test_step_by_step_only_the_work_of_a_step_counts(
     cell: str, batch: int, hidden: int, number: int, frames: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("musicrnn.ops.threads.fused", lambda cell: None)
-    with fitting_threads(CELLS[cell], batch, frames, 88, hidden):
+    with fitting_threads(recurrence_work(CELLS[cell], batch, frames, 88, hidden)):
         assert torch.get_num_threads() == number
     assert torch.get_num_threads() == 2
 
@@ -34,12 +34,24 @@ def test_step_by_step_only_the_work_of_a_step_counts(
 @pytest.mark.parametrize("cell", list(CELLS))
 @pytest.mark.parametrize(("frames", "number"), [(2, 1), (20_000, 2)])
 def test_kernels_share_the_work_of_a_whole_sequence(cell: str, frames: int, number: int) -> None:
-    with fitting_threads(CELLS[cell], 16, frames, 88, 46):
+    with fitting_threads(recurrence_work(CELLS[cell], 16, frames, 88, 46)):
         assert torch.get_num_threads() == number
     assert torch.get_num_threads() == 2
 
 
+def test_the_work_of_all_parts_counts() -> None:
+    part = recurrence_work(CELLS["gru"], 16, 60, 88, 46)
+    for work, number in ((part, 1), (part + product_work(16 * 60, 300, 300), 2), (part + part, 1)):
+        with fitting_threads(work):
+            assert torch.get_num_threads() == number
+
+
+def test_works_are_added() -> None:
+    assert Work(1.0, 2.0) + Work(3.0, 4.0) == Work(4.0, 6.0)
+    assert product_work(2, 3, 4) == Work(6 * 24)
+
+
 def test_threads_come_back_after_an_error() -> None:
-    with pytest.raises(RuntimeError), fitting_threads(CELLS["gru"], 1, 9, 12, 8):
+    with pytest.raises(RuntimeError), fitting_threads(Work(1.0)):
         raise RuntimeError
     assert torch.get_num_threads() == 2

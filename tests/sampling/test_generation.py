@@ -127,8 +127,10 @@ def test_networks_of_every_shape_draw_what_their_equations_say(
     torch.manual_seed(0)
     model = build(ModelConfig(input_size=24, hidden=8, **options), LAYOUT.to_dict()).eval()
     state = model.recurrent.initial_state(1)
-    assert (model.streams(state, torch.zeros(1, 24, dtype=torch.uint8), 12) is not None) == compiled
+    assert (
+        model.compiled_generator(state, torch.zeros(1, 24, dtype=torch.uint8), 12) is not None
+    ) == compiled
     drawn = generate(model, 40, seed=3).frames
-    monkeypatch.setattr(type(model), "streams", lambda *_: None)
+    monkeypatch.setattr(type(model), "compiled_generator", lambda *_: None)
     np.testing.assert_array_equal(generate(model, 40, seed=3).frames, drawn)
     assert drawn.any()

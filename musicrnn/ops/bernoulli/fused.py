@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from musicrnn.ops import choices
+from musicrnn.ops.kernels.arguments import arguments_at, claim_slice, rows_of_slice
 from musicrnn.ops.kernels.compile import Entry
 from musicrnn.ops.kernels.functions import sigmoid, softplus
-from musicrnn.ops.kernels.jobs import claim, job_at, share
 from musicrnn.ops.kernels.vectors import (
     first_lanes,
     lanes_of,
@@ -30,13 +30,13 @@ from musicrnn.ops.kernels.vectors import (
 FIELDS = ("rows", "width", "logits", "frames", "nats", "gradients")
 
 
-def forward(jobs):
+def forward(record):
     """Write the nats (B,) of rows of log-odds and frames (B, D)."""
-    job = job_at(jobs)
-    like, index = job.like, claim(jobs)
-    first, last = share(index, job)
-    logits, frames = pointer(job.logits, like), pointer(job.frames, like)
-    lanes, width = lanes_of(logits), job.width
+    args = arguments_at(record)
+    like, index = args.like, claim_slice(record)
+    first, last = rows_of_slice(index, args)
+    logits, frames = pointer(args.logits, like), pointer(args.frames, like)
+    lanes, width = lanes_of(logits), args.width
     for row in range(first, last):
         nats = load_some(logits, 0, 0)
         for cell in range(0, width, lanes):
@@ -44,29 +44,29 @@ def forward(jobs):
             x = load_some(logits, row * width + cell, count)
             y = load_some(frames, row * width + cell, count)
             nats = nats + first_lanes(softplus(x) - x * y, count)
-        put(total(nats), pointer(job.nats, like), row)
+        put(total(nats), pointer(args.nats, like), row)
 
 
-def backward(jobs):
+def backward(record):
     """Write the gradients (B, D) of log-odds from those of nats (B,)."""
-    job = job_at(jobs)
-    like, index = job.like, claim(jobs)
-    first, last = share(index, job)
-    logits, frames = pointer(job.logits, like), pointer(job.frames, like)
-    lanes, width = lanes_of(logits), job.width
+    args = arguments_at(record)
+    like, index = args.like, claim_slice(record)
+    first, last = rows_of_slice(index, args)
+    logits, frames = pointer(args.logits, like), pointer(args.frames, like)
+    lanes, width = lanes_of(logits), args.width
     for row in range(first, last):
-        factor = scalar(pointer(job.nats, like), row)
+        factor = scalar(pointer(args.nats, like), row)
         for cell in range(0, width, lanes):
             count = min(lanes, width - cell)
             x = load_some(logits, row * width + cell, count)
             y = load_some(frames, row * width + cell, count)
-            store_some((sigmoid(x) - y) * factor, pointer(job.gradients, like), row * width + cell, count)
+            store_some((sigmoid(x) - y) * factor, pointer(args.gradients, like), row * width + cell, count)
 
 
 @cache
 def _entry(kind: str, dtype: torch.dtype) -> Entry:
     body = {"forward": forward, "backward": backward}[kind]
-    return Entry(f"bernoulli_{kind}", body, FIELDS, str(dtype).removeprefix("torch."))
+    return Entry(f"bernoulli_{kind}", body, FIELDS, dtype)
 
 
 class _NLL(torch.autograd.Function):

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import sigmoid, tanh
-from musicrnn.ops.kernels.recurrence import Fused
+from musicrnn.ops.kernels.fused import Fused
 
 
-@on_vectors
+@inlined
 def gates(blocks, state, constants):
     (r, z, n), (h,) = blocks, state
     r = sigmoid(r)
     return (r, sigmoid(z), n), r * h
 
 
-@on_vectors
+@inlined
 def forward(blocks, state, constants):
     (r, z, n), (h,) = blocks, state
     n = tanh(n)
     return (r, z, n), (h + z * (n - h),)
 
 
-@on_vectors
+@inlined
 def backward(blocks, state, gradient, constants):
     (r, z, n), (h,), (d,) = blocks, state, gradient
     return (r, d * (n - h) * z * (1 - z), d * z * (1 - n * n)), (d * (1 - z),), ()
 
 
-@on_vectors
+@inlined
 def gates_backward(blocks, state, gradients, operand, gradient, constants):
     (r, z, n), (h,), (d,) = blocks, state, gradient
     return (operand * h * r * (1 - r), gradients[1], gradients[2]), (d + operand * r,), ()
 
 
-FUSED = Fused(Equations("gru", 3, forward, backward, driven=2, open=gates, open_backward=gates_backward))
+FUSED = Fused(
+    Equations("gru", 3, forward, backward, recurrent_blocks=2, open=gates, open_backward=gates_backward)
+)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import sigmoid, tanh
-from musicrnn.ops.kernels.recurrence import Fused
+from musicrnn.ops.kernels.fused import Fused
 
 
-@on_vectors
+@inlined
 def forward(blocks, state, constants):
     (z, n), (h,) = blocks, state
     z, n = sigmoid(z), tanh(n)
     return (z, n), (h + z * (n - h),)
 
 
-@on_vectors
+@inlined
 def backward(blocks, state, gradient, constants):
     (z, n), (h,), (d,) = blocks, state, gradient
     return (d * (n - h) * z * (1 - z), d * z * (1 - n * n)), (d * (1 - z),), ()
 
 
-FUSED = Fused(Equations("gru-simplified", 2, forward, backward))
+FUSED = Fused(Equations("gru-simplified", 2, forward, backward, recurrent_blocks=2))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import relu, step
-from musicrnn.ops.kernels.recurrence import Fused
+from musicrnn.ops.kernels.fused import Fused
 
 
-@on_vectors
+@inlined
 def forward(blocks, state, constants):
     h = relu(blocks[0])
     return (h,), (h,)
 
 
-@on_vectors
+@inlined
 def backward(blocks, state, gradient, constants):
     return (gradient[0] * step(blocks[0]),), (gradient[0] * 0,), ()
 
 
-FUSED = Fused(Equations("irnn", 1, forward, backward))
+FUSED = Fused(Equations("irnn", 1, forward, backward, recurrent_blocks=1))

@@ -19,8 +19,8 @@ from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 from torch import Tensor
 
+from musicrnn.ops.kernels.arguments import BEGINNING
 from musicrnn.ops.kernels.equations import OPTIONS
-from musicrnn.ops.kernels.jobs import BEGINNING
 from musicrnn.ops.kernels.parallel import by_threads
 
 log = logging.getLogger("musicrnn.ops")
@@ -31,17 +31,20 @@ class Entry:
 
     Args:
         name: Tells kernels apart in the cache.
-        body: Jitable ``body(jobs)``: works on the slice that it claims; see ``jobs.py``.
-        fields: What a job says, all integers: sizes and addresses. One of them is ``rows``.
-        dtype: The type worked on; ``like`` in the record is a number of it.
+        body: Jitable ``body(record)``, which works on the slice that it claims; see ``arguments.py``.
+        fields: Names of its arguments, all integers: sizes and addresses. One of them is ``rows``.
+        dtype: Type of the numbers; ``like`` in the record is one of them.
     """
 
-    def __init__(self, name: str, body: Callable[..., None], fields: tuple[str, ...], dtype: str) -> None:
+    def __init__(
+        self, name: str, body: Callable[..., None], fields: tuple[str, ...], dtype: torch.dtype
+    ) -> None:
+        number = str(dtype).removeprefix("torch.")
         integers = (*BEGINNING, *fields)
-        layout = np.dtype([*((field, np.int64) for field in integers), ("like", dtype)], align=True)
+        record = np.dtype([*((field, np.int64) for field in integers), ("like", number)], align=True)
         entry = FunctionType(body.__code__, body.__globals__, name, body.__defaults__, body.__closure__)
-        entry.__qualname__ = f"{name}_{dtype}_{_sources()}"
-        arguments = (types.CPointer(from_dtype(layout)),)
+        entry.__qualname__ = f"{name}_{number}_{_sources()}"
+        arguments = (types.CPointer(from_dtype(record)),)
         self._compiled = CFunc(entry, (arguments, types.void), {}, OPTIONS)
         try:
             self._compiled._cache = _Cache(entry)
@@ -50,10 +53,10 @@ class Entry:
         self._compiled.compile()
         self._run = by_threads(self._compiled.address)
         self._nothing = dict.fromkeys(fields, 0)
-        self._pack = struct.Struct(f"@{len(integers)}q{np.dtype(dtype).char}").pack
+        self._pack = struct.Struct(f"@{len(integers)}q{np.dtype(number).char}").pack
 
     def __call__(self, slices: int, sizes: dict[str, int], **tensors: Tensor | None) -> None:
-        """Do a job, each slice by one thread; tensors are handed over by their addresses, None as zero."""
+        """Run the kernel, each slice on one thread; tensors are passed by their addresses, None as zero."""
         addresses = {name: 0 if tensor is None else tensor.data_ptr() for name, tensor in tensors.items()}
         values = (self._nothing | sizes | addresses).values()
         record = ctypes.create_string_buffer(self._pack(0, slices, *values, 0.0))

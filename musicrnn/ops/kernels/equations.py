@@ -1,23 +1,26 @@
-"""What a cell has to say to become a fast kernel: its equations on vectors, and their derivatives."""
+"""What a cell provides to become a fast kernel: its equations on vectors, and their derivatives."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
+from torch import Tensor
+
+from musicrnn.ops.cell import Weights
 
 OPTIONS = {"error_model": "numpy", "_nrt": False}
 """Divide as numpy does; no reference counts, since nothing is allocated."""
 
-on_its_own = numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""Marks a function that kernels call and share: it is compiled once, whatever the cell."""
+shared_function = numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""Marks a function that is compiled once and called by the kernels of all cells."""
 
-on_vectors = numba.njit(inline="always")
-"""Marks a function that kernels call.
+inlined = numba.njit(inline="always")
+"""Marks a function that becomes part of each kernel that calls it.
 
-It becomes part of the kernel before numba looks at types: compiling functions one by one takes twice as long.
+numba inlines it before it infers types: compiling functions one by one takes twice as long.
 """
 
 
@@ -25,24 +28,24 @@ It becomes part of the kernel before numba looks at types: compiling functions o
 class Equations:
     """The pointwise part of a recurrent unit, for a vector of units of one sequence at one time step.
 
-    A step begins with pre-activations, a tuple of one vector a block: W x + b where the block takes inputs,
-    plus U h where it is driven by the state. Cells with a second product, of something made from the first
-    blocks (the gru's r * h), say so by ``open``.
+    A step begins with pre-activations, a tuple of one vector a block: W x + b in the blocks from
+    ``first_input_block`` on, plus U h in the first ``recurrent_blocks``. Cells with a second product, of an
+    operand computed from the first blocks (the gru's r * h), have ``open``.
 
     Attributes:
         name: Tells the kernels apart in the cache.
         blocks: Vectors a unit has per frame; after the step they hold what the derivatives need.
         forward: ``(blocks, state, constants) -> (blocks, state)``: the step.
         backward: ``(blocks, state before, gradient of the state, constants) -> (gradients of the
-            pre-activations, gradient of the state before, gradients of the first constants)``; products
-            with U are added elsewhere.
+            pre-activations, gradient of the state before, gradients of the first constants)``, without the
+            products with U.
         states: Tensors in the state; the first is the output.
-        driven: How many of the blocks, from the first, the product U h is added to; None is all.
-        heard: From which block on W x + b is added; blocks before it get their share of the bias alone.
-        order: Which block of rows in U belongs to each driven block; None is the order of the rows.
+        recurrent_blocks: Number of blocks, from the first, that the product U h is added to.
+        first_input_block: Block from which on W x + b is added; blocks before it get their part of b alone.
+        order: Which block of rows in U belongs to each recurrent block; empty is the order of the rows.
         constants: Vectors a unit has that don't change with time (peepholes).
-        open: ``(blocks, state, constants) -> (blocks, operand)``: what precedes the second product, which is
-            added to the remaining blocks that hear.
+        open: ``(blocks, state, constants) -> (blocks, operand)``: the part before the second product, which
+            is added to the blocks that aren't recurrent.
         open_backward: ``(blocks, state before, gradients of the pre-activations, gradient of the operand,
             gradient of the state before, constants) -> (gradients of the pre-activations, gradient of the
             state before, gradients of the first constants)``.
@@ -52,30 +55,38 @@ class Equations:
     blocks: int
     forward: Callable[..., Any]
     backward: Callable[..., Any]
+    recurrent_blocks: int
     states: int = 1
-    driven: int | None = None
-    heard: int = 0
-    order: tuple[int, ...] | None = None
+    first_input_block: int = 0
+    order: tuple[int, ...] = ()
     constants: int = 0
     open: Callable[..., Any] | None = None
     open_backward: Callable[..., Any] | None = None
 
     @property
-    def driven_blocks(self) -> int:
-        """Blocks that U h is added to before the equations."""
-        return self.blocks if self.driven is None else self.driven
-
-    @property
-    def hearing(self) -> int:
-        """Blocks that W x is added to."""
-        return self.blocks - self.heard
-
-    @property
-    def products(self) -> int:
-        """Blocks of rows in U."""
-        return self.blocks if self.open is not None else self.driven_blocks
+    def input_blocks(self) -> int:
+        """Number of blocks that W x is added to."""
+        return self.blocks - self.first_input_block
 
     @property
     def rows_of_u(self) -> tuple[int, ...]:
         """Which block of rows in U each product takes."""
-        return tuple(range(self.products)) if self.order is None else self.order
+        products = self.recurrent_blocks if self.open is None else self.blocks
+        return self.order or tuple(range(products))
+
+
+class Operands(NamedTuple):
+    """A layer's parameters as its kernel takes them: W and U (G * H, ...), b, and constants (count, H).
+
+    A single block of U may have fewer rows than H, for the units that it reaches.
+    """
+
+    w: Tensor
+    u: Tensor
+    b: Tensor
+    constants: Tensor | None
+
+
+def unchanged(weights: Weights) -> Operands:
+    """Pass a layer's parameters on as they are."""
+    return Operands(weights.input, weights.hidden, weights.bias, weights.peepholes)

@@ -1,7 +1,7 @@
 """Generation compiled: network -> probabilities -> draw -> frame -> network, for many streams at once.
 
 Each slice of the streams goes through all frames on its own, with its states, blocks and probabilities in
-the cache. A frame is heard as the sum of the columns of W that belong to the cells that sound.
+the cache. Its input is the sum of the columns of W that belong to the cells that sound.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.arguments import arguments_at, claim_slice, rows_of_slice
+from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import sigmoid
-from musicrnn.ops.kernels.jobs import claim, job_at, share
 from musicrnn.ops.kernels.product import product
 from musicrnn.ops.kernels.rows import add, copy
 from musicrnn.ops.kernels.sequence import step_of
@@ -38,10 +38,10 @@ FIELDS = (
     "pitches",  # cells that sound; the others, if any, say which of them start
     "hidden",  # units of a layer, H
     "padded",  # P
-    "columns",  # (D, heard blocks * P): W' of the first layer
-    "inputs",  # (L - 1, heard blocks, H * P): W of the others, packed
+    "columns",  # (D, input blocks * P): W' of the first layer
+    "inputs",  # (L - 1, input blocks, H * P): W of the others, packed
     "bias",  # (L, blocks * P)
-    "matrix",  # (L, recurrent blocks, H * P): U, packed
+    "matrix",  # (L, products, H * P): U, packed
     "constants",  # (L, constants, P)
     "head",  # (H * E): the head's matrix, packed for E >= D columns
     "head_bias",  # (E)
@@ -59,7 +59,7 @@ FIELDS = (
 )
 
 
-@on_vectors
+@inlined
 def on(number, chance, threshold, some):
     """Return which of the first cells are on, as bits: drawn, or where their probability is high enough."""
     if threshold > 0:
@@ -69,44 +69,44 @@ def on(number, chance, threshold, some):
 
 def generation_of(equations: Equations) -> Callable[..., None]:
     """Return the kernel that draws frames from a stack of layers of a cell and independent sigmoids."""
-    blocks, states, heard, constants = (
+    blocks, states, first_input, constants = (
         equations.blocks,
         equations.states,
-        equations.heard,
+        equations.first_input_block,
         equations.constants,
     )
-    driven, recurrent = equations.driven_blocks, equations.products
+    recurrent, products = equations.recurrent_blocks, len(equations.rows_of_u)
     step = step_of(equations)
 
-    def generate(jobs):
-        job = job_at(jobs)
-        like, index = job.like, claim(jobs)
-        first, last = share(index, job)
-        rows, hidden, padded, width = last - first, job.hidden, job.padded, job.width
-        pitches, batch, layers = job.pitches, job.rows, job.layers
-        row, plane, wide = blocks * padded, rows * padded, job.head_padded
-        heard_row = (blocks - heard) * padded
-        pre = offset(pointer(job.scratch, like), index * job.scratch_size)
+    def generate(record):
+        args = arguments_at(record)
+        like, index = args.like, claim_slice(record)
+        first, last = rows_of_slice(index, args)
+        rows, hidden, padded, width = last - first, args.hidden, args.padded, args.width
+        pitches, batch, layers = args.pitches, args.rows, args.layers
+        row, plane, wide = blocks * padded, rows * padded, args.head_padded
+        input_row = (blocks - first_input) * padded
+        pre = offset(pointer(args.scratch, like), index * args.scratch_size)
         operand = offset(pre, rows * row)
         chances = offset(operand, plane)
         state = offset(chances, rows * wide)
         lanes = lanes_of(pre)
         vectors = padded // lanes
-        held, columns = pointer(job.states, like), pointer(job.columns, like)
-        inputs, bias = pointer(job.inputs, like), pointer(job.bias, like)
-        matrix, constant = pointer(job.matrix, like), pointer(job.constants, like)
-        head, head_bias = pointer(job.head, like), pointer(job.head_bias, like)
-        uniforms, rolls = pointer(job.uniforms, like), pointer(job.rolls, np.uint8(0))
-        temperature = scalar(pointer(job.temperature, like), 0)
-        threshold = scalar(pointer(job.threshold, like), 0)
+        held, columns = pointer(args.states, like), pointer(args.columns, like)
+        inputs, bias = pointer(args.inputs, like), pointer(args.bias, like)
+        matrix, constant = pointer(args.matrix, like), pointer(args.constants, like)
+        head, head_bias = pointer(args.head, like), pointer(args.head_bias, like)
+        uniforms, rolls = pointer(args.uniforms, like), pointer(args.rolls, np.uint8(0))
+        temperature = scalar(pointer(args.temperature, like), 0)
+        threshold = scalar(pointer(args.threshold, like), 0)
         one = np.uint8(1)
         marks = -(-pitches // lanes)
-        sounding = offset(pointer(job.sounding, np.int64(0)), first * marks)
-        active = offset(pointer(job.active, np.int32(0)), first * width)
-        counts = offset(pointer(job.counts, np.int32(0)), first)
+        sounding = offset(pointer(args.sounding, np.int64(0)), first * marks)
+        active = offset(pointer(args.active, np.int32(0)), first * width)
+        counts = offset(pointer(args.counts, np.int32(0)), first)
         for number in range(layers * states):
             copy(offset(held, (number * batch + first) * padded), offset(state, number * plane), plane)
-        for t in range(job.frames):
+        for t in range(args.frames):
             # What the top layer expects.
             for r in range(rows):
                 copy(head_bias, offset(chances, r * wide), wide)
@@ -118,8 +118,8 @@ def generation_of(equations: Equations) -> Callable[..., None]:
                 chance = offset(chances, r * wide)
                 for cell in range(0, wide, lanes):
                     store(sigmoid(load(chance, cell) / temperature), chance, cell)
-                drawn = offset(rolls, (stream * job.total + t) * width)
-                numbers = offset(uniforms, (stream * job.frames + t) * pitches)
+                drawn = offset(rolls, (stream * args.total + t) * width)
+                numbers = offset(uniforms, (stream * args.frames + t) * pitches)
                 for pitch in range(0, pitches, lanes):
                     some = min(lanes, pitches - pitch)
                     number, mark = load_some(numbers, pitch, some), r * marks + pitch // lanes
@@ -141,7 +141,7 @@ def generation_of(equations: Equations) -> Callable[..., None]:
                         put(np.int32(cell), active, r * width + count)
                         starts, count = starts & (starts - 1), count + 1
                 put(np.int32(count), counts, r)
-            # What is heard.
+            # The next state.
             for layer in range(layers):
                 here = offset(state, layer * states * plane)
                 for r in range(rows):
@@ -149,16 +149,18 @@ def generation_of(equations: Equations) -> Callable[..., None]:
                     if layer == 0:
                         for number in range(scalar(counts, r)):
                             cell = scalar(active, r * width + number)
-                            target = offset(pre, r * row + heard * padded)
-                            add(offset(columns, cell * heard_row), target, heard_row)
+                            target = offset(pre, r * row + first_input * padded)
+                            add(offset(columns, cell * input_row), target, input_row)
                 if layer > 0:
                     lower = offset(state, (layer - 1) * states * plane)
-                    for block in range(blocks - heard):
-                        target = offset(pre, (heard + block) * padded)
-                        part = offset(inputs, ((layer - 1) * (blocks - heard) + block) * hidden * padded)
+                    for block in range(blocks - first_input):
+                        target = offset(pre, (first_input + block) * padded)
+                        part = offset(
+                            inputs, ((layer - 1) * (blocks - first_input) + block) * hidden * padded
+                        )
                         product(target, row, lower, padded, part, rows, hidden, vectors)
-                u = offset(matrix, layer * recurrent * hidden * padded)
-                second = offset(u, driven * hidden * padded)
+                u = offset(matrix, layer * products * hidden * padded)
+                second = offset(u, recurrent * hidden * padded)
                 c = offset(constant, layer * constants * padded)
                 step(pre, here, operand, u, second, c, rows, hidden, padded, padded, rolls, 0)
         for number in range(layers * states):

@@ -1,9 +1,15 @@
-"""Laying out matrices as the products in kernels read them."""
+"""Matrices in the order in which the products in kernels read them."""
 
 from __future__ import annotations
 
-from musicrnn.ops.kernels.equations import on_its_own
-from musicrnn.ops.kernels.jobs import claim, job_at, share
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from musicrnn.ops.kernels.arguments import arguments_at, claim_slice, rows_of_slice
+from musicrnn.ops.kernels.compile import Entry
+from musicrnn.ops.kernels.equations import shared_function
 from musicrnn.ops.kernels.product import WIDTH
 from musicrnn.ops.kernels.rows import clear
 from musicrnn.ops.kernels.vectors import lanes_of, offset, pointer, put, scalar
@@ -11,18 +17,34 @@ from musicrnn.ops.kernels.vectors import lanes_of, offset, pointer, put, scalar
 FIELDS = ("rows", "source", "target", "depth", "columns", "padded")
 
 
-def pack(jobs):
+def pack(record):
     """Pack transposed matrices (columns, depth), one after another."""
-    job = job_at(jobs)
-    like, index = job.like, claim(jobs)
-    first, last = share(index, job)
+    args = arguments_at(record)
+    like, index = args.like, claim_slice(record)
+    first, last = rows_of_slice(index, args)
     for block in range(first, last):
-        source = offset(pointer(job.source, like), block * job.depth * job.columns)
-        target = offset(pointer(job.target, like), block * job.depth * job.padded)
-        pack_panels(source, target, job.depth, job.columns, job.padded, 1)
+        source = offset(pointer(args.source, like), block * args.depth * args.columns)
+        target = offset(pointer(args.target, like), block * args.depth * args.padded)
+        pack_panels(source, target, args.depth, args.columns, args.padded, 1)
 
 
-@on_its_own
+@cache
+def packer(dtype: torch.dtype) -> Entry:
+    """Return the compiled ``pack``."""
+    return Entry("pack", pack, FIELDS, dtype)
+
+
+def packed(matrices: Tensor, columns: int, padded: int) -> Tensor:
+    """Pack matrices (columns, K), one after another, as products read them."""
+    depth = matrices.shape[-1]
+    count = matrices.numel() // (columns * depth)
+    target = matrices.new_empty(count, depth, padded)
+    sizes = {"rows": count, "depth": depth, "columns": columns, "padded": padded}
+    packer(matrices.dtype)(1, sizes, source=matrices.contiguous(), target=target)
+    return target
+
+
+@shared_function
 def pack_panels(source, target, depth, columns, padded, transposed):
     """Pack a matrix into panels for products, with zeros behind the last column.
 

@@ -1,4 +1,4 @@
-"""Inputs of which most numbers are zero, such as piano rolls, heard column by column.
+"""Products with inputs of which most numbers are zero, such as piano rolls, column by column.
 
 Of the 88 or 176 cells of a frame about four are set, so W x is the sum of about four columns of W: far less
 work than a product, and neither W x nor x has to travel through memory.
@@ -6,12 +6,12 @@ work than a product, and neither W x nor x has to travel through memory.
 
 from __future__ import annotations
 
-from musicrnn.ops.kernels.equations import on_its_own
+from musicrnn.ops.kernels.equations import shared_function
 from musicrnn.ops.kernels.rows import add_times, clear
 from musicrnn.ops.kernels.vectors import lanes_of, load_some, lowest_bit, nonzero, offset, put, scalar
 
 
-@on_its_own
+@shared_function
 def add_outer(frame, width, source, source_step, target, target_step, numbers):
     """For every x of a frame of ``width`` numbers, zeros left out, add x times a source row to a target row.
 
@@ -29,7 +29,7 @@ def add_outer(frame, width, source, source_step, target, target_step, numbers):
             bits &= bits - 1
 
 
-@on_its_own
+@shared_function
 def columns_of(w, columns, blocks, width, hidden, padded):
     """Bring W (blocks * H, D) into the order of its columns, (D, blocks * P), with zeros behind each."""
     clear(columns, columns, width * blocks * padded)
@@ -40,7 +40,7 @@ def columns_of(w, columns, blocks, width, hidden, padded):
                 put(value, columns, (cell * blocks + block) * padded + unit)
 
 
-@on_its_own
+@shared_function
 def rows_of(columns, w, blocks, width, hidden, padded):
     """Bring columns (D, blocks * P) back into the order of W (blocks * H, D)."""
     for block in range(blocks):

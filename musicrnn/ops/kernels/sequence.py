@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from musicrnn.ops.kernels.equations import Equations, on_its_own, on_vectors
-from musicrnn.ops.kernels.jobs import claim, job_at, share
+from musicrnn.ops.kernels.arguments import arguments_at, claim_slice, rows_of_slice
+from musicrnn.ops.kernels.equations import Equations, inlined, shared_function
 from musicrnn.ops.kernels.packing import pack_panels
 from musicrnn.ops.kernels.product import product
 from musicrnn.ops.kernels.rolls import add_outer, columns_of, rows_of
@@ -39,10 +39,10 @@ FIELDS = (
     "keep",  # whether to write out what the backward pass needs
     "sparse",  # whether W x is to be summed column by column
     "inputs",  # (B, T, D), read if sparse
-    "w",  # (heard blocks * H, D), read if sparse
+    "w",  # (input blocks * H, D), read if sparse
     "reached",  # rows in a block of U, R: the units that U h reaches, H unless there is one block
     "u",  # (products * R, H)
-    "b",  # (blocks * H), those that hear nothing last
+    "b",  # (blocks * H), those without input last
     "constants",  # (constants, H)
     "mask",  # (B, T) bytes, zero on padding; 0: all frames are real
     "start",  # (states, B, H): the state before the first frame; backward: gradient of the last, 0: zeros
@@ -52,7 +52,7 @@ FIELDS = (
     "before",  # (states, B, T, P): the state before every frame
     "operand",  # (B, T, H): what the second product was taken of
     "gradients",  # (B, T, blocks * H): backward: gradients of the pre-activations
-    "w_gradients",  # (slices, heard blocks * H, D), if sparse
+    "w_gradients",  # (slices, input blocks * H, D), if sparse
     "b_gradients",  # (slices, blocks * H)
     "constant_gradients",  # (slices, constants, H)
     "scratch",  # (slices, scratch_size)
@@ -67,7 +67,7 @@ def scratch_size(equations: Equations, rows: int, width: int, hidden: int, padde
     gradients), and W of sparse inputs (likewise).
     """
     each = equations.blocks + equations.states + 1
-    matrices = equations.products * hidden + (width * equations.hearing if sparse else 0)
+    matrices = len(equations.rows_of_u) * hidden + (width * equations.input_blocks if sparse else 0)
     return (rows * each + matrices + equations.blocks + 2 * equations.constants) * padded
 
 
@@ -79,15 +79,15 @@ def step_of(equations: Equations) -> Callable[..., None]:
     a whole number of vectors; and the mask of the rows with its stride, or a stride of zero.
     """
     blocks, states, constants = equations.blocks, equations.states, equations.constants
-    driven = equations.driven_blocks
+    recurrent = equations.recurrent_blocks
     forward, two = equations.forward, equations.open is not None
     opening = equations.open or equations.forward
 
-    @on_vectors
+    @inlined
     def step(pre, state, operand, matrix, second_matrix, constant, rows, hidden, padded, reach, live, stride):
         lanes = lanes_of(pre)
         width, vectors, plane = blocks * padded, reach // lanes, rows * padded
-        for block in range(driven):
+        for block in range(recurrent):
             part = offset(matrix, block * hidden * padded)
             product(offset(pre, block * padded), width, state, padded, part, rows, hidden, vectors)
         if two:
@@ -98,8 +98,8 @@ def step_of(equations: Equations) -> Callable[..., None]:
                     a, made = opening(a, h, load_each(constant, unit, padded, constants))
                     store_each(a, pre, row * width + unit, padded)
                     store(made, operand, row * padded + unit)
-            for block in range(driven, blocks):
-                part = offset(second_matrix, (block - driven) * hidden * padded)
+            for block in range(recurrent, blocks):
+                part = offset(second_matrix, (block - recurrent) * hidden * padded)
                 product(offset(pre, block * padded), width, operand, padded, part, rows, hidden, vectors)
         for row in range(rows):
             if stride != 0 and scalar(live, row * stride) == 0:
@@ -117,57 +117,61 @@ def step_of(equations: Equations) -> Callable[..., None]:
 def forward_of(equations: Equations) -> Callable[..., None]:
     """Return the forward pass of a cell over the rows of one slice."""
     blocks, states, constants = equations.blocks, equations.states, equations.constants
-    heard, hearing, driven = equations.heard, equations.hearing, equations.driven_blocks
+    first_input, input_blocks, recurrent = (
+        equations.first_input_block,
+        equations.input_blocks,
+        equations.recurrent_blocks,
+    )
     order, two = equations.rows_of_u, equations.open is not None
     step = step_of(equations)
 
-    def forward(jobs):
-        job = job_at(jobs)
-        like, index = job.like, claim(jobs)
-        first, last = share(index, job)
-        hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
-        rows, width, keep = last - first, blocks * job.padded, job.keep != 0
-        plane, sparse, cells = rows * padded, job.sparse != 0, job.width
-        pre = offset(pointer(job.scratch, like), index * job.scratch_size)
-        lanes, reached = lanes_of(pre), job.reached
+    def forward(record):
+        args = arguments_at(record)
+        like, index = args.like, claim_slice(record)
+        first, last = rows_of_slice(index, args)
+        hidden, padded, frames, batch = args.hidden, args.padded, args.frames, args.rows
+        rows, width, keep = last - first, blocks * args.padded, args.keep != 0
+        plane, sparse, cells = rows * padded, args.sparse != 0, args.width
+        pre = offset(pointer(args.scratch, like), index * args.scratch_size)
+        lanes, reached = lanes_of(pre), args.reached
         reach = -(-reached // lanes) * lanes
         state = offset(pre, rows * width)
         operand = offset(state, states * plane)
         matrix = offset(operand, plane)
-        second = offset(matrix, driven * hidden * padded)
+        second = offset(matrix, recurrent * hidden * padded)
         bias = offset(matrix, len(order) * hidden * padded)
         constant = offset(bias, width)
         columns = offset(constant, 2 * constants * padded)
-        inputs, kept = pointer(job.inputs, like), pointer(job.blocks, like)
-        outputs, before = pointer(job.outputs, like), pointer(job.before, like)
-        operands, mask = pointer(job.operand, like), pointer(job.mask, np.uint8(0))
-        stride = frames if job.mask != 0 else 0
+        inputs, kept = pointer(args.inputs, like), pointer(args.blocks, like)
+        outputs, before = pointer(args.outputs, like), pointer(args.before, like)
+        operands, mask = pointer(args.operand, like), pointer(args.mask, np.uint8(0))
+        stride = frames if args.mask != 0 else 0
         for block in range(len(order)):
-            u = offset(pointer(job.u, like), order[block] * reached * hidden)
+            u = offset(pointer(args.u, like), order[block] * reached * hidden)
             pack_panels(u, offset(matrix, block * hidden * padded), hidden, reached, reach, 1)
         for block in range(blocks):
-            source = offset(pointer(job.b, like), (block - heard) % blocks * hidden)
+            source = offset(pointer(args.b, like), (block - first_input) % blocks * hidden)
             copy_in(source, offset(bias, block * padded), hidden)
         for number in range(constants):
-            source = offset(pointer(job.constants, like), number * hidden)
+            source = offset(pointer(args.constants, like), number * hidden)
             copy_in(source, offset(constant, number * padded), hidden)
         if sparse:
-            columns_of(pointer(job.w, like), columns, hearing, cells, hidden, padded)
-        load_states(state, pointer(job.start, like), states, batch, hidden, padded, first, rows)
+            columns_of(pointer(args.w, like), columns, input_blocks, cells, hidden, padded)
+        load_states(state, pointer(args.start, like), states, batch, hidden, padded, first, rows)
         for t in range(frames):
             for row in range(rows):
                 frame = (first + row) * frames + t
                 target = offset(pre, row * width)
                 if sparse:
                     copy(bias, target, width)
-                    target = offset(target, heard * padded)
-                    heard_row = hearing * padded
-                    add_outer(offset(inputs, frame * cells), cells, columns, heard_row, target, 0, heard_row)
+                    target = offset(target, first_input * padded)
+                    input_row = input_blocks * padded
+                    add_outer(offset(inputs, frame * cells), cells, columns, input_row, target, 0, input_row)
                 else:
-                    copy(bias, target, heard * padded)
-                    for block in range(hearing):
+                    copy(bias, target, first_input * padded)
+                    for block in range(input_blocks):
                         source = offset(kept, frame * width + block * hidden)
-                        copy_in(source, offset(target, (heard + block) * padded), hidden)
+                        copy_in(source, offset(target, (first_input + block) * padded), hidden)
                 if keep:
                     for number in range(states):
                         here = (number * batch * frames + frame) * padded
@@ -181,7 +185,7 @@ def forward_of(equations: Equations) -> Callable[..., None]:
                     copy(offset(pre, row * width), offset(kept, frame * width), width)
                     if two:
                         copy_out(offset(operand, row * padded), offset(operands, frame * hidden), hidden)
-        store_states(state, pointer(job.final, like), states, batch, hidden, padded, first, rows)
+        store_states(state, pointer(args.final, like), states, batch, hidden, padded, first, rows)
 
     return forward
 
@@ -189,45 +193,49 @@ def forward_of(equations: Equations) -> Callable[..., None]:
 def backward_of(equations: Equations) -> Callable[..., None]:
     """Return the backward pass of a cell over the rows of one slice."""
     blocks, states, constants = equations.blocks, equations.states, equations.constants
-    heard, hearing, driven = equations.heard, equations.hearing, equations.driven_blocks
+    first_input, input_blocks, recurrent = (
+        equations.first_input_block,
+        equations.input_blocks,
+        equations.recurrent_blocks,
+    )
     order, gradient_of, two = equations.rows_of_u, equations.backward, equations.open is not None
     opening = equations.open_backward or equations.backward
 
-    def backward(jobs):
-        job = job_at(jobs)
-        like, index = job.like, claim(jobs)
-        first, last = share(index, job)
-        hidden, padded, frames, batch = job.hidden, job.padded, job.frames, job.rows
-        rows, width = last - first, blocks * job.padded
-        plane, sparse, cells, reached = rows * padded, job.sparse != 0, job.width, job.reached
-        delta = offset(pointer(job.scratch, like), index * job.scratch_size)
+    def backward(record):
+        args = arguments_at(record)
+        like, index = args.like, claim_slice(record)
+        first, last = rows_of_slice(index, args)
+        hidden, padded, frames, batch = args.hidden, args.padded, args.frames, args.rows
+        rows, width = last - first, blocks * args.padded
+        plane, sparse, cells, reached = rows * padded, args.sparse != 0, args.width, args.reached
+        delta = offset(pointer(args.scratch, like), index * args.scratch_size)
         state = offset(delta, rows * width)
         operand = offset(state, states * plane)
         matrix = offset(operand, plane)
-        second = offset(matrix, driven * hidden * padded)
+        second = offset(matrix, recurrent * hidden * padded)
         biases = offset(matrix, len(order) * hidden * padded)
         constant = offset(biases, width)
         sums = offset(constant, constants * padded)
         columns = offset(sums, constants * padded)
         lanes = lanes_of(delta)
         vectors = padded // lanes
-        inputs, kept = pointer(job.inputs, like), pointer(job.blocks, like)
-        gradients, before = pointer(job.gradients, like), pointer(job.before, like)
-        outputs, mask = pointer(job.outputs, like), pointer(job.mask, np.uint8(0))
-        masked = job.mask != 0
+        inputs, kept = pointer(args.inputs, like), pointer(args.blocks, like)
+        gradients, before = pointer(args.gradients, like), pointer(args.before, like)
+        outputs, mask = pointer(args.outputs, like), pointer(args.mask, np.uint8(0))
+        masked = args.mask != 0
         saved = batch * frames * padded
         for block in range(len(order)):
-            u = offset(pointer(job.u, like), order[block] * reached * hidden)
+            u = offset(pointer(args.u, like), order[block] * reached * hidden)
             pack_panels(u, offset(matrix, block * hidden * padded), reached, hidden, padded, 0)
         for number in range(constants):
-            source = offset(pointer(job.constants, like), number * hidden)
+            source = offset(pointer(args.constants, like), number * hidden)
             copy_in(source, offset(constant, number * padded), hidden)
         clear(biases, biases, width)
         clear(sums, sums, constants * padded)
         if sparse:
-            clear(columns, columns, cells * hearing * padded)
-        if job.start != 0:
-            load_states(state, pointer(job.start, like), states, batch, hidden, padded, first, rows)
+            clear(columns, columns, cells * input_blocks * padded)
+        if args.start != 0:
+            load_states(state, pointer(args.start, like), states, batch, hidden, padded, first, rows)
         else:
             clear(state, state, states * plane)
         for t in range(frames - 1, -1, -1):
@@ -247,8 +255,8 @@ def backward_of(equations: Equations) -> Callable[..., None]:
                     add_each(c, sums, unit, padded)
             if two:
                 clear(operand, operand, plane)
-                for block in range(driven, blocks):
-                    part = offset(second, (block - driven) * hidden * padded)
+                for block in range(recurrent, blocks):
+                    part = offset(second, (block - recurrent) * hidden * padded)
                     source = offset(delta, block * padded)
                     product(operand, padded, source, width, part, rows, reached, vectors)
                 for row in range(rows):
@@ -265,7 +273,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
                         store_each(g, delta, row * width + unit, padded)
                         store_each(d, state, row * padded + unit, plane)
                         add_each(c, sums, unit, padded)
-            for block in range(driven):
+            for block in range(recurrent):
                 part = offset(matrix, block * hidden * padded)
                 product(state, padded, offset(delta, block * padded), width, part, rows, reached, vectors)
             for row in range(rows):
@@ -276,25 +284,25 @@ def backward_of(equations: Equations) -> Callable[..., None]:
                     copy_out(offset(source, block * padded), target, hidden)
                 add(source, biases, width)
                 if sparse:
-                    source = offset(source, heard * padded)
-                    heard_row = hearing * padded
-                    add_outer(offset(inputs, frame * cells), cells, source, 0, columns, heard_row, heard_row)
-        store_states(state, pointer(job.final, like), states, batch, hidden, padded, first, rows)
+                    source = offset(source, first_input * padded)
+                    input_row = input_blocks * padded
+                    add_outer(offset(inputs, frame * cells), cells, source, 0, columns, input_row, input_row)
+        store_states(state, pointer(args.final, like), states, batch, hidden, padded, first, rows)
         for block in range(blocks):
-            place = (index * blocks + (block - heard) % blocks) * hidden
-            copy_out(offset(biases, block * padded), offset(pointer(job.b_gradients, like), place), hidden)
+            place = (index * blocks + (block - first_input) % blocks) * hidden
+            copy_out(offset(biases, block * padded), offset(pointer(args.b_gradients, like), place), hidden)
         for number in range(constants):
             place = (index * constants + number) * hidden
-            target = offset(pointer(job.constant_gradients, like), place)
+            target = offset(pointer(args.constant_gradients, like), place)
             copy_out(offset(sums, number * padded), target, hidden)
         if sparse:
-            target = offset(pointer(job.w_gradients, like), index * hearing * hidden * cells)
-            rows_of(columns, target, hearing, cells, hidden, padded)
+            target = offset(pointer(args.w_gradients, like), index * input_blocks * hidden * cells)
+            rows_of(columns, target, input_blocks, cells, hidden, padded)
 
     return backward
 
 
-@on_its_own
+@shared_function
 def load_states(state, source, states, batch, hidden, padded, first, rows):
     """Bring the rows of a slice from (states, B, H) into the scratch area, with zeros behind each."""
     for number in range(states):
@@ -303,7 +311,7 @@ def load_states(state, source, states, batch, hidden, padded, first, rows):
             copy_in(offset(source, (number * batch + first + row) * hidden), place, hidden)
 
 
-@on_its_own
+@shared_function
 def store_states(state, target, states, batch, hidden, padded, first, rows):
     """Bring the rows of a slice from the scratch area back to (states, B, H)."""
     for number in range(states):

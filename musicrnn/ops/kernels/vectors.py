@@ -11,6 +11,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numba
+import torch
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
@@ -29,6 +30,11 @@ REGISTERS = 16 if REGISTER_BYTES == 32 else 32
 
 CONTRACT = ("contract",)
 """Lets a product and a sum become one fused multiply-add."""
+
+
+def lanes_in(dtype: torch.dtype) -> int:
+    """Return how many numbers of a type a register holds."""
+    return REGISTER_BYTES // dtype.itemsize
 
 
 class Vector(types.Type):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import sigmoid, tanh
-from musicrnn.ops.kernels.recurrence import Fused
+from musicrnn.ops.kernels.fused import Fused
 
 
-@on_vectors
+@inlined
 def forward(blocks, state, constants):
     (i, f, g, o), (h, c) = blocks, state
     i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
@@ -15,7 +15,7 @@ def forward(blocks, state, constants):
     return (i, f, g, o), (o * tanh(c), c)
 
 
-@on_vectors
+@inlined
 def backward(blocks, state, gradient, constants):
     (i, f, g, o), (h, c), (d, d_c) = blocks, state, gradient
     m = tanh(f * c + i * g)
@@ -24,7 +24,7 @@ def backward(blocks, state, gradient, constants):
     return (*of_gates(i, f, g, c, d_c), d_o), (d * 0, d_c * f), ()
 
 
-@on_vectors
+@inlined
 def forward_peepholes(blocks, state, constants):
     (i, f, g, o), (h, c), (p_i, p_f, p_o) = blocks, state, constants
     i, f, g = sigmoid(i + p_i * c), sigmoid(f + p_f * c), tanh(g)
@@ -33,7 +33,7 @@ def forward_peepholes(blocks, state, constants):
     return (i, f, g, o), (o * tanh(c), c)
 
 
-@on_vectors
+@inlined
 def backward_peepholes(blocks, state, gradient, constants):
     (i, f, g, o), (h, c), (d, d_c), (p_i, p_f, p_o) = blocks, state, gradient, constants
     following = f * c + i * g
@@ -45,13 +45,15 @@ def backward_peepholes(blocks, state, gradient, constants):
     return (d_i, d_f, d_g, d_o), (d * 0, before), (d_i * c, d_f * c, d_o * following)
 
 
-@on_vectors
+@inlined
 def of_gates(i, f, g, c, d_c):
     """Return the gradients that reach i, f and g through c' = f c + i g."""
     return d_c * g * i * (1 - i), d_c * c * f * (1 - f), d_c * i * (1 - g * g)
 
 
 FUSED = Fused(
-    Equations("lstm", 4, forward, backward, states=2),
-    peepholes=Equations("lstm-peepholes", 4, forward_peepholes, backward_peepholes, states=2, constants=3),
+    Equations("lstm", 4, forward, backward, recurrent_blocks=4, states=2),
+    peepholes=Equations(
+        "lstm-peepholes", 4, forward_peepholes, backward_peepholes, recurrent_blocks=4, states=2, constants=3
+    ),
 )

@@ -11,31 +11,31 @@ import torch
 from torch.nn.functional import pad
 
 from musicrnn.ops.cell import Weights
-from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.equations import Equations, Operands, inlined
 from musicrnn.ops.kernels.functions import sigmoid
-from musicrnn.ops.kernels.recurrence import Fused, Operands
+from musicrnn.ops.kernels.fused import Fused
 
 
-@on_vectors
+@inlined
 def context(blocks, state, constants):
     (x,), (y,), (a, _) = blocks, state, constants
     return (x,), (1 - a) * x + a * y
 
 
-@on_vectors
+@inlined
 def forward(blocks, state, constants):
     (x,), (y,), (a, slow) = blocks, state, constants
     h = sigmoid(x)
     return (slow * x + (1 - slow) * h,), (slow * ((1 - a) * x + a * y) + (1 - slow) * h,)
 
 
-@on_vectors
+@inlined
 def backward(blocks, state, gradient, constants):
     (h,), (d,), (_, slow) = blocks, gradient, constants
     return ((1 - slow) * d * h * (1 - h),), (slow * d,), ()
 
 
-@on_vectors
+@inlined
 def context_backward(blocks, state, gradients, operand, gradient, constants):
     (x,), (y,), (g,), (d,), (a, slow) = blocks, state, gradients, gradient, constants
     d = d + operand
@@ -52,7 +52,14 @@ def arrange(weights: Weights) -> Operands:
 
 FUSED = Fused(
     Equations(
-        "scrn", 1, forward, backward, driven=0, constants=2, open=context, open_backward=context_backward
+        "scrn",
+        1,
+        forward,
+        backward,
+        recurrent_blocks=0,
+        constants=2,
+        open=context,
+        open_backward=context_backward,
     ),
     arrange=arrange,
 )

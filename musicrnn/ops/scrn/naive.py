@@ -17,10 +17,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from musicrnn.ops.cell import State, Step, Weights
+from musicrnn.ops.cell import State, StepFunction, Weights
 
 
-def bind(weights: Weights) -> Step:
+def bind(weights: Weights) -> StepFunction:
     """Bind the weights of a layer; return its step: (A x + b, B x), shape (B, H), and (y,) -> (y',)."""
     u, a = weights.hidden.T, weights.alpha
     assert a is not None

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from musicrnn.ops.kernels.equations import Equations, on_vectors
+from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import tanh
-from musicrnn.ops.kernels.recurrence import Fused
+from musicrnn.ops.kernels.fused import Fused
 
 
-@on_vectors
+@inlined
 def forward(blocks, state, constants):
     h = tanh(blocks[0])
     return (h,), (h,)
 
 
-@on_vectors
+@inlined
 def backward(blocks, state, gradient, constants):
     (h,), (d,) = blocks, gradient
     return (d * (1 - h * h),), (d * 0,), ()
 
 
-FUSED = Fused(Equations("tanh", 1, forward, backward))
+FUSED = Fused(Equations("tanh", 1, forward, backward, recurrent_blocks=1))

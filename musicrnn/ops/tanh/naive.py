@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from musicrnn.ops.cell import State, Step, Weights
+from musicrnn.ops.cell import State, StepFunction, Weights
 
 
-def bind(weights: Weights) -> Step:
+def bind(weights: Weights) -> StepFunction:
     """Bind the weights of a layer and return its time step: W x + b, shape (B, H), and (h,) -> (h',)."""
     u = weights.hidden.T
 

@@ -1,4 +1,4 @@
-"""Frames drawn by the kernel are those that the equations give, step by step."""
+"""Frames sampled by the kernel are those that the equations give, step by step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from musicrnn.ops import State, Streams, dispatch, streams
+from musicrnn.ops import State, compiled_generator, dispatch
+from musicrnn.ops.kernels.generator import CompiledGenerator
 from tests.ops.cases import Case, Variant, each_cell, make, naive, poisoned, threads
 
 PITCHES, HIDDEN = 11, 10
@@ -16,7 +17,7 @@ PITCHES, HIDDEN = 11, 10
 
 @dataclass(frozen=True)
 class Network:
-    """Layers under independent sigmoids, and what they have heard; the numbers are float64."""
+    """Layers under independent sigmoids, their states and the last frames; the numbers are float64."""
 
     layers: list[Case]
     head: Tensor
@@ -26,17 +27,17 @@ class Network:
     def rows(self, which: slice) -> Network:
         return replace(self, layers=[layer.rows(which) for layer in self.layers], before=self.before[which])
 
-    def streams(self, dtype: torch.dtype = torch.float32) -> Streams | None:
+    def generator(self, dtype: torch.dtype = torch.float32) -> CompiledGenerator | None:
         layers = [layer.change(lambda tensor: tensor.to(dtype)).detach() for layer in self.layers]
         weights, state = [layer.weights for layer in layers], [layer.state for layer in layers]
         head, bias = self.head.to(dtype), self.bias.to(dtype)
-        return streams(layers[0].cell, weights, head, bias, state, self.before, PITCHES)
+        return compiled_generator(layers[0].cell, weights, head, bias, state, self.before, PITCHES)
 
     def compiled(self, uniforms: Tensor, temperature: float = 1.0, threshold: float = 0.0) -> Tensor:
         rolls = torch.full((len(uniforms), uniforms.shape[1], len(self.head)), 7, dtype=torch.uint8)
-        drawing = self.streams()
-        assert drawing is not None
-        drawing.draw(uniforms, rolls, temperature, threshold)
+        generator = self.generator()
+        assert generator is not None
+        generator.sample(uniforms, rolls, temperature, threshold)
         return rolls
 
     def step_by_step(self, uniforms: Tensor, temperature: float = 1.0, threshold: float = 0.0) -> Tensor:
@@ -52,9 +53,9 @@ class Network:
                 frame = torch.cat([sounds, starts | sounds & ~before[:, :PITCHES]], 1)
             before = frame
             frames.append(frame)
-            heard = frame.double()[:, None]
+            inputs = frame.double()[:, None]
             for k, layer in enumerate(self.layers):
-                heard, states[k] = naive(replace(layer, inputs=heard, state=states[k]))
+                inputs, states[k] = naive(replace(layer, inputs=inputs, state=states[k]))
         return torch.stack(frames, 1).byte()
 
 
@@ -74,68 +75,68 @@ def numbers(batch: int, frames: int = 16) -> Tensor:
 @each_cell
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("onsets", [False, True], ids=["frames", "onsets"])
-def test_frames_are_those_drawn_step_by_step(variant: Variant, layers: int, onsets: bool) -> None:
-    drawing = network(variant, layers, onsets)
-    found = drawing.compiled(numbers(3))
+def test_frames_are_those_sampled_step_by_step(variant: Variant, layers: int, onsets: bool) -> None:
+    example = network(variant, layers, onsets)
+    found = example.compiled(numbers(3))
     assert 0.1 < found.double().mean() < 0.9
-    assert torch.equal(found, drawing.step_by_step(numbers(3)))
+    assert torch.equal(found, example.step_by_step(numbers(3)))
 
 
 @each_cell
 @pytest.mark.parametrize(("temperature", "threshold"), [(0.3, 0.0), (4.0, 0.0), (1.0, 0.4), (2.0, 0.4)])
 def test_temperature_and_threshold(variant: Variant, temperature: float, threshold: float) -> None:
-    drawing = network(variant)
-    expected = drawing.step_by_step(numbers(3), temperature, threshold)
-    assert torch.equal(drawing.compiled(numbers(3), temperature, threshold), expected)
+    example = network(variant)
+    expected = example.step_by_step(numbers(3), temperature, threshold)
+    assert torch.equal(example.compiled(numbers(3), temperature, threshold), expected)
 
 
 @each_cell
-def test_drawing_goes_on_where_it_stopped(variant: Variant) -> None:
-    drawing, uniforms = network(variant), numbers(3)
+def test_sampling_continues_where_it_stopped(variant: Variant) -> None:
+    example, uniforms = network(variant), numbers(3)
     rolls = torch.full((3, 16, 2 * PITCHES), 7, dtype=torch.uint8)
-    going = drawing.streams()
-    assert going is not None
+    generator = example.generator()
+    assert generator is not None
     for start, end in ((0, 5), (5, 6), (6, 15)):
-        going.draw(uniforms[:, start:end].contiguous(), rolls[:, start:end])
-    assert torch.equal(rolls[:, :15], drawing.compiled(uniforms)[:, :15])
+        generator.sample(uniforms[:, start:end].contiguous(), rolls[:, start:end])
+    assert torch.equal(rolls[:, :15], example.compiled(uniforms)[:, :15])
     assert (rolls[:, 15] == 7).all()
 
 
 @each_cell
-def test_a_stream_draws_the_same_alone_in_company_and_on_any_number_of_threads(variant: Variant) -> None:
-    drawing, uniforms = network(variant, batch=70), numbers(70)
-    together = drawing.compiled(uniforms)
-    assert torch.equal(together, drawing.step_by_step(uniforms))
+def test_a_piece_is_the_same_alone_in_company_and_on_any_number_of_threads(variant: Variant) -> None:
+    example, uniforms = network(variant, batch=70), numbers(70)
+    together = example.compiled(uniforms)
+    assert torch.equal(together, example.step_by_step(uniforms))
     for rows in (slice(0, 1), slice(69, 70), slice(3, 12)):
-        assert torch.equal(drawing.rows(rows).compiled(uniforms[rows]), together[rows])
+        assert torch.equal(example.rows(rows).compiled(uniforms[rows]), together[rows])
     with threads(2):
-        assert torch.equal(drawing.compiled(uniforms), together)
+        assert torch.equal(example.compiled(uniforms), together)
 
 
 @each_cell
-def test_what_came_before_is_left_as_it_was(variant: Variant) -> None:
-    drawing = network(variant)
-    states = [tensor.clone() for layer in drawing.layers for tensor in layer.state]
-    before = drawing.before.clone()
-    first = drawing.compiled(numbers(3))
-    assert torch.equal(drawing.compiled(numbers(3)), first)
-    assert torch.equal(drawing.before, before)
-    after = [tensor for layer in drawing.layers for tensor in layer.state]
+def test_the_arguments_are_not_changed(variant: Variant) -> None:
+    example = network(variant)
+    states = [tensor.clone() for layer in example.layers for tensor in layer.state]
+    before = example.before.clone()
+    first = example.compiled(numbers(3))
+    assert torch.equal(example.compiled(numbers(3)), first)
+    assert torch.equal(example.before, before)
+    after = [tensor for layer in example.layers for tensor in layer.state]
     assert all(torch.equal(a, b) for a, b in zip(after, states, strict=True))
 
 
 @each_cell
 def test_nothing_is_read_before_it_is_written(variant: Variant) -> None:
-    drawing = network(variant)
-    expected = drawing.compiled(numbers(3))
+    example = network(variant)
+    expected = example.compiled(numbers(3))
     with poisoned():
-        assert torch.equal(drawing.compiled(numbers(3)), expected)
+        assert torch.equal(example.compiled(numbers(3)), expected)
 
 
 @each_cell
-def test_there_are_no_streams_where_there_is_no_kernel(
+def test_there_is_no_generator_where_there_is_no_kernel(
     variant: Variant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert network(variant).streams(torch.bfloat16) is None
+    assert network(variant).generator(torch.bfloat16) is None
     monkeypatch.setattr(dispatch, "fused", lambda cell: None)
-    assert network(variant).streams() is None
+    assert network(variant).generator() is None
