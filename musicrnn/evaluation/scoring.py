@@ -71,7 +71,7 @@ def score_split(
         positives=np.zeros(3, np.int64),
         calibration=np.zeros((3, BINS + 1)),
     )
-    with torch.no_grad(), model.fitting_threads(BATCH, split.frames / len(split)):
+    with torch.no_grad(), model.fitting_threads(BATCH, split.frames / len(split), training=False):
         for batch in evaluation_batches(split, BATCH):
             frames, heard, mask = (torch.from_numpy(array).to(device) for array in batch[:3])
             nats, parameters, _ = model.score(frames, mask, heard)

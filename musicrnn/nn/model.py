@@ -177,11 +177,20 @@ class MusicRNN(nn.Module):
         """Number of trained values."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def fitting_threads(self, batch: int, frames: float) -> AbstractContextManager[None]:
-        """Return a context in which torch uses as many threads as B pieces of about T frames pay for."""
-        return fitting_threads(self._work(batch, frames))
+    def fitting_threads(
+        self, batch: int, frames: float, training: bool = True
+    ) -> AbstractContextManager[None]:
+        """Return a context in which torch uses as many threads as B pieces of about T frames are worth.
 
-    def _work(self, batch: int, frames: float) -> Work:
+        Args:
+            batch: Number of pieces, B.
+            frames: Their usual length, T.
+            training: Count attention and the recurrence of every pitch. Scoring counts the layers alone:
+                attention's last digits depend on the number of threads, and published figures must not.
+        """
+        return fitting_threads(self._work(batch, frames, training))
+
+    def _work(self, batch: int, frames: float, training: bool) -> Work:
         """Return the work of a training step on B pieces of about T frames.
 
         Layers and a head count as one recurrence, for which the thresholds were measured; attention and the
@@ -190,11 +199,11 @@ class MusicRNN(nn.Module):
         config, width = self.config, self.config.input_size
         cell, rows, outputs = cell_named(config.cell), batch * frames, self.recurrent.output_size
         work = recurrence_work(cell, batch, frames, width, config.hidden)
-        if config.attention:
+        if training and config.attention:
             size = config.attention * config.attention_size
             work += product_work(rows, outputs, 2 * size)  # queries and keys
             work += product_work(rows * min(frames, SPAN), 1, size + config.attention * width)
-        if self.pitchwise is not None:
+        if training and self.pitchwise is not None:
             pitches, units = self.pitchwise.pitches, config.pitchwise
             inputs, brought = self.pitchwise.recurrent.input_size, 2 * config.channels * config.attention
             work += recurrence_work(cell, batch * pitches, frames, inputs, units)
