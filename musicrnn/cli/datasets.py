@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from musicrnn.cli import console
+from musicrnn.cli.present.text import labelled
 from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,11 +78,6 @@ def _described(dataset: Dataset) -> str:
     )
     size = "size varies" if dataset.bytes is None else f"{dataset.bytes:,} bytes"
     pin = f"commit {dataset.commit}" if dataset.sha256 is None else f"sha256 {dataset.sha256}"
-    lines = [
-        f"{dataset.title} | {frames} | {size} | licence: {dataset.licence}",
-        dataset.citation,
-        *([dataset.note] if dataset.note else []),
-        dataset.address,
-        pin,
-    ]
-    return f"{dataset.name:16}" + ("\n" + " " * 16).join(lines)
+    title = f"{dataset.title} | {frames} | {size} | licence: {dataset.licence}"
+    more = filter(None, (dataset.citation, dataset.note, dataset.address, pin))
+    return "\n".join(labelled([(dataset.name, title), *(("", line) for line in more)], 16))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,13 +10,13 @@ import typer
 
 from musicrnn.cli import console
 from musicrnn.cli.options import CORPUS
-from musicrnn.cli.present import runs
-from musicrnn.cli.present.runs import Run
 from musicrnn.errors import FileError, UsageError
 
 if TYPE_CHECKING:
+    from musicrnn.cli.present.pieces import Piece
+    from musicrnn.cli.present.runs import Run
     from musicrnn.corpus import Corpus
-    from musicrnn.music import PianoRoll, Score, Track
+    from musicrnn.music import PianoRoll
 
 PAGE_QUARTERS = 128.0
 """Quarter notes of a piece that the picture of a corpus shows."""
@@ -37,7 +36,7 @@ def show(
     ] = None,
     resolution: Annotated[int, typer.Option(help="Frames per quarter note of MIDI files.")] = 4,
     quarters: Annotated[
-        float | None, typer.Option(help="Plot only the first quarter notes, this many.")
+        float | None, typer.Option(help="Show only this many quarter notes of a piano roll.")
     ] = None,
 ) -> None:
     """Show MIDI files, corpora and models: statistics and piano rolls, or learning curves.
@@ -46,133 +45,69 @@ def show(
     """
     if quarters is not None and not 0 < quarters < 1e9:
         raise UsageError(f"--quarters: expected a length above 0 and below 1e9, found {quarters}")
+    from musicrnn.cli.present.runs import compare, is_run, read_run
+
     paths = files or [CORPUS]
     if output is not None:
-        _draw([_open(path, resolution) for path in paths], output, quarters)
+        _plot([_open(path, resolution) for path in paths], output, quarters)
         console.report({"file": str(output)}, [str(output)])
     elif console.wants_json():
-        documents = [_describe(_open(path, resolution)) for path in paths]
+        documents = [_document(_open(path, resolution)) for path in paths]
         console.report(documents[0] if len(documents) == 1 else documents, ())
-    elif len(paths) > 1 and all(map(runs.is_run, paths)):
-        console.result(runs.compare([runs.read_run(path) for path in paths]))
+    elif len(paths) > 1 and all(map(is_run, paths)):
+        console.result(compare([read_run(path) for path in paths]))
     else:
         for path in paths:
             console.result(_page(_open(path, resolution), quarters))
 
 
-@dataclass(frozen=True)
-class _Piece:
-    kind: str
-    path: Path
-    score: Score
-    roll: PianoRoll
-
-
-def _open(path: Path, resolution: int) -> Corpus | Run | _Piece:
-    """Return what a path stands for: a corpus, a model, or else a piece."""
-    from musicrnn.errors import about
-    from musicrnn.music import to_pianoroll
+def _open(path: Path, resolution: int) -> Corpus | Run | Piece:
+    """Return the corpus, the model or else the piece at a path."""
+    from musicrnn.cli.present.runs import is_run, read_run
 
     if path == CORPUS or (path / "corpus.json").exists():
         from musicrnn.corpus import open_corpus
 
         return open_corpus(path)
-    if runs.is_run(path):
-        return runs.read_run(path)
+    if is_run(path):
+        return read_run(path)
     if path.is_dir():
         raise FileError(f"{path}: expected a MIDI file, a corpus or a model, found another kind of folder")
-    kind, name, score = _read(path)
-    with about(name):
-        return _Piece(kind, path, score, to_pianoroll(score, resolution, (0, 127)))
+    from musicrnn.cli.present.pieces import read_piece
+
+    return read_piece(path, resolution)
 
 
-def _read(path: Path) -> tuple[str, str, Score]:
-    """Return the kind of a file, its name in messages, and the piece that it holds."""
-    import sys
-    from dataclasses import replace
-
-    from musicrnn.corpus import Source
-    from musicrnn.music import read_midi
-    from musicrnn.music.notation import SUFFIXES, read_notation
-
-    if str(path) == "-":
-        return "midi", "stdin", read_midi(sys.stdin.buffer.read(), "stdin")
-    if path.suffix.lower() not in SUFFIXES:
-        return "midi", str(path), read_midi(path)
-    tunes = Source(path.name, str(path)).tunes()
-    first = next(tunes)
-    if more := sum(1 for _ in tunes):
-        console.note(f"{path}: the first of {more + 1} tunes")
-    score = read_notation(first.read(), path.suffix.lower(), first.path)
-    return "notation", first.path, replace(score, reader="music21")
-
-
-def _describe(subject: Corpus | Run | _Piece) -> dict[str, Any]:
-    """Return facts and statistics about what is shown, as JSON values."""
-    if isinstance(subject, Run):
-        return subject.document()
-    if isinstance(subject, _Piece):
-        return {"kind": subject.kind, "file": str(subject.path), **_describe_piece(subject)}
+def _document(subject: Corpus | Run | Piece) -> dict[str, Any]:
+    """Return facts and statistics about the subject as JSON values."""
+    from musicrnn.corpus import Corpus
     from musicrnn.corpus.summary import summarize
 
-    return {"kind": "corpus", "file": str(subject.directory), **summarize(subject, _track).as_dict()}
+    if not isinstance(subject, Corpus):
+        return subject.document()
+    summary = summarize(subject, lambda rows: console.track(rows, len(rows), "counting", "pieces"))
+    return {"kind": "corpus", "file": str(subject.directory), **summary.as_dict()}
 
 
-def _track(rows: range) -> Iterable[int]:
-    """Yield the numbers of a corpus's pieces, with a progress bar on a terminal."""
-    return console.track(rows, len(rows), "counting", "pieces")
+def _page(subject: Corpus | Run | Piece, quarters: float | None) -> str:
+    """Return the page for the terminal, with the roll of a piece, or of a corpus's first, below it."""
+    from musicrnn.cli.present.page import page
+    from musicrnn.cli.present.runs import Run
+    from musicrnn.corpus import Corpus
+    from musicrnn.music.terminal import terminal_roll
+
+    facts = page(_document(subject))
+    if isinstance(subject, Run):
+        return facts
+    roll = _first_roll(subject, quarters)
+    characters = terminal_roll(roll, min(100, shutil.get_terminal_size().columns))
+    title = f"{subject.pieces[0].name}\n" if isinstance(subject, Corpus) else ""
+    return f"{facts}\n\n{title}{characters}"
 
 
-def _describe_piece(piece: _Piece) -> dict[str, Any]:
-    import numpy as np
-
-    from musicrnn.music.statistics import RollCounts
-    from musicrnn.music.tonality import key_of_signature
-
-    score, roll = piece.score, piece.roll
-    counts = RollCounts(roll.layout)
-    counts.add(roll)
-    return {
-        "tracks": len(score.tracks),
-        "track_list": [_describe_track(number, track) for number, track in enumerate(score.tracks, 1)],
-        "tempo": score.main_tempo(),
-        "metre": list(score.main_metre() or ()) or None,
-        "key": _key(score),
-        "key_signature": key_of_signature(score.keys[0]).name if score.keys else None,
-        "resolution": roll.layout.resolution,
-        "seconds": float(score.seconds(np.array([score.end]))[0]),
-        "reader": score.reader,
-        "hanging_notes": score.hanging,
-        **counts.statistics().as_dict(),
-        **counts.histograms(),
-    }
-
-
-def _describe_track(number: int, track: Track) -> dict[str, Any]:
-    """Return facts about a track with notes, by the number that ``prepare --tracks`` takes."""
-    return {
-        "number": number,
-        "name": track.name,
-        "program": track.program,
-        "drums": track.is_drum,
-        "notes": len(track.notes),
-        "lowest_pitch": int(track.notes["pitch"].min()),
-        "highest_pitch": int(track.notes["pitch"].max()),
-    }
-
-
-def _key(score: Score) -> str | None:
-    """Return the name of the key, or None where nothing sounds or no key is likelier than another."""
-    from musicrnn.errors import RollError
-    from musicrnn.music.tonality import find_key
-
-    try:
-        return find_key(score).name
-    except RollError:
-        return None
-
-
-def _draw(subjects: list[Corpus | Run | _Piece], output: Path, quarters: float | None) -> None:
+def _plot(subjects: list[Corpus | Run | Piece], output: Path, quarters: float | None) -> None:
+    from musicrnn.cli.present.runs import Run, plot
+    from musicrnn.corpus import Corpus
     from musicrnn.music.draw import draw_rolls
 
     models = [subject for subject in subjects if isinstance(subject, Run)]
@@ -180,28 +115,26 @@ def _draw(subjects: list[Corpus | Run | _Piece], output: Path, quarters: float |
     if models and music:
         raise UsageError("show: expected models, or MIDI files and corpora, in one picture; found both")
     if models:
-        runs.draw(models, output)
-    elif len(music) == 1 and not isinstance(music[0], _Piece):
-        _draw_corpus(music[0], output, quarters)
+        plot(models, output)
+    elif len(music) == 1 and isinstance(music[0], Corpus):
+        _plot_corpus(music[0], output, quarters)
     else:
-        draw_rolls([(_name(subject), _first_roll(subject, quarters)) for subject in music], output)
+        paths = [subject.directory if isinstance(subject, Corpus) else subject.path for subject in music]
+        rolls = [_first_roll(subject, quarters) for subject in music]
+        draw_rolls([(path.name, roll) for path, roll in zip(paths, rolls, strict=True)], output)
 
 
-def _name(subject: Corpus | _Piece) -> str:
-    return subject.path.name if isinstance(subject, _Piece) else subject.directory.name
-
-
-def _draw_corpus(corpus: Corpus, output: Path, quarters: float | None) -> None:
-    """Draw the page of a corpus."""
-    from musicrnn.cli.present import page
+def _plot_corpus(corpus: Corpus, output: Path, quarters: float | None) -> None:
+    """Plot the page of a corpus."""
+    from musicrnn.cli.present import page, text
     from musicrnn.music.charts import Overview, draw_overview
 
-    document = _describe(corpus)
+    document = _document(corpus)
     seconds = corpus.layout.frame_seconds
     roll = _first_roll(corpus, quarters or PAGE_QUARTERS)
     whole = len(roll) == corpus.index["frames"][0]
     overview = Overview(
-        title=f"{document['name']}: {page.count(document['pieces'], 'piece')}, {document['frames']:,} frames",
+        title=f"{document['name']}: {text.count(document['pieces'], 'piece')}, {document['frames']:,} frames",
         caption=(
             f"{corpus.layout}. Playing time: {page.playing_time(document)}.",
             f"Duplicates: {page.duplicates(document)}. Skipped: {page.skipped(document)}.",
@@ -219,26 +152,11 @@ def _draw_corpus(corpus: Corpus, output: Path, quarters: float | None) -> None:
     draw_overview(overview, output)
 
 
-def _first_roll(subject: Corpus | _Piece, quarters: float | None) -> PianoRoll:
+def _first_roll(subject: Corpus | Piece, quarters: float | None) -> PianoRoll:
     """Return the beginning of a piece, or of the first piece of a corpus."""
+    from musicrnn.corpus import Corpus
     from musicrnn.music import PianoRoll
 
-    roll = subject.roll if isinstance(subject, _Piece) else subject.roll(0)
+    roll = subject.roll(0) if isinstance(subject, Corpus) else subject.roll
     frames = len(roll) if quarters is None else max(1, round(quarters * roll.layout.resolution))
     return PianoRoll(roll.frames[:frames], roll.layout)
-
-
-def _page(subject: Corpus | Run | _Piece, quarters: float | None) -> str:
-    """Return the page for the terminal, with the roll of a piece, or of a corpus's first, below it."""
-    import shutil
-
-    from musicrnn.cli.present.page import page
-    from musicrnn.music.terminal import terminal_roll
-
-    facts = page(_describe(subject))
-    if isinstance(subject, Run):
-        return facts
-    roll = _first_roll(subject, quarters)
-    drawing = terminal_roll(roll, min(100, shutil.get_terminal_size().columns))
-    title = "" if isinstance(subject, _Piece) else f"{subject.pieces[0].name}\n"
-    return f"{facts}\n\n{title}{drawing}"

@@ -12,10 +12,11 @@ import typer
 from musicrnn.cli import console
 from musicrnn.cli.flags import Settings, flag
 from musicrnn.cli.options import CORPUS, chosen_corpus, chosen_device, device_flag
+from musicrnn.cli.present.trials import TrialLines, trial_table
 from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from musicrnn.experiments.sweep import Found, Space, Trial
+    from musicrnn.experiments.sweep import Found, Space
     from musicrnn.training import Recipe
 
 _BASE = {"hidden": 46, "weight_noise": 0.075, "epochs": 40}
@@ -89,7 +90,7 @@ def sweep(
     base = Recipe(**{**_BASE, **(read_settings(run.config) if run.config else {}), **settings})
     space = _space(search.space, search.learning_rates, base)
     opened = open_corpus(chosen_corpus(corpus))
-    listener = _Lines()
+    listener = TrialLines()
     try:
         found = sweep(
             opened,
@@ -132,7 +133,7 @@ def _space(path: Path | None, rates: str | None, base: Recipe) -> Space:
 
 
 def _print(found: Found, space: Space, command: str) -> None:
-    from musicrnn.experiments.sweep import rows, table_lines
+    from musicrnn.experiments.sweep import rows
 
     document = {
         "study": str(found.table.parent),
@@ -143,41 +144,8 @@ def _print(found: Found, space: Space, command: str) -> None:
     }
     if not console.wants_json():
         console.note(f"{found.picture}, {found.table}")
-    console.report(document, [*table_lines(found.trials, space), f"repeat the best: {command}"])
+    console.report(document, [trial_table(found.trials, space), f"repeat the best: {command}"])
 
 
 def _quoted(path: Path) -> str:
     return shlex.quote(str(path))
-
-
-class _Lines:
-    """Shows a sweep on stderr: a line per trial, with ``--verbose`` one per epoch, too."""
-
-    def __init__(self) -> None:
-        self.begun = False
-        self.done = 0
-
-    def begin(self, done: int, trials: int) -> None:
-        """Say where the sweep goes on."""
-        self.begun, self.done = True, done
-        if done:
-            console.note(f"going on after {done} of {trials} trials")
-
-    def epoch(self, trial: Trial) -> None:
-        """Show an epoch."""
-        console.detail(f"trial {trial.number}: epoch {trial.epochs}, best valid {trial.valid_nll:.3f}")
-
-    def died(self, how: str) -> None:
-        """Say that there is a worker less."""
-        console.note(f"a worker was ended by {how}")
-
-    def finished(self, trial: Trial, best: Trial | None) -> None:
-        """Show a trial."""
-        from musicrnn.experiments.sweep import show
-
-        self.done += 1
-        settings = ", ".join(f"{name} {show(value)}" for name, value in trial.settings.items())
-        nll = "" if trial.valid_nll is None else f", valid {trial.valid_nll:.3f} after epoch {trial.epochs}"
-        so_far = f"; best {best.valid_nll:.3f}, trial {best.number}" if best else ""
-        reason = f" ({trial.reason})" if trial.reason else ""
-        console.note(f"trial {trial.number} {trial.state}{nll}: {settings}{reason}{so_far}")

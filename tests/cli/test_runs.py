@@ -149,10 +149,10 @@ def test_runs_that_have_just_begun_are_shown_with_dashes(invoke: Invoke) -> None
         [None, None, None, 0, None, None, 1008],
     ]
     result = invoke("show", done, begun, "-o", "c.svg")
-    assert (ran(result), result.stderr) == ("c.svg\n", "begun: no epoch to draw yet\n")
+    assert (ran(result), result.stderr) == ("c.svg\n", "begun: no epoch to plot yet\n")
     assert "done: 4.000, epoch 1" in texts_in("c.svg") and "begun" not in str(texts_in("c.svg"))
     result = invoke("show", begun, empty, "-o", "none.svg")
-    assert result.exit_code == 1 and "begun: expected at least one epoch to draw, found none" in result.stderr
+    assert result.exit_code == 1 and "begun: expected at least one epoch to plot, found none" in result.stderr
     assert not Path("none.svg").exists()
 
 

@@ -104,7 +104,7 @@ def test_verbose_says_every_epoch_and_quiet_nothing(invoke: Invoke, corpus: Corp
     assert epochs == ["1", "2"]
     assert invoke("sweep", corpus.directory, "--trials", 1, *TINY, "--quiet", "-o", "b").stderr == ""
     more = invoke("sweep", corpus.directory, "--trials", 2, *TINY, "-o", "b")
-    assert more.stderr.startswith("going on after 1 of 2 trials\ntrial 1 complete")
+    assert more.stderr.startswith("resuming after 1 of 2 trials\ntrial 1 complete")
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -1,18 +1,18 @@
-"""What ``show`` tells as JSON, as pages and tables for the terminal."""
+"""The pages that ``show`` prints about pieces, corpora and models, made from what it gives as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
+from musicrnn.cli.present.text import count, duration, labelled, number, percent, setting
 from musicrnn.music.charts import bar_lines, most_common, pitch_lines
 from musicrnn.music.pianoroll import Layout
 from musicrnn.music.terminal import histogram_line
 from musicrnn.music.tonality import PITCH_CLASSES, pitch_name
 
 WIDTH = 80
-TABLE_WIDTH = 100
 MOST_VOICES = 7
 _LABEL = 14
 
@@ -21,83 +21,14 @@ _Rows = list[tuple[str, str]]
 
 
 def page(document: _Document) -> str:
-    """Return a page about a corpus, a piece or a model, given what ``show --json`` says of it."""
+    """Return a page about a corpus, a piece or a model, given its ``show --json`` document."""
     if document["kind"] == "model":
-        return "\n".join(f"{key:22} {text(value)}" for key, value in document.items())
+        return "\n".join(labelled(((key, setting(value)) for key, value in document.items()), 23))
     about = _corpus_facts(document) if document["kind"] == "corpus" else _piece_facts(document)
-    groups = [_lines(about), _lines(_music_facts(document))]
+    groups = [about, _music_facts(document)]
     if document["pitch_histogram"]:
         groups.append(_histograms(document))
-    groups.append(_bars(document))
-    return "\n\n".join(groups)
-
-
-class Column(NamedTuple):
-    """A column of a table.
-
-    Attributes:
-        title: One line or several, so that a column of short cells is narrow.
-        cells: A text for each row.
-        align: ``<`` for texts, ``>`` for numbers.
-    """
-
-    title: str
-    cells: Sequence[str]
-    align: str = ">"
-
-
-def table(columns: Sequence[Column], width: int = TABLE_WIDTH) -> str:
-    """Return a table; columns for which there is no room follow below, again beside the first column.
-
-    Args:
-        columns: At least one; the first one names the rows.
-        width: Characters of a line, if the first column and any other fit into it.
-    """
-    first, *others = map(_printed, columns)
-    blocks, room = [[first]], width - len(first[0])
-    for column in others:
-        taken = 2 + len(column[0])
-        if taken > room and len(blocks[-1]) > 1:
-            blocks.append([first])
-            room = width - len(first[0])
-        blocks[-1].append(column)
-        room -= taken
-    return "\n\n".join(_side_by_side(block) for block in blocks)
-
-
-def text(value: Any) -> str:
-    """Return a value of a model's configuration in words."""
-    if isinstance(value, float) and abs(value) >= 1:
-        return number(value)
-    return setting(value)
-
-
-def setting(value: Any) -> str:
-    """Return a setting of a recipe in a word; a dash stands for what isn't given."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "-" if value is None else str(value)
-
-
-def number(value: float) -> str:
-    """Return a number with its thousands apart and at most 3 digits after the point."""
-    return f"{value:,.3f}".rstrip("0").rstrip(".")
-
-
-def count(value: float, noun: str) -> str:
-    """Return a number with its noun: ``1 piece``, ``2 pieces``."""
-    return f"{number(value)} {noun}{'' if value == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words: ``5 h 22 min``, ``2 min 5 s``."""
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    if hours:
-        return f"{hours:,} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{seconds:.1f} s"
+    return "\n\n".join(["\n".join(labelled(rows, _LABEL)) for rows in groups] + [_bars(document)])
 
 
 def duplicates(document: _Document) -> str:
@@ -154,8 +85,8 @@ def _piece_facts(document: _Document) -> _Rows:
             f"{duration(document['seconds'])}, {number(document['quarters'])} quarters, "
             f"{number(document['frames'])} frames at {document['resolution']} per quarter",
         ),
-        ("tempo", "none said, so 120" if tempo is None else f"{number(tempo)} quarters per minute"),
-        ("metre", "none said" if metre is None else "{}/{}".format(*metre)),
+        ("tempo", "not given, taken as 120" if tempo is None else f"{number(tempo)} quarters per minute"),
+        ("metre", "not given" if metre is None else "{}/{}".format(*metre)),
         ("key", f"{document['key'] or 'none'} found; key signature: {document['key_signature'] or 'none'}"),
     ]
     if document["hanging_notes"]:
@@ -181,9 +112,9 @@ def _printable(name: str, width: int) -> str:
 
 
 def _music_facts(document: _Document) -> _Rows:
-    rows = [("density", f"{_percent(document['density'])} of cells are on")]
+    rows = [("density", f"{percent(document['density'])} of cells are on")]
     if document["empty_frame_rate"]:
-        empty, longest = _percent(document["empty_frame_rate"]), _long(document["longest_silence"], document)
+        empty, longest = percent(document["empty_frame_rate"]), _long(document["longest_silence"], document)
         rows.append(("silence", f"{empty} of frames, for at most {longest}"))
     if not document["notes"]:
         return rows
@@ -205,22 +136,22 @@ def _music_facts(document: _Document) -> _Rows:
         ),
         (
             "tonality",
-            f"{_percent(document['scale_consistency'])} of notes in one scale, "
+            f"{percent(document['scale_consistency'])} of notes in one scale, "
             f"pitch-class entropy {document['pitch_class_entropy']:.2f} of 3.58 bits",
         ),
         (
             "repetition",
-            f"{_percent(document['repeated_frame_rate'])} of frames are as the one before, "
+            f"{percent(document['repeated_frame_rate'])} of frames are as the one before, "
             f"for at most {_long(document['longest_unchanged'], document)}",
         ),
     ]
 
 
-def _histograms(document: _Document) -> str:
+def _histograms(document: _Document) -> _Rows:
     pitches = {int(pitch): n for pitch, n in document["pitch_histogram"].items()}
     bars, names = pitch_lines(pitches, WIDTH - _LABEL)
     classes = histogram_line([document["pitch_class_histogram"][name] for name in PITCH_CLASSES])
-    return _lines([("pitches", bars), ("", names), ("pitch classes", classes)])
+    return [("pitches", bars), ("", names), ("pitch classes", classes)]
 
 
 def _bars(document: _Document) -> str:
@@ -229,33 +160,12 @@ def _bars(document: _Document) -> str:
     if len(voices) > MOST_VOICES + 1:
         more = sum(n for _, n in voices[MOST_VOICES:])
         voices = [*voices[:MOST_VOICES], (f"{MOST_VOICES} or more", more)]
-    columns = [["voices (frames)", *bar_lines(voices, text=lambda n: _percent(n / frames))]]
+    columns = [["voices (frames)", *bar_lines(voices, text=lambda n: percent(n / frames))]]
     if document["kind"] == "corpus":
         for name in ("metres", "keys"):
             columns.insert(0, [f"{name} (pieces)", *bar_lines(most_common(document[name]))])
     rows = zip_longest(*columns, fillvalue="")
     return "\n".join("   ".join(f"{cell:24}" for cell in row).rstrip() for row in rows)
-
-
-def _printed(column: Column) -> list[str]:
-    """Return the lines of a column, all equally long: its title, then its cells."""
-    title = column.title.split("\n")
-    width = max(map(len, [*title, *column.cells]))
-    return [f"{line:{column.align}{width}}" for line in (*title, *column.cells)]
-
-
-def _side_by_side(columns: Sequence[Sequence[str]]) -> str:
-    """Return columns whose last lines are beside each other."""
-    upwards = zip_longest(*(reversed(column) for column in columns))
-    widths = [len(column[0]) for column in columns]
-    lines = [
-        "  ".join(f"{cell or '':{width}}" for cell, width in zip(row, widths, strict=True)) for row in upwards
-    ]
-    return "\n".join(line.rstrip() for line in reversed(lines))
-
-
-def _lines(rows: _Rows) -> str:
-    return "\n".join(f"{label:{_LABEL}}{value}".rstrip() for label, value in rows)
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -279,9 +189,3 @@ def _quarter_seconds(document: _Document) -> float | None:
     """Return how long a quarter note lasts where frames are in seconds."""
     seconds = document.get("frame_seconds")
     return seconds and float(seconds * document["resolution"])
-
-
-def _percent(share: float) -> str:
-    """Return a share in percent, with two digits after the point near none and all."""
-    percent = 100 * share
-    return f"{percent:.0f}%" if percent in (0, 100) or 10 <= percent < 99 else f"{percent:.2f}%"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicrnn.cli import console
+from musicrnn.cli.present.text import TABLE_WIDTH, Column, figures, setting, table
 from musicrnn.errors import ModelError
 
 if TYPE_CHECKING:
     from musicrnn.checkpoint import Epoch
-    from musicrnn.cli.present.page import Column
     from musicrnn.music import Layout
 
 
@@ -109,35 +109,41 @@ def unique_names(paths: Sequence[Path]) -> list[str]:
 
 def compare(runs: Sequence[Run]) -> str:
     """Return a table with a row for each run: its figures, and the settings in which the runs differ."""
-    from musicrnn.cli.present.page import TABLE_WIDTH, Column, setting, table
-
     documents = [run.document() for run in runs]
     recipes, mixed = [run.recipe for run in runs], _corpora(runs)
     columns = [
         Column("run", unique_names([run.path for run in runs]), "<"),
         Column("cell", [setting(recipe.get("cell")) for recipe in recipes], "<"),
         Column("hidden", [setting(recipe.get("hidden")) for recipe in recipes]),
-        _figures("parameters", documents, "parameters", ",.0f"),
-        _figures("epochs", documents, "epochs", ",.0f"),
-        _figures("best\nepoch", documents, "best_epoch", ",.0f"),
-        _figures("train\nNLL", documents, "train_nll", ".3f"),
-        _marked(_figures("valid\nNLL", documents, "valid_nll", ".3f"), [] if mixed else documents),
-        _figures("seconds", documents, "seconds", ",.1f"),
-        _figures("frames/s", documents, "frames_per_second", ",.0f"),
+        *(figures(title, [run[key] for run in documents], form) for title, key, form in _FIGURES),
     ]
     if mixed:
         columns.append(Column("corpus", [setting(run.data.get("name")) for run in runs], "<"))
+    else:
+        columns[7] = _marked(columns[7], [run["valid_nll"] for run in documents])
     for name in _differing(recipes):
         title = "epochs\nat most" if name == "epochs" else name.replace("_", "\n")
         columns.append(Column(title, [setting(recipe.get(name)) for recipe in recipes]))
     caption = "NLL: nats per frame in the best epoch; train with noise and dropout, while weights move."
-    lines = [f"Different corpora, whose NLLs don't compare: {mixed}."] if mixed else []
-    lines.insert(0, caption if mixed else f"{caption} *: lowest.")
+    lines = [caption if mixed else f"{caption} *: lowest."]
+    lines += [f"Different corpora, whose NLLs don't compare: {mixed}."] if mixed else []
     return "\n".join([table(columns), "", *(textwrap.fill(line, TABLE_WIDTH) for line in lines)])
 
 
-def draw(runs: Sequence[Run], output: Path) -> None:
-    """Draw the learning curves of one run, or of several in one picture.
+_FIGURES = (
+    ("parameters", "parameters", ",.0f"),
+    ("epochs", "epochs", ",.0f"),
+    ("best\nepoch", "best_epoch", ",.0f"),
+    ("train\nNLL", "train_nll", ".3f"),
+    ("valid\nNLL", "valid_nll", ".3f"),
+    ("seconds", "seconds", ",.1f"),
+    ("frames/s", "frames_per_second", ",.0f"),
+)
+"""Title, name in a run's document and format of the figures that are compared."""
+
+
+def plot(runs: Sequence[Run], output: Path) -> None:
+    """Plot the learning curves of one run, or of several in one picture.
 
     Raises:
         ModelError: None of the runs has ended an epoch.
@@ -151,9 +157,9 @@ def draw(runs: Sequence[Run], output: Path) -> None:
             nlls = [(epoch.train_nll, epoch.valid_nll) for epoch in run.history]
             curves.append(Curves(name, *zip(*nlls, strict=True)))
         else:
-            console.note(f"{run.path}: no epoch to draw yet")
+            console.note(f"{run.path}: no epoch to plot yet")
     if not curves:
-        raise ModelError(f"{runs[0].path}: expected at least one epoch to draw, found none")
+        raise ModelError(f"{runs[0].path}: expected at least one epoch to plot, found none")
     if len(runs) == 1:
         ((name, train, valid),) = curves
         draw_curves({"train": train, "validation": valid}, output, title=name)
@@ -161,20 +167,12 @@ def draw(runs: Sequence[Run], output: Path) -> None:
         draw_runs(curves, output, title="Different corpora: the NLLs don't compare" if _corpora(runs) else "")
 
 
-def _figures(title: str, documents: Sequence[dict[str, Any]], key: str, form: str) -> Column:
-    from musicrnn.cli.present.page import Column
-
-    values = [document[key] for document in documents]
-    return Column(title, ["-" if value is None else format(value, form) for value in values])
-
-
-def _marked(column: Column, documents: Sequence[dict[str, Any]]) -> Column:
-    """Mark the lowest validation NLL, if the documents have any."""
-    known = [document["valid_nll"] for document in documents if document["valid_nll"] is not None]
-    if not known:
+def _marked(column: Column, nlls: Sequence[float | None]) -> Column:
+    """Mark the lowest NLL in a column, if there are any."""
+    lowest = min((nll for nll in nlls if nll is not None), default=math.inf)
+    if lowest == math.inf:
         return column
-    marks = [" *" if document["valid_nll"] == min(known) else "  " for document in documents]
-    cells = [cell + mark for cell, mark in zip(column.cells, marks, strict=True)]
+    cells = [f"{cell} {'*' if nll == lowest else ' '}" for cell, nll in zip(column.cells, nlls, strict=True)]
     return column._replace(title=column.title.replace("\n", "  \n") + "  ", cells=cells)
 
 

@@ -20,7 +20,7 @@ from musicrnn.corpus import Corpus
 from musicrnn.errors import MusicRNNError, UsageError
 from musicrnn.experiments.sweep.plan import PRUNERS, SAMPLERS, Plan, make_plan
 from musicrnn.experiments.sweep.processes import Job, run_workers
-from musicrnn.experiments.sweep.report import draw_sweep, ranked, rows, show, table_lines, write_table
+from musicrnn.experiments.sweep.report import draw_sweep, ranked, rows, show, write_table
 from musicrnn.experiments.sweep.space import Choices, Range, Space, make_space, read_space
 from musicrnn.experiments.sweep.study import Study, Trial, open_study
 from musicrnn.files import write_json
@@ -40,7 +40,6 @@ __all__ = [
     "rows",
     "show",
     "sweep",
-    "table_lines",
 ]
 
 

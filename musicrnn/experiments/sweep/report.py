@@ -1,4 +1,4 @@
-"""What came of a sweep: a table as text and as a file, and a picture."""
+"""What came of a sweep: ranks, a table as a file, and a picture."""
 
 from __future__ import annotations
 
@@ -31,26 +31,6 @@ def ranked(trials: Sequence[Trial]) -> list[Trial]:
         return _ORDER.index(trial.state), nll, trial.number
 
     return sorted(trials, key=place)
-
-
-def table_lines(trials: Sequence[Trial], space: Space) -> list[str]:
-    """Return the trials, in their order, as lines of aligned columns; the first line is the head."""
-    epochs = "trained" if "epochs" in space else "epochs"
-    rows = [["rank", "trial", "valid NLL", epochs, *space, "state"]]
-    for rank, trial in enumerate(trials, 1):
-        settings = [show(trial.settings.get(name)) for name in space]
-        complete = trial.state == "complete"
-        nll = _NOTHING if trial.valid_nll is None else f"{trial.valid_nll:.3f}"
-        state = f"{trial.state}: {trial.reason}" if trial.reason else trial.state
-        rows.append(
-            [str(rank) if complete else _NOTHING, str(trial.number), nll, str(trial.epochs), *settings, state]
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        *cells, state = (f"{cell:>{width}}" for cell, width in zip(row[:-1], widths, strict=False)), row[-1]
-        lines.append("  ".join([*cells[0], state]))
-    return lines
 
 
 def rows(trials: Sequence[Trial], space: Space) -> list[dict[str, Any]]:

@@ -1,0 +1,103 @@
+"""Plain text, on a terminal and elsewhere: labelled lines, tables, and numbers with their units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+TABLE_WIDTH = 100
+
+
+def labelled(rows: Iterable[tuple[str, str]], width: int) -> list[str]:
+    """Return a line for each row: its label in ``width`` columns, then its text."""
+    return [f"{label:{width}}{text}".rstrip() for label, text in rows]
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        title: One line or several, so that a column of short cells is narrow.
+        cells: A text for each row.
+        align: ``<`` for texts, ``>`` for numbers.
+    """
+
+    title: str
+    cells: Sequence[str]
+    align: str = ">"
+
+
+def figures(title: str, values: Iterable[float | None], form: str = "") -> Column:
+    """Return a column of numbers in a format; a dash stands for None."""
+    return Column(title, ["-" if value is None else format(value, form) for value in values])
+
+
+def table(columns: Sequence[Column], width: int = TABLE_WIDTH) -> str:
+    """Return a table; columns that don't fit follow below, beside the first column again.
+
+    Args:
+        columns: At least one; the first one names the rows.
+        width: Characters of a line, unless the first column and one other need more.
+    """
+    first, *others = map(_column_lines, columns)
+    blocks, room = [[first]], width - len(first[0])
+    for column in others:
+        taken = 2 + len(column[0])
+        if taken > room and len(blocks[-1]) > 1:
+            blocks.append([first])
+            room = width - len(first[0])
+        blocks[-1].append(column)
+        room -= taken
+    return "\n\n".join(_side_by_side(block) for block in blocks)
+
+
+def number(value: float) -> str:
+    """Return a number with thousands separators and at most 3 digits after the point."""
+    return f"{value:,.3f}".rstrip("0").rstrip(".")
+
+
+def count(value: float, noun: str) -> str:
+    """Return a number with its noun: ``1 piece``, ``2 pieces``."""
+    return f"{number(value)} {noun}{'' if value == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, with two digits after the point near 0 and 100."""
+    value = 100 * share
+    return f"{value:.0f}%" if value in (0, 100) or 10 <= value < 99 else f"{value:.2f}%"
+
+
+def duration(seconds: float) -> str:
+    """Return a time with its units: ``5 h 22 min``, ``2 min 5 s``."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours:,} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{seconds:.1f} s"
+
+
+def setting(value: Any) -> str:
+    """Return a setting or figure of a run as text; a dash stands for None."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value) if abs(value) >= 1 else f"{value:g}"
+    return "-" if value is None else str(value)
+
+
+def _column_lines(column: Column) -> list[str]:
+    """Return the lines of a column, all equally long: its title, then its cells."""
+    title = column.title.split("\n")
+    width = max(map(len, [*title, *column.cells]))
+    return [f"{line:{column.align}{width}}" for line in (*title, *column.cells)]
+
+
+def _side_by_side(columns: Sequence[Sequence[str]]) -> str:
+    """Return columns beside each other, their last lines level."""
+    upwards = zip_longest(*(reversed(column) for column in columns))
+    widths = [len(column[0]) for column in columns]
+    lines = [
+        "  ".join(f"{cell or '':{width}}" for cell, width in zip(row, widths, strict=True)) for row in upwards
+    ]
+    return "\n".join(line.rstrip() for line in reversed(lines))
