@@ -19,7 +19,8 @@ from musicrnn.corpus.sources import Collection
 from musicrnn.corpus.store import VERSION, Corpus, open_corpus
 from musicrnn.errors import CorpusError
 from musicrnn.files import exclusive, written
-from musicrnn.processes.isolated import Item, Lost, Result, run
+from musicrnn.processes import cluster, isolated
+from musicrnn.processes.isolated import Failed, Item, Result
 
 TIME_LIMIT = 60.0
 """Seconds that one piece may take."""
@@ -126,12 +127,12 @@ class _Work:
         batches = iter(lambda: list(islice(sources, BATCH)), [])
         with closing(self._run(partial(convert_all, preparation=self.preparation), batches)) as running:
             for batch, found in running:
-                yield from self._one_by_one(batch) if isinstance(found, Lost) else found
+                yield from self._one_by_one(batch) if isinstance(found, Failed) else found
 
     def _one_by_one(self, sources: list[Source]) -> Iterator[Converted]:
         with closing(self._run(partial(convert, preparation=self.preparation), sources)) as running:
             for source, found in running:
-                if isinstance(found, Lost):
+                if isinstance(found, Failed):
                     detail = f"{source.path}: expected a piece that can be read, found: {found.detail}"
                     yield Converted(source.name, source.split, reason=found.reason, detail=detail)
                 else:
@@ -139,15 +140,10 @@ class _Work:
 
     def _run(
         self, task: Callable[[Item], Result], items: Iterable[Item]
-    ) -> Generator[tuple[Item, Result | Lost], None, None]:
-        return run(
-            task,
-            items,
-            workers=self.workers,
-            time_limit=self.time_limit,
-            chunk=1,
-            scheduler=self.scheduler,
-        )
+    ) -> Generator[tuple[Item, Result | Failed], None, None]:
+        if self.scheduler is None:
+            return isolated.run(task, items, workers=self.workers, time_limit=self.time_limit)
+        return cluster.run(task, items, time_limit=self.time_limit, scheduler=self.scheduler)
 
 
 def _entries(directory: Path) -> Iterator[Path]:

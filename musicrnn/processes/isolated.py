@@ -1,16 +1,14 @@
-"""A function over a stream of items in other processes: in order, and a crash or a hang costs one item.
+"""A function mapped over items in worker processes, in order; a crash or a hang costs one item.
 
-The time limit is kept from outside, since no signal handler interrupts a hung C++ parser. Why no library does
+The time limit is enforced from outside, since no signal handler interrupts a hung C++ parser. No library does
 this: the nearest, pebble 5.2, limits the time of whole chunks, takes all items at once, leaves a busy worker
 behind when the program is killed, and adds 70 to 120 ms to 300 pieces, where this adds 20 to 30.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import errno
-import logging
 import multiprocessing
 import os
 import pickle
@@ -23,14 +21,12 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Generic, NamedTuple, TypeVar
 
-from musicrnn.errors import MusicRNNError, UsageError
+from musicrnn.processes.child import end_with_parent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,26 +37,21 @@ else:
     CONTEXT, IMPORT_SECONDS = multiprocessing.get_context("spawn"), 60.0
 """How workers start, and how much longer a worker's first item may take where it imports the program first.
 
-Numpy and the C++ parser survive a fork, and to import them takes longer than a small folder does. Apple's
-system libraries don't survive one.
+Numpy and the C++ parser survive a fork, which is faster than importing them. Apple's system libraries don't
+survive one.
 """
 
 AHEAD = 3
-"""Chunks per worker that may be under way or wait for their turn to be yielded."""
+"""Items per worker that may be in progress or wait for their turn to be yielded."""
 
 TICK = 0.5
-"""Seconds between looks at the clock; if more have passed, the whole program was stopped or elsewhere."""
-
-CLUSTER_CHUNK = 4
-"""How many times larger chunks are on a cluster, where each starts a process of its own."""
-
-CONNECT_SECONDS = 10
+"""Seconds between checks of the time limits; if more have passed, the program itself was stopped or busy."""
 
 _starting = threading.Lock()
 
 
-class Lost(NamedTuple):
-    """What stands in for the result of an item that has none.
+class Failed(NamedTuple):
+    """Takes the place of the result of an item that has none.
 
     Attributes:
         reason: ``crashed`` or ``time-limit``.
@@ -72,36 +63,39 @@ class Lost(NamedTuple):
 
 
 def run(
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    *,
-    workers: int,
-    time_limit: float,
-    chunk: int = 16,
-    scheduler: str | None = None,
-) -> Generator[tuple[Item, Result | Lost], None, None]:
-    """Yield every item with what a function makes of it, in order.
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int, time_limit: float
+) -> Generator[tuple[Item, Result | Failed], None, None]:
+    """Yield each item with the result of a function, in order.
 
-    Items are taken a few chunks ahead of what is asked for. One whose process dies is tried once more, alone
-    in a new process, lest it be blamed for what an earlier one broke. Close the generator
-    (``contextlib.closing``) to end the workers before the items do.
+    Items are read only a few ahead of the one that is yielded. An item whose worker dies is tried once more
+    in a new one, since an earlier item may have caused it. Close the generator (``contextlib.closing``) to
+    end the workers before the items are used up.
 
     Args:
-        function: What to do; it, the items and the results must pickle.
-        items: What to do it to.
-        workers: Processes on this machine, at least one; a cluster has its own.
+        function: It, the items and the results must pickle.
+        items: Its arguments.
+        workers: Processes, at least one.
         time_limit: Seconds that one item may take.
-        chunk: Items that travel together.
-        scheduler: Address of a dask scheduler, such as ``tcp://host:8786``, whose cluster does the work.
 
     Raises:
-        MusicRNNError: No scheduler answers at that address, or no longer does.
-        UsageError: There is an address and no dask.distributed to talk to it.
         Exception: Whatever ``function`` raises.
     """
-    if scheduler is not None:
-        return _run_on_cluster(function, items, time_limit, chunk * CLUSTER_CHUNK, scheduler)
-    return _run_here(function, items, workers, time_limit, chunk)
+    waiting: Iterator[_Task[Item, Result]] = (_Task(item) for item in items)
+    tasks: deque[_Task[Item, Result]] = deque()
+    supervisor: _Supervisor[Item, Result] = _Supervisor(function, workers, time_limit)
+    try:
+        while True:
+            while len(tasks) < AHEAD * workers and supervisor.has_room() and (task := next(waiting, None)):
+                tasks.append(task)
+                supervisor.assign(task, supervisor.idle() or supervisor.start())
+            if not tasks:
+                return
+            result = tasks[0].result
+            supervisor.poll(TICK if result is None else 0.0)  # workers go on while the results are used
+            if result is not None:
+                yield tasks.popleft().item, result[0]
+    finally:
+        supervisor.close()
 
 
 class _Raised(NamedTuple):
@@ -111,38 +105,30 @@ class _Raised(NamedTuple):
     traceback: str
 
 
-@dataclass
-class _Chunk(Generic[Item, Result]):
-    """Items, and the results of the first of them; the next one is suspect if a worker died on it."""
+@dataclass(eq=False)
+class _Task(Generic[Item, Result]):
+    """An item, whether a worker died on it, and its result, in a tuple, once there is one."""
 
-    items: list[Item]
-    results: list[Result | Lost] = field(default_factory=list)
-    suspect: bool = False
-
-    def add(self, result: Result | Lost) -> None:
-        self.results.append(result)
-        self.suspect = False
-
-    def to_do(self) -> list[Item]:
-        done = len(self.results)
-        return self.items[done : done + 1 if self.suspect else None]
+    item: Item
+    is_suspect: bool = False
+    result: tuple[Result | Failed] | None = None
 
 
 class _Worker(Generic[Item, Result]):
-    """A process, the pipe to it, the chunk it works on, and when its next result has to be there."""
+    """A worker process, the pipe to it, its task, and when the result is due."""
 
     def __init__(self, function: Callable[[Item], Result]) -> None:
-        self.chunk: _Chunk[Item, Result] | None = None
-        self.due = 0
+        self.task: _Task[Item, Result] | None = None
         self.deadline = 0.0
-        self.grace = IMPORT_SECONDS
+        self.startup = IMPORT_SECONDS
         # One at a time: a worker that another thread starts now would inherit the far end of this pipe, and
         # keep it open when this worker dies.
         with _starting, warnings.catch_warnings():
             # Python 3.12 warns of locks that other threads hold during a fork; workers take none of those.
             warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
             self.connection, theirs = CONTEXT.Pipe()
-            self.process = CONTEXT.Process(target=_work, args=(function, theirs), daemon=True)
+            arguments = function, theirs, os.getpid()
+            self.process = CONTEXT.Process(target=_work, args=arguments, daemon=True)
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the worker ignores it
             try:
                 self.process.start()
@@ -151,7 +137,7 @@ class _Worker(Generic[Item, Result]):
                 theirs.close()
 
     def end(self) -> str:
-        """Make sure that the process is gone, and return how it went."""
+        """Make sure that the process is gone, and return how it ended."""
         self.process.join(TICK)
         self.process.kill()
         self.process.join(10 * TICK)  # a dead network disk can hold a process for longer
@@ -162,14 +148,14 @@ class _Worker(Generic[Item, Result]):
         return f"died of signal {-code}" if code < 0 else f"exited with status {code}"
 
 
-class _Pool(Generic[Item, Result]):
-    """Up to ``size`` workers, started as they are needed."""
+class _Supervisor(Generic[Item, Result]):
+    """Starts up to ``size`` workers as they are needed, and replaces those that die or exceed the limit."""
 
     def __init__(self, function: Callable[[Item], Result], size: int, time_limit: float) -> None:
         self.function, self.size, self.time_limit = function, size, time_limit
         self.workers: list[_Worker[Item, Result]] = []
         self.selector = selectors.DefaultSelector()
-        self.looked, self.now = time.monotonic(), 0.0
+        self.polled, self.now = time.monotonic(), 0.0
 
     def close(self) -> None:
         for worker in self.workers:
@@ -178,34 +164,36 @@ class _Pool(Generic[Item, Result]):
             worker.end()
         self.selector.close()
 
+    def idle(self) -> _Worker[Item, Result] | None:
+        return next((worker for worker in self.workers if worker.task is None), None)
+
     def has_room(self) -> bool:
-        return len(self.workers) < self.size or any(worker.chunk is None for worker in self.workers)
+        return len(self.workers) < self.size or self.idle() is not None
 
-    def give(self, chunk: _Chunk[Item, Result], worker: _Worker[Item, Result] | None = None) -> None:
-        """Have this worker, or else a new one, do what a chunk lacks."""
-        if worker is None:
-            worker = _Worker(self.function)
-            self.workers.append(worker)
-            self.selector.register(worker.connection, selectors.EVENT_READ, worker)
-        items = chunk.to_do()
-        worker.chunk = chunk
-        worker.due = len(items)
-        worker.deadline = self.now + self.time_limit + worker.grace
-        with suppress(ConnectionError):  # it died; its end of the pipe tells so soon enough
-            worker.connection.send(items)
+    def start(self) -> _Worker[Item, Result]:
+        worker = _Worker(self.function)
+        self.workers.append(worker)
+        self.selector.register(worker.connection, selectors.EVENT_READ, worker)
+        return worker
 
-    def look(self, seconds: float) -> None:
-        """Take in the results that are there, waiting for one, and see to workers that died or hang."""
-        deadlines = [worker.deadline - self.now for worker in self.workers if worker.chunk]
+    def assign(self, task: _Task[Item, Result], worker: _Worker[Item, Result]) -> None:
+        worker.task = task
+        worker.deadline = self.now + self.time_limit + worker.startup
+        with suppress(ConnectionError):  # it died, which its end of the pipe reports soon enough
+            worker.connection.send(task.item)
+
+    def poll(self, seconds: float) -> None:
+        """Receive the results that are there, waiting for one at most so long, and check the time limits."""
+        deadlines = [worker.deadline - self.now for worker in self.workers if worker.task]
         ready = self.selector.select(max(0.0, min([seconds, *deadlines])))
-        looked = time.monotonic()
-        self.now += min(looked - self.looked, TICK)
-        self.looked = looked
+        polled = time.monotonic()
+        self.now += min(polled - self.polled, TICK)
+        self.polled = polled
         for key, _ in ready:
             self._receive(key.data)
-        for worker in [worker for worker in self.workers if worker.chunk and worker.deadline <= self.now]:
+        for worker in [worker for worker in self.workers if worker.task and worker.deadline <= self.now]:
             worker.process.kill()
-            self._replace(worker, Lost("time-limit", f"took longer than {self.time_limit:g} s"))
+            self._replace(worker, Failed("time-limit", f"took longer than {self.time_limit:g} s"))
 
     def _receive(self, worker: _Worker[Item, Result]) -> None:
         try:
@@ -216,77 +204,34 @@ class _Pool(Generic[Item, Result]):
         result = pickle.loads(message)
         if isinstance(result, _Raised):
             raise result.error from RuntimeError(f"in a worker:\n{result.traceback}")
-        chunk = worker.chunk
-        assert chunk is not None
-        chunk.add(result)
-        worker.due, worker.grace = worker.due - 1, 0.0
-        worker.deadline = self.now + self.time_limit
-        if not worker.due:
-            worker.chunk = None
-            if chunk.to_do():
-                self.give(chunk, worker)
+        assert worker.task is not None
+        worker.task.result = (result,)
+        worker.task, worker.startup = None, 0.0
 
-    def _replace(self, worker: _Worker[Item, Result], lost: Lost | None = None) -> None:
-        """Have a new worker go on with a chunk, from the item that the old one died on or after it."""
+    def _replace(self, worker: _Worker[Item, Result], failed: Failed | None = None) -> None:
+        """Remove a worker that died; its task fails, or goes to a new worker if this was the first death."""
         self.selector.unregister(worker.connection)
         self.workers.remove(worker)
-        death, chunk = worker.end(), worker.chunk
-        if chunk is None:
+        death, task = worker.end(), worker.task
+        if task is None:
             return
-        if lost or chunk.suspect:
-            chunk.add(lost or Lost("crashed", death))
+        if failed or task.is_suspect:
+            task.result = (failed or Failed("crashed", death),)
         else:
-            chunk.suspect = True
-        if chunk.to_do():
-            self.give(chunk)
+            task.is_suspect = True
+            self.assign(task, self.start())
 
 
-def _run_here(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int, time_limit: float, size: int
-) -> Generator[tuple[Item, Result | Lost], None, None]:
-    batches = _batches(items, size)
-    chunks: deque[_Chunk[Item, Result]] = deque()
-    pool: _Pool[Item, Result] = _Pool(function, workers, time_limit)
-    yielded = 0
-    try:
-        while True:
-            while len(chunks) < AHEAD * workers and pool.has_room() and (batch := next(batches, None)):
-                chunks.append(_Chunk(batch))
-                pool.give(chunks[-1], next((worker for worker in pool.workers if worker.chunk is None), None))
-            if not chunks:
-                return
-            first = chunks[0]
-            if yielded == len(first.results):
-                pool.look(TICK)
-                continue
-            pool.look(0.0)  # so that workers go on while the results are used
-            yield first.items[yielded], first.results[yielded]
-            yielded += 1
-            if yielded == len(first.items):
-                chunks.popleft()
-                yielded = 0
-    finally:
-        pool.close()
-
-
-def _work(function: Callable[[Item], Result], connection: Connection) -> None:
-    """Be a worker."""
+def _work(function: Callable[[Item], Result], connection: Connection, parent: int) -> None:
+    """Main loop of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    if sys.platform == "linux":  # PR_SET_PDEATHSIG, for C code that hangs and keeps that thread from the GIL
+    end_with_parent(parent)
+    if sys.platform == "linux":  # PR_SET_PDEATHSIG, for C code that hangs and holds the GIL
         ctypes.CDLL(None).prctl(1, ctypes.c_ulong(signal.SIGKILL))
     with suppress(EOFError, OSError):  # the parent is gone
         while True:
-            for item in connection.recv():
-                connection.send_bytes(_attempt(function, item))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+            connection.send_bytes(_attempt(function, connection.recv()))
 
 
 def _attempt(function: Callable[[Item], Result], item: Item) -> bytes:
@@ -302,83 +247,3 @@ def _attempt(function: Callable[[Item], Result], item: Item) -> bytes:
             pickle.loads(message)  # some exceptions pickle and don't unpickle
             return message
         return pickle.dumps(_Raised(RuntimeError(f"{type(error).__name__}: {error}"), text))
-
-
-def _run_on_cluster(
-    function: Callable[[Item], Result], items: Iterable[Item], time_limit: float, size: int, address: str
-) -> Generator[tuple[Item, Result | Lost], None, None]:
-    try:
-        from distributed import Client, KilledWorker
-    except ImportError:
-        expected = "expected the extra `scale` (pip install 'musicrnn[scale]')"
-        raise UsageError(f"--scheduler: {expected}, found no dask.distributed") from None
-    for name in ("distributed", "distributed.client", "tornado.application"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong comes back as an exception
-    try:
-        greeting = asyncio.wait_for(_greet(address), CONNECT_SECONDS)
-        ThreadPoolExecutor(1).submit(asyncio.run, greeting).result()  # a notebook's own thread has a loop
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-        ahead = 2 * max(1, sum(client.nthreads().values()))
-    except Exception:
-        expected = f"expected a dask scheduler that answers within {CONNECT_SECONDS} s"
-        raise MusicRNNError(f"--scheduler {address}: {expected}, found none") from None
-    executor = client.get_executor()
-
-    def submit(batch: list[Item]) -> Future[list[Result | Lost]]:
-        future: Future[list[Result | Lost]] = executor.submit(_run_there, function, batch, time_limit)
-        return future
-
-    def wait_for(future: Future[list[Result | Lost]]) -> list[Result | Lost]:
-        while not wait([future], TICK).done:
-            if client.status == "closed":  # dask forgets a result that is on its way when the scheduler goes
-                raise CancelledError
-        return future.result()
-
-    batches = _batches(items, size)
-    sent: deque[tuple[list[Item], Future[list[Result | Lost]]]] = deque()
-    try:
-        while True:
-            for batch in islice(batches, ahead - len(sent)):
-                sent.append((batch, submit(batch)))
-            if not sent:
-                return
-            batch, future = sent.popleft()
-            try:
-                results = wait_for(future)
-            except KilledWorker:  # dask's own process, several times
-                results = []
-                for item in batch:
-                    try:
-                        results += wait_for(submit([item]))
-                    except KilledWorker:
-                        results.append(Lost("crashed", "the worker of the cluster died"))
-            yield from zip(batch, results, strict=True)
-    except CancelledError:
-        raise MusicRNNError(f"--scheduler {address}: expected answers, found the connection lost") from None
-    finally:
-        client.close()
-
-
-async def _greet(address: str) -> None:
-    """Connect and part; dask's own client waits forever where another kind of server is silent."""
-    from distributed import Security
-    from distributed.comm.core import connect
-
-    security = Security().get_connection_args("client")
-    connection = await connect(address, timeout=CONNECT_SECONDS, **security)
-    await connection.close()
-
-
-def _run_there(
-    function: Callable[[Item], Result], items: list[Item], time_limit: float
-) -> list[Result | Lost]:
-    """Do a chunk on a cluster as it is done here, in a process of its own."""
-    # dask's processes are daemonic, which forbids them children, lest those outlive them; these don't.
-    multiprocessing.current_process().daemon = False
-    return [result for _, result in _run_here(function, items, 1, time_limit, len(items))]
-
-
-def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import faulthandler
-import importlib.util
 import itertools
 import multiprocessing
 import os
@@ -20,12 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from musicrnn.errors import MusicRNNError, UsageError
-from musicrnn.processes import isolated
-from musicrnn.processes.isolated import AHEAD, Lost, run
+from musicrnn.processes.isolated import AHEAD, Failed, run
 
-CRASHED = Lost("crashed", "died of signal 11")
-LATE = Lost("time-limit", "took longer than 0.5 s")
+CRASHED = Failed("crashed", "died of signal 11")
+LATE = Failed("time-limit", "took longer than 0.5 s")
 
 
 def square(item: int) -> int:
@@ -82,12 +79,6 @@ def divide() -> None:
     1 / 0  # noqa: B018
 
 
-def skip_without_dask() -> None:
-    """Skip the test, without importing dask here: its helpers change how exceptions pickle."""
-    if importlib.util.find_spec("distributed") is None:
-        pytest.skip("needs the extra `scale`")
-
-
 class Awkward(Exception):
     """Pickles, but does not unpickle."""
 
@@ -113,14 +104,13 @@ def kilobytes(item: int) -> bytes:
     return bytes(20_000)
 
 
-def expected(count: int, fates: dict[int, Lost]) -> list[tuple[int, int | Lost]]:
+def expected(count: int, fates: dict[int, Failed]) -> list[tuple[int, int | Failed]]:
     return [(item, fates.get(item, item * item)) for item in range(count)]
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize("chunk", [1, 16])
-def test_results_come_in_order(workers: int, chunk: int) -> None:
-    found = run(square_in_a_while, range(50), workers=workers, time_limit=30, chunk=chunk)
+def test_results_come_in_order(workers: int) -> None:
+    found = run(square_in_a_while, range(50), workers=workers, time_limit=30)
     assert list(found) == expected(50, {})
     assert list(run(square, [], workers=workers, time_limit=30)) == []
 
@@ -129,15 +119,15 @@ def test_results_come_in_order(workers: int, chunk: int) -> None:
     ("fate", "lost"),
     [
         (crash, CRASHED),
-        (leave, Lost("crashed", "exited with status 3")),
-        (leave_politely, Lost("crashed", "exited with status 4")),
-        (exhaust_memory, Lost("crashed", "ran out of memory")),
+        (leave, Failed("crashed", "exited with status 3")),
+        (leave_politely, Failed("crashed", "exited with status 4")),
+        (exhaust_memory, Failed("crashed", "ran out of memory")),
         (spin, LATE),
         (sleep, LATE),
         (hold_the_gil, LATE),
     ],
 )
-def test_a_crash_or_a_hang_costs_one_item(fate: Callable[[], object], lost: Lost) -> None:
+def test_a_crash_or_a_hang_costs_one_item(fate: Callable[[], object], lost: Failed) -> None:
     function = partial(square_unless, fates={21: fate})
     assert list(run(function, range(60), workers=2, time_limit=0.5)) == expected(60, {21: lost})
 
@@ -146,7 +136,7 @@ def test_a_crash_or_a_hang_costs_one_item(fate: Callable[[], object], lost: Lost
 def test_first_and_last_and_many_in_a_row_are_lost_alone(workers: int) -> None:
     culprits = [0, *range(10, 30), 99]
     function = partial(square_unless, fates=dict.fromkeys(culprits, crash) | {5: spin, 40: leave})
-    lost = dict.fromkeys(culprits, CRASHED) | {5: LATE, 40: Lost("crashed", "exited with status 3")}
+    lost = dict.fromkeys(culprits, CRASHED) | {5: LATE, 40: Failed("crashed", "exited with status 3")}
     assert list(run(function, range(100), workers=workers, time_limit=0.5)) == expected(100, lost)
 
 
@@ -163,7 +153,7 @@ def test_a_long_pause_of_the_consumer_is_no_hang() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_items_are_taken_a_few_chunks_ahead(workers: int) -> None:
+def test_items_are_read_only_a_few_ahead(workers: int) -> None:
     taken = []
 
     def items() -> Iterator[int]:
@@ -171,9 +161,9 @@ def test_items_are_taken_a_few_chunks_ahead(workers: int) -> None:
             taken.append(item)
             yield item
 
-    with closing(run(square, items(), workers=workers, time_limit=30, chunk=4)) as found:
+    with closing(run(square, items(), workers=workers, time_limit=30)) as found:
         for item, _ in itertools.islice(found, 500):
-            assert len(taken) - item <= 4 * AHEAD * workers
+            assert len(taken) - item <= AHEAD * workers
 
 
 def test_memory_does_not_grow_with_the_number_of_items() -> None:
@@ -188,7 +178,7 @@ def test_memory_does_not_grow_with_the_number_of_items() -> None:
 
 def test_closing_early_ends_the_workers() -> None:
     function = partial(square_unless, fates={30: spin, 40: hold_the_gil})
-    with closing(run(function, itertools.count(), workers=3, time_limit=30, chunk=4)) as found:
+    with closing(run(function, itertools.count(), workers=3, time_limit=30)) as found:
         next(found)
         assert multiprocessing.active_children()
     assert not multiprocessing.active_children()
@@ -250,7 +240,7 @@ if __name__ == "__main__":
 ENDLESS = """
 hang = hold_the_gil if sys.platform == "linux" else spin  # elsewhere nothing ends such a worker
 function = partial(square_unless, fates={4: spin, 8: hang, 12: sleep})
-for item, _ in run(function, itertools.count(), workers=5, time_limit=30, chunk=4):
+for item, _ in run(function, itertools.count(), workers=5, time_limit=30):
     print(item, flush=True)
 """
 
@@ -272,49 +262,3 @@ def test_ctrl_c_ends_the_program_and_its_workers_without_a_word_from_them() -> N
         os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert said.count("Traceback") == 1 and said.splitlines()[-1] == "KeyboardInterrupt"
-
-
-CLUSTER = """
-import dask, distributed
-dask.config.set({"distributed.scheduler.allowed-failures": 0})
-with distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster:
-    there = partial(run, workers=1, time_limit=1, scheduler=cluster.scheduler_address)
-    for fates in ({}, {5: crash, 70: leave, 90: spin}, {7: kill_the_parent}):
-        found = list(there(partial(square_unless, fates=fates), range(100)))
-        others = [(item, result) for item, result in found if result != item**2]
-        print([item for item, _ in found] == [*range(100)], others)
-    try:
-        list(there(partial(square_unless, fates={20: divide}), range(30)))
-    except ZeroDivisionError as error:
-        print(error)
-"""
-
-
-def test_a_cluster_gives_the_same_results() -> None:
-    skip_without_dask()
-    with program(CLUSTER) as process:
-        said, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    late = Lost("time-limit", "took longer than 1 s")
-    assert said.splitlines() == [
-        "True []",
-        f"True {[(5, CRASHED), (70, Lost('crashed', 'exited with status 3')), (90, late)]}",
-        f"True {[(7, Lost('crashed', 'the worker of the cluster died'))]}",
-        "division by zero",
-    ]
-
-
-@pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:1"])
-def test_a_scheduler_that_is_not_there_is_one_line(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    skip_without_dask()
-    monkeypatch.setattr(isolated, "CONNECT_SECONDS", 0.5)
-    with pytest.raises(
-        MusicRNNError, match=f"--scheduler {address}: expected a dask scheduler .* found none"
-    ):
-        next(run(square, range(3), workers=1, time_limit=30, scheduler=address))
-
-
-def test_a_cluster_without_dask_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(UsageError, match=r"expected the extra `scale` .* found no dask.distributed"):
-        next(run(square, range(3), workers=1, time_limit=30, scheduler="tcp://127.0.0.1:8786"))
