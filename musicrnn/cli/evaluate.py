@@ -102,7 +102,7 @@ def evaluate(
         document["against"] = measures.comparison_document(name, theirs, gap)
         lines += measures.comparison_words(name, theirs, gap)
     if measure.picture is not None:
-        measures.draw(models, opened.layout, title, measure.picture)
+        measures.plot(models, opened.layout, title, measure.picture)
         document |= {"picture": str(measure.picture), **measures.profile_document(found, opened.layout)}
         lines.append(f"picture        {measure.picture}")
     if adaptation is not None:

@@ -32,7 +32,7 @@ class PlotProcess:
             self._process.stdin.close()
 
     def plot(self, curves: Mapping[str, Sequence[float]], path: Path, **labels: Any) -> None:
-        """Plot curves as ``music.draw.draw_curves`` does.
+        """Plot curves as ``plot_curves`` does.
 
         Raises:
             FileError: The picture can't be written.
@@ -41,9 +41,9 @@ class PlotProcess:
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate(request.encode())
         if self._process.returncode != 0:
-            from musicrnn.music.draw import draw_curves
+            from musicrnn.plots.curves import plot_curves
 
-            draw_curves(curves, path, **labels)
+            plot_curves(curves, path, **labels)
 
 
 def main() -> None:
@@ -51,8 +51,8 @@ def main() -> None:
     import matplotlib.backends.backend_agg
     import matplotlib.figure  # noqa: F401  slow to import, so before there is something to plot
 
-    from musicrnn.music.draw import draw_curves
+    from musicrnn.plots.curves import plot_curves
 
     request = sys.stdin.read()
     if request:
-        draw_curves(**json.loads(request))
+        plot_curves(**json.loads(request))

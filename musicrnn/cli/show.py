@@ -94,13 +94,13 @@ def _page(subject: Corpus | Run | Piece, quarters: float | None) -> str:
     from musicrnn.cli.present.page import page
     from musicrnn.cli.present.runs import Run
     from musicrnn.corpus import Corpus
-    from musicrnn.music.terminal import terminal_roll
+    from musicrnn.plots.terminal import roll_text
 
     facts = page(_document(subject))
     if isinstance(subject, Run):
         return facts
     roll = _first_roll(subject, quarters)
-    characters = terminal_roll(roll, min(100, shutil.get_terminal_size().columns))
+    characters = roll_text(roll, min(100, shutil.get_terminal_size().columns))
     title = f"{subject.pieces[0].name}\n" if isinstance(subject, Corpus) else ""
     return f"{facts}\n\n{title}{characters}"
 
@@ -108,7 +108,7 @@ def _page(subject: Corpus | Run | Piece, quarters: float | None) -> str:
 def _plot(subjects: list[Corpus | Run | Piece], output: Path, quarters: float | None) -> None:
     from musicrnn.cli.present.runs import Run, plot
     from musicrnn.corpus import Corpus
-    from musicrnn.music.draw import draw_rolls
+    from musicrnn.plots.rolls import plot_rolls
 
     models = [subject for subject in subjects if isinstance(subject, Run)]
     music = [subject for subject in subjects if not isinstance(subject, Run)]
@@ -121,19 +121,19 @@ def _plot(subjects: list[Corpus | Run | Piece], output: Path, quarters: float | 
     else:
         paths = [subject.directory if isinstance(subject, Corpus) else subject.path for subject in music]
         rolls = [_first_roll(subject, quarters) for subject in music]
-        draw_rolls([(path.name, roll) for path, roll in zip(paths, rolls, strict=True)], output)
+        plot_rolls([(path.name, roll) for path, roll in zip(paths, rolls, strict=True)], output)
 
 
 def _plot_corpus(corpus: Corpus, output: Path, quarters: float | None) -> None:
     """Plot the page of a corpus."""
     from musicrnn.cli.present import page, text
-    from musicrnn.music.charts import Overview, draw_overview
+    from musicrnn.plots.corpus import CorpusOverview, plot_corpus
 
     document = _document(corpus)
     seconds = corpus.layout.frame_seconds
     roll = _first_roll(corpus, quarters or PAGE_QUARTERS)
     whole = len(roll) == corpus.index["frames"][0]
-    overview = Overview(
+    overview = CorpusOverview(
         title=f"{document['name']}: {text.count(document['pieces'], 'piece')}, {document['frames']:,} frames",
         caption=(
             f"{corpus.layout}. Playing time: {page.playing_time(document)}.",
@@ -149,7 +149,7 @@ def _plot_corpus(corpus: Corpus, output: Path, quarters: float | None) -> None:
         },
         unit="seconds" if seconds else "quarter notes",
     )
-    draw_overview(overview, output)
+    plot_corpus(overview, output)
 
 
 def _first_roll(subject: Corpus | Piece, quarters: float | None) -> PianoRoll:

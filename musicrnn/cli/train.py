@@ -132,7 +132,7 @@ def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: Run, comm
             from musicrnn.training.tensorboard import TensorBoard
 
             callbacks.append(stack.enter_context(TensorBoard(directory)))
-        how |= {"save_minutes": run.save_minutes, "callbacks": callbacks, "draw": plots.plot}
+        how |= {"save_minutes": run.save_minutes, "callbacks": callbacks, "plot": plots.plot}
         try:
             trained = training.train(corpus, chosen, directory, **how)
         except KeyboardInterrupt:

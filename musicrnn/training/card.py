@@ -15,14 +15,14 @@ _ONLY = {"peepholes": "lstm", "context": "scrn", "alpha": "scrn", "learn_alpha":
 """Settings that mean something for one cell alone."""
 
 
-def write_results(done: Trained, corpus: Corpus, recipe: Recipe, draw: Callable[..., None]) -> None:
+def write_results(done: Trained, corpus: Corpus, recipe: Recipe, plot: Callable[..., None]) -> None:
     """Write the learning curves and, last of all, the model card.
 
     Args:
         done: What came of the training.
         corpus: What it was trained on.
         recipe: How it was trained.
-        draw: Draws the curves, called as ``music.draw.draw_curves``.
+        plot: Plots the curves, called as ``plot_curves``.
 
     Raises:
         FileError: A file can't be written.
@@ -31,7 +31,7 @@ def write_results(done: Trained, corpus: Corpus, recipe: Recipe, draw: Callable[
         "train": [epoch.train_nll for epoch in done.history],
         "validation": [epoch.valid_nll for epoch in done.history],
     }
-    draw(
+    plot(
         curves,
         done.directory / "curves.png",
         x_label="epoch",

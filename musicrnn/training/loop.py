@@ -24,8 +24,8 @@ from musicrnn.corpus.batches import (
 )
 from musicrnn.errors import ModelError, UsageError
 from musicrnn.files import exclusive
-from musicrnn.music.draw import draw_curves
 from musicrnn.nn import MusicRNN, build
+from musicrnn.plots.curves import plot_curves
 from musicrnn.training.callbacks import Callback
 from musicrnn.training.card import write_results
 from musicrnn.training.distributed import World
@@ -60,7 +60,7 @@ def train(
     save_minutes: float = 10.0,
     callbacks: Sequence[Callback] = (),
     world: World | None = None,
-    draw: Callable[..., None] = draw_curves,
+    plot: Callable[..., None] = plot_curves,
 ) -> Trained:
     """Train a network on a corpus and write the run.
 
@@ -78,7 +78,7 @@ def train(
         save_minutes: How often to save in the middle of an epoch; it is saved at its end anyway.
         callbacks: Called after every update and epoch.
         world: The processes that train together, as ``joined`` gives them; each of them calls this.
-        draw: Draws the learning curves, called as ``music.draw.draw_curves``.
+        plot: Plots the learning curves, called as ``plot_curves``.
 
     Returns:
         The best network and its figures.
@@ -100,7 +100,7 @@ def train(
         loop.skips, loop.asked, loop.save_seconds = on_nan == "skip", asked, 60 * save_minutes
         done = loop.run()
         if world.is_main:
-            write_results(done, corpus, recipe, draw)
+            write_results(done, corpus, recipe, plot)
         return done
 
 

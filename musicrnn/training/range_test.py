@@ -14,7 +14,7 @@ from musicrnn.corpus import Corpus
 from musicrnn.corpus.batches import Augmentation, training_batch, training_order
 from musicrnn.errors import ModelError
 from musicrnn.files import write_json
-from musicrnn.music.draw import picture
+from musicrnn.plots.curves import plot_range_test
 from musicrnn.training.loop import make_trainer
 from musicrnn.training.recipe import Recipe
 from musicrnn.training.trainer import TrainingBatch
@@ -94,9 +94,9 @@ def range_test(
         raise ModelError(f"range test: expected a finite loss at a rate of {bounds[0]:g}, found none")
     found = _read(rates, nlls)
     write_json(directory / "range.json", found.__dict__)
-    _draw(
-        found, directory / "range.png", f"{recipe.optimizer}: {recipe.cell} {recipe.hidden} on {corpus.name}"
-    )
+    marks = {"fastest": found.suggested, "lowest": found.lowest}
+    title = f"{recipe.optimizer}: {recipe.cell} {recipe.hidden} on {corpus.name}"
+    plot_range_test(rates, nlls, marks, directory / "range.png", title)
     return found
 
 
@@ -112,20 +112,3 @@ def _read(rates: list[float], nlls: list[float]) -> RangeTest:
         for step in range(window, max(window, lowest) + 1)
     }
     return RangeTest(rates, nlls, rates[min(slopes, key=slopes.__getitem__)], rates[lowest])
-
-
-def _draw(found: RangeTest, path: Path, title: str) -> None:
-    with picture(path, 7.5, 4.2) as figure:
-        axes = figure.subplots()
-        axes.plot(found.rates, found.nlls, linewidth=1.8)
-        for height, rate, label in ((0.97, found.suggested, "fastest"), (0.9, found.lowest, "lowest")):
-            axes.axvline(rate, linewidth=0.8, linestyle="--", color="black")
-            place, across = (rate, height), axes.get_xaxis_transform()
-            axes.annotate(f"{label}: {rate:.2g} ", place, xycoords=across, va="top", ha="right")
-        fall = max(found.nlls[0] - min(found.nlls), 0.1)
-        axes.set_ylim(min(found.nlls) - 0.1 * fall, found.nlls[0] + fall)
-        axes.set_xscale("log")
-        axes.set_xlabel("learning rate")
-        axes.set_ylabel("NLL per frame (nats)")
-        axes.set_title(title, loc="left", parse_math=False)
-        axes.spines[["top", "right"]].set_visible(False)

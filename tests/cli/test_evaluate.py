@@ -183,7 +183,7 @@ def test_pieces_of_one_frame_leave_nothing_without_the_first(invoke: Invoke) -> 
     assert found["confidence_interval"] is None and math.isfinite(found["nll_per_frame_first_included"])
     assert "none nats" in ran(invoke("evaluate", model, short, "--skip-first-frame"))
     refused = invoke("evaluate", model, short, "--skip-first-frame", "--picture", "x.png")
-    assert refused.exit_code == 1 and "expected models with frames that count to draw" in refused.stderr
+    assert refused.exit_code == 1 and "expected models with counted frames to plot" in refused.stderr
 
 
 @pytest.mark.parametrize(

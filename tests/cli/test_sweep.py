@@ -29,13 +29,13 @@ TINY = ("--hidden", 4, "--epochs", 2, "--batch-size", 4, "--device", "cpu")
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("musicrnn.training.loop.draw_curves", lambda *_, **__: None)
+    monkeypatch.setattr("musicrnn.training.loop.plot_curves", lambda *_, **__: None)
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the picture, which takes longer than trainings as small as these."""
-    monkeypatch.setattr("musicrnn.experiments.sweep.draw_sweep", lambda *_, **__: None)
+    monkeypatch.setattr("musicrnn.experiments.sweep.plot_trials", lambda *_, **__: None)
 
 
 def test_the_printed_command_repeats_the_best_run(invoke: Invoke, corpus: Corpus, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_the_printed_command_repeats_the_best_run(invoke: Invoke, corpus: Corpus
     assert settings["weight_noise"] == 0.075 and settings["input_noise"] == 0.02
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_plots")
 def test_json_is_one_document_and_a_finished_sweep_says_the_same_again(
     invoke: Invoke, corpus: Corpus
 ) -> None:
@@ -97,7 +97,7 @@ def test_json_is_one_document_and_a_finished_sweep_says_the_same_again(
     assert ran(invoke(*command, "--json", "--quiet")) == text
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_plots")
 def test_verbose_says_every_epoch_and_quiet_nothing(invoke: Invoke, corpus: Corpus) -> None:
     done = invoke("sweep", corpus.directory, "--trials", 1, *TINY, "--verbose", "-o", "a")
     epochs = re.findall(r"^trial 0: epoch (\d), best valid \d\.\d{3}$", done.stderr, re.MULTILINE)
@@ -107,7 +107,7 @@ def test_verbose_says_every_epoch_and_quiet_nothing(invoke: Invoke, corpus: Corp
     assert more.stderr.startswith("resuming after 1 of 2 trials\ntrial 1 complete")
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_plots")
 def test_the_command_says_how_many_threads_a_large_network_had(invoke: Invoke, corpus: Corpus) -> None:
     for hidden, expected in ((4, "musicrnn"), (400, "OMP_NUM_THREADS=1 musicrnn")):
         flags = ("--trials", 1, "--epochs", 1, "--device", "cpu", "--hidden", hidden)

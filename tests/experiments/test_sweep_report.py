@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from musicrnn.experiments.sweep.report import draw_sweep, ranked, rows
+from musicrnn.experiments.sweep.report import plot_trials, ranked, rows
 from musicrnn.experiments.sweep.space import Choices, Range
 from musicrnn.experiments.sweep.study import Trial
 
@@ -51,7 +51,7 @@ def test_the_picture_has_a_panel_for_each_setting(
         return drawn(self, *arguments, **others)
 
     monkeypatch.setattr(Figure, "savefig", keep)
-    draw_sweep(TRIALS[1 : 1 + count] + TRIALS[:1], SPACE, tmp_path / "sweep.png", "title")
+    plot_trials(TRIALS[1 : 1 + count] + TRIALS[:1], SPACE, tmp_path / "sweep.png", "title")
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
     axes = [each for each in figures[0].axes if each.get_visible()]
     titles = [each.get_title(loc="left") for each in axes]

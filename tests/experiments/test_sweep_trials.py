@@ -27,9 +27,9 @@ SPACE = {"learning_rate": Choices((0.01, 0.02, 0.03, 0.04))}
 
 
 @pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the pictures, which take most of the time of trainings as small as these."""
-    monkeypatch.setattr("musicrnn.training.loop.draw_curves", lambda *_, **__: None)
+    monkeypatch.setattr("musicrnn.training.loop.plot_curves", lambda *_, **__: None)
 
 
 @contextmanager

@@ -129,33 +129,33 @@ def dynamic_words(found: DynamicEvaluation, gain: Comparison) -> Iterator[str]:
     )
 
 
-def draw(models: Mapping[str, Evaluation], layout: Layout, title: str, path: Path) -> None:
-    """Draw NLL per pitch and per position, and the reliability curve, of models by name.
+def plot(models: Mapping[str, Evaluation], layout: Layout, title: str, path: Path) -> None:
+    """Plot NLL per pitch and per position, and the reliability curve, of models by name.
 
     Raises:
         FileError: The picture's suffix is unknown, or it can't be written.
     """
     import numpy as np
 
-    from musicrnn.music.spending import Spending, draw_spending
+    from musicrnn.plots.likelihood import LikelihoodProfile, plot_profiles
 
-    views = []
+    profiles = []
     for name, found in models.items():
         positions, bins = found.nll_per_position, found.calibration.bins
-        views.append(
-            Spending(
+        profiles.append(
+            LikelihoodProfile(
                 name=name,
                 low=layout.low,
+                nll_per_frame=found.nll_per_frame,
                 pitches=found.nll_per_pitch,
                 positions=np.array([(part.first, part.last) for part in positions]).reshape(-1, 2),
                 position_nll=np.array([part.nll_per_frame for part in positions]),
-                given=np.array([part.confidence for part in bins]),
-                came=np.array([part.frequency for part in bins]),
+                predicted=np.array([part.confidence for part in bins]),
+                observed=np.array([part.frequency for part in bins]),
                 cells=np.array([part.cells for part in bins]),
-                nll_per_frame=found.nll_per_frame,
             )
         )
-    draw_spending(views, path, title)
+    plot_profiles(profiles, path, title)
 
 
 def _metrics(metrics: FrameMetrics) -> dict[str, float]:

@@ -7,10 +7,10 @@ from itertools import zip_longest
 from typing import Any
 
 from musicrnn.cli.present.text import count, duration, labelled, number, percent, setting
-from musicrnn.music.charts import bar_lines, most_common, pitch_lines
 from musicrnn.music.pianoroll import Layout
-from musicrnn.music.terminal import histogram_line
 from musicrnn.music.tonality import PITCH_CLASSES, pitch_name
+from musicrnn.plots.corpus import most_common
+from musicrnn.plots.terminal import bar_lines, histogram_line, pitch_lines
 
 WIDTH = 80
 MOST_VOICES = 7

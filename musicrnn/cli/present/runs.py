@@ -149,7 +149,7 @@ def plot(runs: Sequence[Run], output: Path) -> None:
         ModelError: None of the runs has ended an epoch.
         FileError: The picture can't be written.
     """
-    from musicrnn.music.draw import Curves, draw_curves, draw_runs
+    from musicrnn.plots.curves import Curves, plot_curves, plot_runs
 
     curves = []
     for name, run in zip(unique_names([run.path for run in runs]), runs, strict=True):
@@ -161,10 +161,10 @@ def plot(runs: Sequence[Run], output: Path) -> None:
     if not curves:
         raise ModelError(f"{runs[0].path}: expected at least one epoch to plot, found none")
     if len(runs) == 1:
-        ((name, train, valid),) = curves
-        draw_curves({"train": train, "validation": valid}, output, title=name)
+        (only,) = curves
+        plot_curves({"train": only.train, "validation": only.valid}, output, title=only.name)
     else:
-        draw_runs(curves, output, title="Different corpora: the NLLs don't compare" if _corpora(runs) else "")
+        plot_runs(curves, output, title="Different corpora: the NLLs don't compare" if _corpora(runs) else "")
 
 
 def _marked(column: Column, nlls: Sequence[float | None]) -> Column:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from musicrnn.experiments.chung2014.draw import draw_data
+from musicrnn.checkpoint import read_metrics
+from musicrnn.errors import FileError
 from musicrnn.experiments.chung2014.paper import COMPARABLE, NAMES, TITLES, table_1
 from musicrnn.experiments.chung2014.plan import (
     DECAY,
@@ -24,6 +26,8 @@ from musicrnn.experiments.chung2014.plan import (
 )
 from musicrnn.experiments.chung2014.rows import Rate, Row, documents
 from musicrnn.files import write_bytes, write_json
+from musicrnn.plots.curves import Curves, plot_time_curves
+from musicrnn.plots.figure import COLOURS
 
 
 def write_report(rows: Sequence[Row], rates: Sequence[Rate], directory: Path, changed: str) -> None:
@@ -33,7 +37,7 @@ def write_report(rows: Sequence[Row], rates: Sequence[Rate], directory: Path, ch
         rows: Rows of table 2.
         rates: What came of every learning rate.
         directory: The output folder; each row's model is in it.
-        changed: The data set whose rows are new; the pictures of others are drawn where they are missing.
+        changed: The data set whose rows are new; the pictures of others are plotted where they are missing.
 
     Raises:
         FileError: A file can't be read or written.
@@ -42,10 +46,35 @@ def write_report(rows: Sequence[Row], rates: Sequence[Rate], directory: Path, ch
     _write_table(directory / "table2", documents(rows), markdown_2(rows))
     _write_table(directory / "rates", documents(rates), _markdown_rates(rates))
     for data in dict.fromkeys(row.data for row in rows):
-        drawn, path = [row for row in rows if row.data == data], directory / f"{data}.png"
+        shown, path = [row for row in rows if row.data == data], directory / f"{data}.png"
         if data == changed or not path.exists():
-            draw_data(TITLES[data], drawn, path)
+            plot_data(TITLES[data], shown, path)
     write_bytes(directory / "README.md", page(rows, rates).encode())
+
+
+def plot_data(title: str, rows: Sequence[Row], path: Path) -> None:
+    """Plot the learning curves of a data set's units, as figures 2 and 3 of the paper.
+
+    Args:
+        title: What the data set is called.
+        rows: Rows of table 2, whose models have the curves.
+        path: The picture.
+
+    Raises:
+        FileError: A run's metrics are missing or damaged, or the picture can't be written.
+    """
+    colours = dict(zip(NAMES, COLOURS, strict=False))
+    plot_time_curves([_curves(row) for row in rows], [colours[row.cell] for row in rows], path, title)
+
+
+def _curves(row: Row) -> Curves:
+    """Return the learning curves of a row's run, without epochs whose figures aren't all finite."""
+    model = Path(row.model)
+    points = [(epoch.train_nll, epoch.valid_nll, epoch.seconds) for epoch in read_metrics(model)]
+    points = [point for point in points if all(map(math.isfinite, point))]
+    if not points:
+        raise FileError(f"{model / 'metrics.jsonl'}: expected an epoch with a finite NLL, found none")
+    return Curves(f"{NAMES[row.cell]} {row.hidden}", *zip(*points, strict=True))
 
 
 def markdown_1() -> str:

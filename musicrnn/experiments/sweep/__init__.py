@@ -20,7 +20,7 @@ from musicrnn.corpus import Corpus
 from musicrnn.errors import MusicRNNError, UsageError
 from musicrnn.experiments.sweep.plan import PRUNERS, SAMPLERS, Plan, make_plan
 from musicrnn.experiments.sweep.processes import Job, run_workers
-from musicrnn.experiments.sweep.report import draw_sweep, ranked, rows, show, write_table
+from musicrnn.experiments.sweep.report import plot_trials, ranked, rows, show, write_table
 from musicrnn.experiments.sweep.space import Choices, Range, Space, make_space, read_space
 from musicrnn.experiments.sweep.study import Study, Trial, open_study
 from musicrnn.files import write_json
@@ -216,7 +216,7 @@ def _report(trials: Sequence[Trial], plan: Plan, corpus: Corpus, directory: Path
     title = (
         f"{len(trials)} trials on {corpus.name}: the best is number {best.number} with {best.valid_nll:.3f}"
     )
-    draw_sweep(found.trials, plan.space, found.picture, title)
+    plot_trials(found.trials, plan.space, found.picture, title)
     return found
 
 

@@ -64,17 +64,17 @@ class Here:
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the study small, do it in this process, and leave out the pictures."""
 
-    def undrawn(_: object, path: Path, **options: object) -> None:
+    def no_curves(_: object, path: Path, **options: object) -> None:
         path.touch()
 
-    def undrawn_data(title: str, rows: object, path: Path) -> None:
+    def no_figure(title: str, rows: object, path: Path) -> None:
         path.touch()
 
     shrink(monkeypatch.setattr)
     monkeypatch.setattr(chung2014, "Pool", Here)
-    monkeypatch.setattr(work, "train", partial(work.train, draw=undrawn))
+    monkeypatch.setattr(work, "train", partial(work.train, plot=no_curves))
     monkeypatch.setattr(work, "MEASURED", 0.01)
-    monkeypatch.setattr("musicrnn.experiments.chung2014.report.draw_data", undrawn_data)
+    monkeypatch.setattr("musicrnn.experiments.chung2014.report.plot_data", no_figure)
 
 
 def named(corpus: Corpus, name: str) -> Corpus:

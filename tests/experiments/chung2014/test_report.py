@@ -6,7 +6,7 @@ import pytest
 
 from musicrnn.checkpoint import Epoch, write_metrics
 from musicrnn.errors import FileError
-from musicrnn.experiments.chung2014.draw import draw_data
+from musicrnn.experiments.chung2014.report import plot_data
 from musicrnn.experiments.chung2014.rows import Row
 
 FIGURES = dict.fromkeys(("paper_train", "paper_test", "train", "valid", "test", "learning_rate"), 1.0)
@@ -29,11 +29,11 @@ def row(cell: str, model: Path, nlls: list[float]) -> Row:
 def test_every_unit_has_its_curves_against_epochs_and_seconds(tmp_path: Path) -> None:
     rows = [row("gru", tmp_path / "a", [9, 8, float("inf"), 7]), row("tanh", tmp_path / "b", [9.5])]
     for name in ("one.svg", "two.svg"):
-        draw_data("JSB Chorales", rows, tmp_path / name)
+        plot_data("JSB Chorales", rows, tmp_path / name)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
     assert "<svg" in (tmp_path / "one.svg").read_text()
 
 
 def test_runs_without_a_finite_epoch_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="expected an epoch with a finite NLL, found none"):
-        draw_data("JSB Chorales", [row("gru", tmp_path / "a", [float("nan")])], tmp_path / "x.png")
+        plot_data("JSB Chorales", [row("gru", tmp_path / "a", [float("nan")])], tmp_path / "x.png")

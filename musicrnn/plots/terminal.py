@@ -1,14 +1,16 @@
-"""Piano rolls and histograms drawn with characters, for the terminal."""
+"""Piano rolls and histograms as text for a terminal."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from musicrnn.errors import RollError
-from musicrnn.music.draw import pitch_span
 from musicrnn.music.pianoroll import PianoRoll
 from musicrnn.music.tonality import PITCH_CLASSES, pitch_name
+from musicrnn.plots.rolls import pitch_span
 
 # In the terminal a character holds two moments, and two pitches (quadrants) or four (braille). The bits
 # of its code are the cells from the upper left to the lower right.
@@ -18,12 +20,12 @@ _GLYPHS = {
     4: " "
     + "".join(chr(0x2800 + sum(_BRAILLE_BITS[i] for i in range(8) if n >> i & 1)) for n in range(1, 256)),
 }
-EIGHTHS = " ▁▂▃▄▅▆▇█"
+_VERTICAL, _HORIZONTAL = " ▁▂▃▄▅▆▇█", " ▏▎▍▌▋▊▉█"
 _MARGIN = 6
 
 
-def terminal_roll(roll: PianoRoll, width: int = 80, height: int = 24) -> str:
-    """Draw which pitches sound with characters. Long or tall rolls are thinned so that no note is lost.
+def roll_text(roll: PianoRoll, width: int = 80, height: int = 24) -> str:
+    """Return a roll as text. Long or tall rolls are scaled down so that no note is lost.
 
     Args:
         roll: The roll.
@@ -39,21 +41,71 @@ def terminal_roll(roll: PianoRoll, width: int = 80, height: int = 24) -> str:
     per_line = tall * -(-(high - low + 1) // (tall * lines))
     rows = -(-(high - low + 1) // per_line)
     cells = _cells(roll, high, (columns, rows * tall, per_line // tall))
-    drawn = []
-    for row, text in enumerate(_characters(cells, tall)):
+    text = []
+    for row, characters in enumerate(_characters(cells, tall)):
         top = high - row * per_line
         label = pitch_name(top - top % 12) if top % 12 < per_line else ""
-        drawn.append(f"{label:>4} {'┤' if label else '│'}{text}".rstrip())
-    return "\n".join([*drawn, " " * _MARGIN + _time_axis(roll.quarters, -(-cells.shape[1] // 2))])
+        text.append(f"{label:>4} {'┤' if label else '│'}{characters}".rstrip())
+    return "\n".join([*text, " " * _MARGIN + _time_axis(roll.quarters, -(-cells.shape[1] // 2))])
 
 
 def histogram_line(histogram: ArrayLike) -> str:
-    """Draw how much each of the 12 pitch classes, from C to B, has of the largest: ``C █ C#   D ▅ …``."""
+    """Return the 12 pitch classes from C to B, relative to the largest: ``C █ C#   D ▅ …``."""
     values = np.asarray(histogram, np.float64)
     if values.shape != (12,) or not (values >= 0).all():
         raise RollError(f"a pitch-class histogram must hold 12 numbers of at least 0, got {values.tolist()}")
     levels = np.ceil(8 * values / (values.max() or 1)).astype(int)
-    return "  ".join(f"{name} {EIGHTHS[level]}" for name, level in zip(PITCH_CLASSES, levels, strict=True))
+    return "  ".join(f"{name} {_VERTICAL[level]}" for name, level in zip(PITCH_CLASSES, levels, strict=True))
+
+
+def bar_lines(
+    rows: Sequence[tuple[str, int]], width: int = 24, text: Callable[[int], str] = "{:,}".format
+) -> list[str]:
+    """Return counts as horizontal bars of characters.
+
+    Args:
+        rows: Label and count of each bar.
+        width: Columns to fit into; a bar has at least one.
+        text: Formats the number behind a bar.
+
+    Returns:
+        A line for each row: label, bar, number. A count above 0 has a visible bar.
+    """
+    labels, numbers = [label for label, _ in rows], [text(count) for _, count in rows]
+    left, right = max(map(len, labels), default=0), max(map(len, numbers), default=0)
+    room = max(1, width - left - right - 2)
+    largest = max((count for _, count in rows), default=0) or 1
+    lines = []
+    for label, number, (_, count) in zip(labels, numbers, rows, strict=True):
+        eighths = -(-8 * room * count // largest)
+        bar = "█" * (eighths // 8) + _HORIZONTAL[eighths % 8].strip()
+        lines.append(f"{label:{left}} {bar:{room}} {number:>{right}}")
+    return lines
+
+
+def pitch_lines(pitches: Mapping[int, int], width: int = 80) -> list[str]:
+    """Return a histogram of pitches, relative to the largest: one character for a pitch, or for a few.
+
+    Args:
+        pitches: Count of each MIDI pitch; there must be one.
+        width: Columns to fit into; fewer than 16 are taken as 16.
+
+    Returns:
+        The bars, and a line below that names each C.
+    """
+    low, high = min(pitches), max(pitches)
+    step = next(step for step in (1, 2, 3, 4, 6, 12) if high // step - low // step < max(16, width))
+    first = low // step
+    columns = np.zeros(high // step - first + 1, np.int64)
+    for pitch, count in pitches.items():
+        columns[pitch // step - first] += count
+    levels = -(-8 * columns // (columns.max() or 1))
+    names = ""
+    for octave in range(-(-first * step // 12), high // 12 + 1):
+        column = 12 * octave // step - first
+        if len(names) < max(1, column):
+            names = names.ljust(column) + pitch_name(12 * octave)
+    return ["".join(_VERTICAL[level] for level in levels).rstrip(), names[: max(16, width)].rstrip()]
 
 
 def _cells(roll: PianoRoll, high: int, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

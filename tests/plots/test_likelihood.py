@@ -1,8 +1,7 @@
-"""The picture of where nats go shows what it is given."""
+"""The plots of likelihood profiles show what they are given."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +10,28 @@ import pytest
 from matplotlib.image import imread
 
 from musicrnn.errors import FileError, RollError
-from musicrnn.music.spending import Spending, draw_spending
+from musicrnn.plots.likelihood import LikelihoodProfile, plot_profiles
+from tests.plots.pictures import texts_in
 
 
-def model(**changes: Any) -> Spending:
+def model(**changes: Any) -> LikelihoodProfile:
     facts: dict[str, Any] = {
         "name": "models/one",
         "low": 58,
         "pitches": np.array([0.0, 0.1, 0.5, 0.2, 0.0]),
         "positions": np.array([[1, 1], [2, 2], [3, 6]]),
         "position_nll": np.array([2.0, 1.0, 0.7]),
-        "given": np.array([0.02, 0.45, np.nan]),
-        "came": np.array([0.01, 0.5, np.nan]),
+        "predicted": np.array([0.02, 0.45, np.nan]),
+        "observed": np.array([0.01, 0.5, np.nan]),
         "cells": np.array([90, 10, 0]),
         "nll_per_frame": 0.8,
     }
-    return Spending(**{**facts, **changes})
-
-
-def texts_in(path: Path) -> set[str]:
-    """The texts of an SVG picture, which matplotlib notes beside their outlines."""
-    return set(re.findall(r"<!-- (.*?) -->", path.read_text()))
+    return LikelihoodProfile(**{**facts, **changes})
 
 
 def test_all_three_panels_are_there(tmp_path: Path) -> None:
     path = tmp_path / "one.svg"
-    draw_spending([model()], path, "models/one on tiny")
+    plot_profiles([model()], path, "models/one on tiny")
     texts = texts_in(path)
     assert {
         "models/one on tiny",
@@ -44,33 +39,33 @@ def test_all_three_panels_are_there(tmp_path: Path) -> None:
         "NLL per position (nats per frame)",
         "reliability (share that came true)",
         "C4",
-    } <= texts
+    } <= set(texts)
     assert not any("nats per frame" in text and "models/one:" in text for text in texts), "no legend for one"
 
 
 def test_two_models_are_told_apart(tmp_path: Path) -> None:
-    draw_spending([model(), model(name="m$a$", nll_per_frame=0.91)], tmp_path / "two.svg")
-    assert {"models/one: 0.800 nats per frame", "m$a$: 0.910 nats per frame"} <= texts_in(
-        tmp_path / "two.svg"
+    plot_profiles([model(), model(name="m$a$", nll_per_frame=0.91)], tmp_path / "two.svg")
+    assert {"models/one: 0.800 nats per frame", "m$a$: 0.910 nats per frame"} <= set(
+        texts_in(tmp_path / "two.svg")
     )
 
 
 def test_same_figures_same_bytes(tmp_path: Path) -> None:
     for name in "ab":
-        draw_spending([model()], tmp_path / f"{name}.svg")
+        plot_profiles([model()], tmp_path / f"{name}.svg")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
 def test_it_is_large_enough_to_read(tmp_path: Path) -> None:
-    draw_spending([model(pitches=np.zeros(5))], tmp_path / "one.png")
+    plot_profiles([model(pitches=np.zeros(5))], tmp_path / "one.png")
     assert imread(tmp_path / "one.png").shape[:2] == (1056, 1600)
 
 
-def test_nothing_to_draw_and_nowhere_to_draw_it(tmp_path: Path) -> None:
+def test_no_model_no_frames_no_picture(tmp_path: Path) -> None:
     empty = model(positions=np.zeros((0, 2), int), position_nll=np.zeros(0))
     for models in ([], [empty]):
-        with pytest.raises(RollError, match="expected models with frames that count"):
-            draw_spending(models, tmp_path / "x.png")
+        with pytest.raises(RollError, match="expected models with counted frames to plot"):
+            plot_profiles(models, tmp_path / "x.png")
     with pytest.raises(FileError, match=r"x.gif: expected a picture named .png"):
-        draw_spending([model()], tmp_path / "x.gif")
+        plot_profiles([model()], tmp_path / "x.gif")
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,120 @@
+"""Where the loss of models comes from: NLL per pitch and per position, and the reliability curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicrnn.errors import RollError
+from musicrnn.plots.figure import (
+    COLOURS,
+    DASHED,
+    FAINT,
+    label_octaves,
+    plain_legend,
+    saved_figure,
+    style_axes,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class LikelihoodProfile:
+    """Where the loss of a model comes from.
+
+    Attributes:
+        name: The model.
+        low: The lowest pitch.
+        nll_per_frame: NLL of all frames, nats per frame.
+        pitches: NLL of each pitch, nats per frame, shape (P,).
+        positions: First and last position of ranges of positions in a piece, counted from 1, shape (R, 2).
+        position_nll: NLL of each range, nats per frame, shape (R,).
+        predicted: Mean predicted probability of each bin's cells, shape (B,). Values that aren't finite are
+            left out.
+        observed: Observed frequency of ones in each bin, shape (B,).
+        cells: Cells in each bin, shape (B,).
+    """
+
+    name: str
+    low: int
+    nll_per_frame: float
+    pitches: NDArray[np.float64]
+    positions: NDArray[np.int64]
+    position_nll: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+    observed: NDArray[np.float64]
+    cells: NDArray[np.int64]
+
+
+def plot_profiles(models: Sequence[LikelihoodProfile], path: Path | str, title: str = "") -> None:
+    """Plot NLL per pitch, NLL per position and the reliability curve of models on the same pieces.
+
+    Args:
+        models: One model or a few, in colours of their own.
+        path: The picture; its suffix is .png, .svg or .pdf.
+        title: Title of the picture.
+
+    Raises:
+        RollError: There are no models, or no frames were counted.
+        FileError: The suffix is another, or the file can't be written.
+    """
+    if not models or not all(len(model.position_nll) for model in models):
+        raise RollError("expected models with counted frames to plot, found none")
+    with saved_figure(path, 10, 6.6, title) as figure:
+        places = figure.add_gridspec(2, 5, height_ratios=(1, 1.15))
+        _plot_pitches(figure.add_subplot(places[0, :]), models)
+        _plot_positions(figure.add_subplot(places[1, :3]), models)
+        _plot_reliability(figure.add_subplot(places[1, 3:]), models)
+
+
+def _plot_pitches(axes: Axes, models: Sequence[LikelihoodProfile]) -> None:
+    width = 0.85 / len(models)
+    used = np.flatnonzero(sum(model.pitches for model in models) > 1e-4) + models[0].low
+    for index, model in enumerate(models):
+        places = model.low + np.arange(len(model.pitches)) + (index - (len(models) - 1) / 2) * width
+        label = f"{model.name}: {model.nll_per_frame:.3f} nats per frame"
+        axes.bar(places, model.pitches, width=width, color=COLOURS[index], label=label)
+    low, high = (int(used[0]), int(used[-1])) if len(used) else (60, 71)
+    label_octaves(axes.xaxis, low, high)
+    axes.set_xlim(low - 1, high + 1)
+    if len(models) > 1:
+        plain_legend(axes.legend(frameon=False))
+    style_axes(axes, "NLL per pitch (nats per frame)")
+
+
+def _plot_positions(axes: Axes, models: Sequence[LikelihoodProfile]) -> None:
+    for colour, model in zip(COLOURS, models, strict=False):
+        edges = np.append(model.positions[:, 0] - 0.5, model.positions[-1, 1] + 0.5)
+        axes.stairs(model.position_nll, edges, color=colour, linewidth=1.8, baseline=None)
+        axes.axhline(model.nll_per_frame, color=colour, linewidth=0.8, linestyle=DASHED, zorder=0.5)
+    last = max(int(model.positions[-1, 1]) for model in models)
+    axes.set_xscale("log")
+    ticks = [10**power * digit for power in range(8) for digit in (1, 2, 5) if 10**power * digit <= last]
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(0.5, last + 0.5)
+    axes.set_ylim(bottom=0)
+    x_label = "position in the piece (frames, the first is 1); dashed: mean of all"
+    style_axes(axes, "NLL per position (nats per frame)", x_label)
+
+
+def _plot_reliability(axes: Axes, models: Sequence[LikelihoodProfile]) -> None:
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, zorder=0.5)
+    for colour, model in zip(COLOURS, models, strict=False):
+        some = np.isfinite(model.predicted) & np.isfinite(model.observed)
+        predicted, observed, cells = model.predicted[some], model.observed[some], model.cells[some]
+        look: dict[str, Any] = {"color": colour, "zorder": 2}
+        axes.plot(predicted, observed, linewidth=1.4, **look)
+        sizes = 10 + 70 * np.log1p(cells) / np.log1p(cells.max())
+        axes.scatter(predicted, observed, s=sizes, edgecolor="white", linewidth=0.6, **look)
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_aspect("equal")
+    style_axes(axes, "reliability (share that came true)", "mean probability given", grid="both")
