@@ -34,11 +34,11 @@ WITHOUT: dict[str, dict[str, Any]] = {
 
 def recipes(settings: dict[str, Any]) -> dict[str, Recipe]:
     """Return the recipe of every row; what the best one doesn't have can't be left out."""
-    best = Recipe(**settings)
+    best = Recipe.of(**settings)
     rows = {"best": best}
     for name, without in WITHOUT.items():
         if all(getattr(best, setting) != value for setting, value in without.items()):
-            rows[f"without {name}"] = Recipe(**{**settings, **without})
+            rows[f"without {name}"] = Recipe.of(**{**settings, **without})
     return rows
 
 
@@ -77,7 +77,7 @@ def main() -> None:
         found = []
         for seed in range(options.seeds):
             directory = options.output / f"{corpus.name}-{name.replace(' ', '-')}-{seed}"
-            found.append(trained(corpus, Recipe(**{**recipe.to_dict(), "seed": seed}), directory))
+            found.append(trained(corpus, Recipe.of(**{**recipe.to_dict(), "seed": seed}), directory))
             print(f"{directory.name}: valid {found[-1][0]:.4f}, test {found[-1][1]:.4f}", file=sys.stderr)
         valid, test = ([pair[index] for pair in found] for index in (0, 1))
         base = mean(test) if base is None else base

@@ -18,8 +18,9 @@ from unittest import mock
 
 import torch
 
+from musicrnn.checkpoint import new_model
 from musicrnn.music import Layout, PianoRoll
-from musicrnn.nn import ModelConfig, MusicRNN, build
+from musicrnn.nn import MusicRNN, NetworkSettings
 from musicrnn.ops.dispatch import CELLS
 from musicrnn.sampling import generate_many
 
@@ -40,8 +41,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     layout = Layout(channels="frame")
-    config = ModelConfig(layout.width, options.cell, options.hidden, options.layers)
-    model = build(config, layout.to_dict()).eval()
+    settings = NetworkSettings.of(cell=options.cell, hidden=options.hidden, layers=options.layers)
+    model = new_model(settings, layout.to_dict()).eval()
     model.head.start_at(torch.full((layout.width,), 4 / layout.width))
     rows = [measure(model, streams, options.frames, options.repeats) for streams in options.streams]
     if options.json:

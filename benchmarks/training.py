@@ -136,7 +136,7 @@ class Speed:
         before, times = torch.get_num_threads(), list[float]()
         torch.set_num_threads(threads)
         torch.manual_seed(self.recipe.seed)
-        model = plain.PlainGRU(self.corpus.layout.width, self.recipe.hidden)
+        model = plain.PlainGRU(self.corpus.layout.width, self.recipe.network.recurrent.hidden)
         optimizer = torch.optim.Adam(model.parameters(), lr=self.recipe.initial_rate)
         noise, norm = self.recipe.weight_noise, self.recipe.clip_norm
         plain.train(model, optimizer, self.pieces, noted(self.order, times), noise, norm)
@@ -168,7 +168,7 @@ class Speed:
         best = min(counts, key=lambda count: median(theirs[count]))
         seconds, products = median(ours), self.products()
         return {
-            "hidden": self.recipe.hidden,
+            "hidden": self.recipe.network.recurrent.hidden,
             "frames_per_second": self.measured / seconds,
             "threads": threads,
             "plain_frames_per_second": self.measured / median(theirs[best]),
@@ -305,7 +305,7 @@ def speed(
     say(f"{'':26}{'frames/s':>21}{'threads':>9}{'':7}{'share of time in':>28}")
     say(f"{'H':>5}{'musicrnn':>21}{'plain':>18}{'ratio':>9}{'kernels':>9}{'products':>10}{'both':>7}")
     for hidden in options.hidden:
-        recipe = Recipe(
+        recipe = Recipe.of(
             hidden=hidden,
             batch_size=options.batch_size,
             weight_noise=options.weight_noise,

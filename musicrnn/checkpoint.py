@@ -20,7 +20,8 @@ from torch import Tensor
 from musicrnn.bundled import resolve
 from musicrnn.errors import FileError, ModelError, MusicRNNError
 from musicrnn.files import read_bytes, read_document, write_bytes, write_json
-from musicrnn.nn import ModelConfig, MusicRNN, build
+from musicrnn.nn import MusicRNN, NetworkSettings
+from musicrnn.settings import assemble, flatten
 
 FORMAT = "musicrnn-model"
 VERSION = 2
@@ -71,15 +72,12 @@ class Epoch:
         )
 
 
-def save_config(
-    directory: Path, config: ModelConfig, data: Mapping[str, Any], training: Mapping[str, Any]
-) -> None:
+def save_config(directory: Path, model: MusicRNN, training: Mapping[str, Any]) -> None:
     """Write ``config.json``.
 
     Args:
         directory: The model's folder.
-        config: The network's shape.
-        data: What the frames mean, as ``Corpus.facts`` gives it.
+        model: The network; its ``data`` says what the frames mean.
         training: How it was trained: the recipe, as JSON values.
 
     Raises:
@@ -88,8 +86,12 @@ def save_config(
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "network": asdict(config),
-        "data": dict(data),
+        "network": {
+            "input_size": model.input_size,
+            "channels": model.channels,
+            **flatten(model.settings),
+        },
+        "data": model.data,
         "training": dict(training),
     }
     write_json(directory / "config.json", document)
@@ -156,11 +158,28 @@ def build_model(directory: Path) -> MusicRNN:
     """
     document = read_config(directory)
     try:
-        return build(ModelConfig(**document["network"]), document["data"])
+        network, data = dict(document["network"]), dict(document["data"])
+        width, channels = network.pop("input_size"), network.pop("channels", 1)
+        if "width" in data:
+            return new_model(assemble(NetworkSettings, network), data)
+        return MusicRNN(assemble(NetworkSettings, network), width, channels, data)
     except (KeyError, TypeError, ValueError, MusicRNNError) as error:
         raise ModelError(
             f"{directory / 'config.json'}: expected the description of a network, found damage: {error}"
         ) from error
+
+
+def new_model(settings: NetworkSettings, data: Mapping[str, Any]) -> MusicRNN:
+    """Return a network with newly initialised weights for the frames that ``data`` describes.
+
+    Args:
+        settings: The network.
+        data: What the frames mean, as ``Corpus.facts`` gives it.
+
+    Raises:
+        UsageError: An unknown cell or head, or a size out of its range.
+    """
+    return MusicRNN(settings, data["width"], len(data["channels"].split("+")), data)
 
 
 def load_weights(directory: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

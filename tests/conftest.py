@@ -58,7 +58,7 @@ def trained(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from musicrnn.training import Recipe, train
 
     directory = tmp_path_factory.mktemp("models") / "tiny"
-    train(corpus, Recipe(hidden=8, epochs=3, batch_size=4), directory)
+    train(corpus, Recipe.of(hidden=8, epochs=3, batch_size=4), directory)
     return directory
 
 

@@ -12,17 +12,19 @@ from safetensors.torch import load_file, save_file
 
 from musicrnn.checkpoint import Epoch, load_model, read_metrics, save_config, save_weights, write_metrics
 from musicrnn.errors import FileError, ModelError
-from musicrnn.nn import ModelConfig, build
+from musicrnn.nn import NetworkSettings, build
 
 
 def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
     model = build(
-        ModelConfig(24, cell="lstm", hidden=5, layers=2, peepholes=True, dropout=0.1), {"resolution": 4}
+        NetworkSettings.of(cell="lstm", hidden=5, layers=2, peepholes=True, dropout=0.1),
+        24,
+        data={"resolution": 4},
     )
-    save_config(tmp_path, model.config, model.data, {})
+    save_config(tmp_path, model, {})
     save_weights(tmp_path, model.state_dict())
     found = load_model(tmp_path)
-    assert (found.config, found.data, found.training) == (model.config, model.data, False)
+    assert (found.settings, found.data, found.training) == (model.settings, model.data, False)
     frames = (torch.rand(2, 7, 24) < 0.2).float()
     torch.testing.assert_close(found.nll(frames), model.eval().nll(frames), rtol=0, atol=0)
 

@@ -40,7 +40,7 @@ def test_a_shipped_model_loads_and_names_no_place_of_its_own(path: Path) -> None
 @pytest.mark.parametrize("name", FILES)
 def test_the_best_models_were_trained_by_their_recipes(name: str) -> None:
     document = json.loads((ROOT / "models" / f"best-{name}" / "config.json").read_text())
-    assert Recipe(**document["training"]) == Recipe(**read_shipped("best", name))
+    assert Recipe.of(**document["training"]) == Recipe.of(**read_shipped("best", name))
 
 
 @pytest.fixture(scope="module", params=FILES)

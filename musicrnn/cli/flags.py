@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 from musicrnn.cli import console
-from musicrnn.training.recipe import SETTINGS, setting_types
+from musicrnn.training.recipe import SETTINGS, TYPES
 
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
@@ -110,22 +110,14 @@ def _members(group: Any) -> Iterator[inspect.Parameter]:
         yield _parameter(entry.name, hints[entry.name], entry.default, option)
 
 
-_ORDER = ("network", "structure", "regularisation", "optimiser", "schedule", "data", "run")
-"""The groups of a recipe's settings, as ``--help`` lists them."""
-
-
 def _settings() -> Iterator[inspect.Parameter]:
     """Yield a parameter for each setting; one that isn't given is None, so that files may give it."""
-    for setting in sorted(SETTINGS.values(), key=lambda entry: _ORDER.index(_group(entry))):
-        kind = setting_types()[setting.name]
+    for setting in SETTINGS.values():
+        kind = TYPES[setting.name]
         usual = setting.metadata["usual"] or setting.default
         text = setting.metadata["text"] + ("" if kind is bool else f" [default: {usual}]")
-        option = typer.Option(help=text, rich_help_panel=_group(setting).capitalize())
+        option = typer.Option(help=text, rich_help_panel=setting.metadata["group"].capitalize())
         yield _parameter(setting.name, kind | None, None, option)
-
-
-def _group(setting: Field[Any]) -> str:
-    return str(setting.metadata.get("group", "run"))
 
 
 def _parameter(name: str, kind: Any, default: Any, option: Any) -> inspect.Parameter:

@@ -6,16 +6,13 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from musicrnn.cli import console
 from musicrnn.cli.flags import flag
 from musicrnn.cli.options import Model, chosen_model
 from musicrnn.errors import UsageError
 
-BARS = 16
-TEMPO = 120.0
-SLOWEST, FASTEST = 4, 1000
+BARS, TEMPO = 16, 120  # those of sampling.lengths, which needs torch
 
 
 @dataclass(frozen=True)
@@ -34,9 +31,7 @@ class Length:
     beats: float | None = flag(None, "Length in beats of the metre.")
     frames: int | None = flag(None, "Length in frames.")
     seconds: float | None = flag(None, "Length in seconds at the tempo.")
-    tempo: float | None = flag(
-        None, f"Quarter notes per minute. [default: the corpus's tempo, else {TEMPO:.0f}]"
-    )
+    tempo: float | None = flag(None, f"Quarter notes per minute. [default: the corpus's tempo, else {TEMPO}]")
 
 
 @dataclass(frozen=True)
@@ -64,16 +59,18 @@ def sample(
     """Generate new music from a model."""
     import secrets
 
-    names = ("bars", "beats", "frames", "seconds")
-    asked = {name: value for name in names if (value := getattr(length, name)) is not None}
-    _check(asked, length.tempo, sampling.seed, output, primer)
+    _check(sampling.seed, output, primer)
 
     from musicrnn.checkpoint import load_model
     from musicrnn.music import midi_bytes, to_score
-    from musicrnn.sampling import Drawing, generate_many, layout_of, read_primer
+    from musicrnn.sampling import SamplingSettings, generate_many, layout_of, lengths, read_primer
 
+    asked = lengths.Length.of(
+        bars=length.bars, beats=length.beats, frames=length.frames, seconds=length.seconds
+    )
+    lengths.check_tempo(length.tempo)
+    settings = SamplingSettings(sampling.temperature, sampling.threshold)
     started, directory = time.monotonic(), chosen_model(model)
-    drawing = Drawing(sampling.temperature, sampling.threshold)
     network = load_model(directory)
     layout = layout_of(network)
     before = score = None
@@ -81,15 +78,13 @@ def sample(
         piped = str(primer.primer) == "-"
         source = sys.stdin.buffer.read() if piped else primer.primer
         before, score = read_primer(source, layout, "stdin" if piped else str(primer.primer))
-    primer_tempo = score.main_tempo() if score else None
-    tempo = length.tempo or layout.tempo or primer_tempo or network.data.get("tempo") or TEMPO
-    tempo = min(max(tempo, SLOWEST), FASTEST)
-    metre = (score.main_metre() if score else None) or tuple(network.data.get("metre") or (4, 4))
-    frames = _frames(asked or {"bars": BARS}, layout.resolution, tempo, metre)
+    tempo = lengths.choose_tempo(length.tempo, layout, score, network.data)
+    metre = lengths.choose_metre(score, network.data)
+    frames = asked.frames(layout.resolution, tempo, metre)
     seed = secrets.randbelow(2**31) if sampling.seed is None else sampling.seed
     seeds = [seed + index for index in range(output.count)]
     with console.progress("sampling", frames, "frames") as advance:
-        rolls = generate_many(network, frames, seeds, drawing, before, advance)
+        rolls = generate_many(network, frames, seeds, settings, before, advance)
     if primer.include_primer and before is not None:
         rolls = [before.followed_by(roll) for roll in rolls]
     contents = [midi_bytes(to_score(roll, tempo, metre)) for roll in rolls]
@@ -104,19 +99,8 @@ def sample(
     console.report({"files": files, "frames": frames, "seed": seed, "seconds": elapsed}, files)
 
 
-def _check(
-    asked: dict[str, Any], tempo: float | None, seed: int | None, output: Output, primer: Primer
-) -> None:
+def _check(seed: int | None, output: Output, primer: Primer) -> None:
     """Refuse flags that contradict each other or are out of range."""
-    if len(asked) > 1:
-        raise UsageError(
-            f"expected one of --bars, --beats, --frames, --seconds; found --{', --'.join(asked)}"
-        )
-    for name, value in asked.items():
-        if not 0 < value < 1e9:
-            raise UsageError(f"--{name}: expected a length above 0 and below 1e9, found {value}")
-    if tempo is not None and not SLOWEST <= tempo <= FASTEST:
-        raise UsageError(f"--tempo: expected {SLOWEST} to {FASTEST} quarter notes per minute, found {tempo}")
     if output.count < 1:
         raise UsageError(f"--count: expected at least 1, found {output.count}")
     if seed is not None and seed < 0:
@@ -126,13 +110,6 @@ def _check(
         raise UsageError(f"-o -: stdout holds one MIDI file, found {found}")
     if primer.include_primer and primer.primer is None:
         raise UsageError("--include-primer: expected a --primer, found none")
-
-
-def _frames(asked: dict[str, Any], resolution: int, tempo: float, metre: tuple[int, int]) -> int:
-    """Convert a length to frames, at least one."""
-    (unit, value), beat = next(iter(asked.items())), 4 / metre[1]
-    quarters = {"bars": beat * metre[0], "beats": beat, "frames": 1 / resolution, "seconds": tempo / 60}[unit]
-    return max(1, round(float(value) * quarters * resolution))
 
 
 def _write(contents: list[bytes], output: Path) -> list[str]:

@@ -87,7 +87,7 @@ def sweep(
     from musicrnn.experiments.sweep import sweep
     from musicrnn.training import Recipe, read_settings
 
-    base = Recipe(**{**_BASE, **(read_settings(run.config) if run.config else {}), **settings})
+    base = Recipe.of(**{**_BASE, **(read_settings(run.config) if run.config else {}), **settings})
     space = _space(search.space, search.learning_rates, base)
     opened = open_corpus(chosen_corpus(corpus))
     listener = TrialLines()
@@ -96,7 +96,7 @@ def sweep(
             opened,
             base,
             space,
-            search.output or Path("models/sweeps") / f"{opened.name}-{base.cell}",
+            search.output or Path("models/sweeps") / f"{opened.name}-{base.network.recurrent.cell}",
             trials=search.trials,
             sampler=search.sampler,
             pruner=search.pruner,

@@ -99,7 +99,7 @@ def train(
         **settings,
     }
     source = given.get("init_from")
-    recipe = training.Recipe(**{**(network_settings(Path(source)) if source else {}), **given})
+    recipe = training.Recipe.of(**{**(network_settings(Path(source)) if source else {}), **given})
     if run.range_test:
         _range_test(opened, recipe, run.output, chosen_device(run.device))
         return
@@ -112,7 +112,7 @@ def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: Run, comm
     from musicrnn.training.distributed import is_main_process
     from musicrnn.training.resuming import checked_recipe, new_run, newest_run
 
-    name = f"{corpus.name}-{run.recipe or recipe.cell}"
+    name = f"{corpus.name}-{run.recipe or recipe.network.recurrent.cell}"
     find = newest_run if run.resume else new_run
     allowed = {"resume": run.resume, "overwrite": run.overwrite}
     with ExitStack() as stack:
@@ -146,8 +146,8 @@ def _document(trained: Trained, recipe: Recipe) -> dict[str, Any]:
     """Return the result of a training as JSON values."""
     return {
         "model": str(trained.directory),
-        "cell": recipe.cell,
-        "hidden": recipe.hidden,
+        "cell": recipe.network.recurrent.cell,
+        "hidden": recipe.network.recurrent.hidden,
         "parameters": trained.model.parameter_count,
         "epochs": len(trained.history),
         "best_epoch": trained.best_epoch,
@@ -164,7 +164,7 @@ def _lines(trained: Trained, recipe: Recipe) -> list[str]:
     """Return the result of a training as text."""
     nlls = {"train": trained.train_nll, "valid": trained.valid_nll, "test": trained.test_nll}
     return [
-        f"{trained.directory}: {recipe.cell} {recipe.hidden}, {trained.model.parameter_count:,} parameters, "
+        f"{trained.directory}: {recipe.network}, {trained.model.parameter_count:,} parameters, "
         f"best epoch {trained.best_epoch} of {len(trained.history)}, {trained.seconds:.0f} s, "
         f"{trained.padding:.1%} padding",
         "NLL per frame: " + ", ".join(f"{split} {nll:.3f}" for split, nll in nlls.items() if nll is not None),
@@ -175,7 +175,7 @@ def _range_test(corpus: Corpus, recipe: Recipe, output: Path | None, device: str
     """Run a learning rate range test and print the rates that it finds."""
     from musicrnn.training.range_test import range_test
 
-    directory = output or RUNS / f"{corpus.name}-{recipe.cell}-range"
+    directory = output or RUNS / f"{corpus.name}-{recipe.network.recurrent.cell}-range"
     found = range_test(corpus, recipe, directory, device=device)
     line = (
         f"{directory / 'range.png'}: the NLL fell fastest at a learning rate of {found.suggested:.2g}, "

@@ -24,7 +24,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from musicrnn.corpus import Corpus, Split
 from musicrnn.errors import UsageError
 from musicrnn.evaluation.likelihood import SplitLikelihood, check_fits
 from musicrnn.nn import MusicRNN
+from musicrnn.nn.state import NetworkState
 
 SEGMENTS = 1000
 """Training segments, from evenly spaced pieces, for the mean squares."""
@@ -179,13 +180,13 @@ class AdaptingModel:
         """Yield the segments of a piece in order; the weights may change between them."""
         targets = torch.from_numpy(frames).to(self._trained)[None]
         inputs = torch.cat([torch.zeros_like(targets[:, :1]), targets[:, :-1]], dim=1)
-        state: Any = None
+        state: NetworkState | None = None
         for start in range(0, targets.shape[1], self._segment):
             part = slice(start, start + self._segment)
             with torch.enable_grad():
-                nats, _, state = self._model.score(targets[:, part], None, inputs[:, part], state)
+                nats, state, _ = self._model.score(targets[:, part], None, inputs[:, part], state)
                 gradients = torch.autograd.grad(nats.sum(), self._parameters, allow_unused=True)
-            state = _detached(state)
+            state = state.detach()
             filled = [
                 (torch.zeros_like(parameter) if gradient is None else gradient).reshape(-1)
                 for parameter, gradient in zip(self._parameters, gradients, strict=True)
@@ -203,14 +204,3 @@ class AdaptingModel:
             if count >= SEGMENTS:
                 break
         return (squares / count).sqrt()
-
-
-def _detached(state: Any) -> Any:
-    """Return a state without its computation graph."""
-    if isinstance(state, Tensor):
-        return state.detach()
-    if isinstance(state, tuple) and hasattr(state, "_fields"):
-        return type(state)(*map(_detached, state))
-    if isinstance(state, list | tuple):
-        return type(state)(map(_detached, state))
-    return state

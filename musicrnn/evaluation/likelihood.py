@@ -167,7 +167,7 @@ def evaluate(
     pieces, skip = corpus[split], int(skip_first_frame)
     model = model.to(device).eval()
     with torch.no_grad():
-        model.nll(torch.zeros(1, 1, model.config.input_size, device=device))  # loads kernels
+        model.nll(torch.zeros(1, 1, model.input_size, device=device))  # loads kernels
     started = time.monotonic()
     scores = score_split(model, pieces, skip_first_frame=skip_first_frame, device=device)
     baselines = None
@@ -198,7 +198,7 @@ def check_fits(model: MusicRNN, corpus: Corpus) -> None:
         ModelError: Width, channels, pitch range or resolution differ.
     """
     layout = Layout.from_dict(model.data) if "width" in model.data else None
-    width = model.config.input_size
+    width = model.input_size
     if width != corpus.layout.width:
         raise ModelError(
             f"{corpus.directory}: expected frames of D={width}, as the model, found {corpus.layout}"

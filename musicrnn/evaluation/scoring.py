@@ -73,11 +73,12 @@ def score_split(
     )
     with torch.no_grad(), model.fitting_threads(BATCH, split.frames / len(split), training=False):
         for batch in evaluation_batches(split, BATCH):
-            frames, heard, mask = (torch.from_numpy(array).to(device) for array in batch[:3])
-            nats, parameters, _ = model.score(frames, mask, heard)
+            frames, inputs, mask = (torch.from_numpy(array).to(device) for array in batch[:3])
+            nats, _, marginals = model.score(frames, mask, inputs, marginals=True)
+            assert marginals is not None
             _count_nats(scores, batch, nats.double().cpu().numpy(), skip_first_frame)
             counted, frames = _counted(mask, frames, skip_first_frame)
-            probabilities = model.head.probabilities(parameters) * counted[..., None]
+            probabilities = marginals * counted[..., None]
             _count_cells(scores, probabilities.flatten(0, 1), frames.flatten(0, 1), int(counted.sum()))
     return scores
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -10,7 +12,9 @@ from torch.nn import functional
 
 from musicrnn.errors import UsageError
 from musicrnn.nn.dropout import Dropout
+from musicrnn.nn.settings import NetworkSettings, RecurrentSettings
 from musicrnn.ops import State, Weights, cell_named, recurrence
+from musicrnn.settings import flatten
 
 
 class RecurrentLayer(nn.Module):
@@ -21,33 +25,22 @@ class RecurrentLayer(nn.Module):
     irnn starts as its paper has it: U the identity, W Gaussian of standard deviation 0.001 (Le et al. 2015).
 
     Args:
-        cell: Name of the cell.
+        settings: Those of the stack that the layer belongs to.
         input_size: Width of the input, D.
-        hidden_size: Hidden units, H.
-        peepholes: Diagonal connections from the memory cell to the gates; lstm only.
-        context: How many of the units are slow context units; scrn only, which has H/4 unless told.
-        alpha: How much of the context stays from frame to frame.
-        learn_alpha: Whether alpha is learned, for each context unit its own.
-        weight_dropout: Probability that a recurrent weight is dropped in training, drawn once a pass (Merity
-            et al. 2018).
+        weight_dropout: Probability that a recurrent weight is dropped in training, sampled once a pass
+            (Merity et al. 2018).
+
+    Raises:
+        UsageError: An unknown cell, or an option of another cell.
     """
 
-    def __init__(
-        self,
-        cell: str,
-        input_size: int,
-        hidden_size: int,
-        peepholes: bool = False,
-        context: int | None = None,
-        alpha: float = 0.95,
-        learn_alpha: bool = False,
-        weight_dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, settings: RecurrentSettings, input_size: int, weight_dropout: float = 0.0) -> None:
         super().__init__()
+        cell, hidden_size, context = settings.cell, settings.hidden, settings.context
         self.cell = cell_named(cell)
         self.weight_dropout = weight_dropout
         self.hidden_size = hidden_size
-        if peepholes and "peepholes" not in self.cell.optional:
+        if settings.peepholes and "peepholes" not in self.cell.optional:
             raise UsageError(f"peepholes need a cell with a memory (lstm), got {cell}")
         if "context" in self.cell.optional:
             context = max(1, hidden_size // 4) if context is None else context
@@ -57,21 +50,20 @@ class RecurrentLayer(nn.Module):
                 )
         elif context is not None:
             raise UsageError(f"context units are the scrn's, got {cell}")
-        if not 0 < alpha < 1:
-            raise UsageError(f"alpha must be between 0 and 1, got {alpha}")
         self.context = context or 0
         driven = hidden_size - self.context
         self.weight_ih = nn.Parameter(torch.empty(self.cell.gates * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(self.cell.gates * driven, hidden_size))
         self.bias = nn.Parameter(torch.empty((self.cell.biases or self.cell.gates) * driven))
-        self.peepholes = nn.Parameter(torch.empty(3, hidden_size)) if peepholes else None
+        self.peepholes = nn.Parameter(torch.empty(3, hidden_size)) if settings.peepholes else None
+        alpha = settings.alpha
         logit = torch.full((self.context,), math.log(alpha / (1 - alpha)))
-        self.alpha_logit = nn.Parameter(logit) if learn_alpha and context else None
+        self.alpha_logit = nn.Parameter(logit) if settings.learn_alpha and self.context else None
         self.register_buffer("alpha", torch.full((self.context,), alpha), persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw fresh parameters."""
+        """Initialise the parameters at random."""
         size = self.hidden_size
         for gate in self.weight_ih.data.chunk(self.cell.gates):
             if self.cell.name == "irnn":
@@ -120,16 +112,8 @@ class Recurrent(nn.Module):
         input_size: Width of the input, D.
         hidden_size: Hidden units of each layer, H.
         layers: Number of layers, L.
-        dropout: Probability that an output of a layer is set to zero in training (Zaremba et al. 2014).
-        peepholes: Peephole connections; lstm only.
-        context: How many units of each layer are slow context units; scrn only, which has H/4 unless told.
-        alpha: How much of the context stays from frame to frame; scrn only.
-        learn_alpha: Whether alpha is learned, for each context unit its own; scrn only.
-        variational_dropout: One dropout mask for all frames (Gal and Ghahramani 2016).
-        weight_dropout: Probability that a recurrent weight is dropped in training (Merity et al. 2018).
-        connections: ``plain``; ``residual``, outputs are added to inputs from the second layer on (He et al.
-            2016); ``skip``, every layer hears the input, and the output is that of all layers (Graves 2013).
-        layer_norm: Normalise what the second and later layers hear, and the output (Ba et al. 2016).
+        options: Other settings by name: ``peepholes``, ``context``, ``alpha``, ``learn_alpha``,
+            ``connections``, ``layer_norm`` of ``RecurrentSettings``, and those of ``DropoutSettings``.
 
     Attributes:
         output_size: Width of the output: H, or L*H with skip connections.
@@ -138,44 +122,34 @@ class Recurrent(nn.Module):
         UsageError: An unknown cell, a size out of its range, or an option of another cell.
     """
 
-    def __init__(
-        self,
-        cell: str,
-        input_size: int,
-        hidden_size: int,
-        layers: int = 1,
-        dropout: float = 0.0,
-        peepholes: bool = False,
-        context: int | None = None,
-        alpha: float = 0.95,
-        learn_alpha: bool = False,
-        variational_dropout: bool = False,
-        weight_dropout: float = 0.0,
-        connections: str = "plain",
-        layer_norm: bool = False,
-    ) -> None:
+    def __init__(self, cell: str, input_size: int, hidden_size: int, layers: int = 1, **options: Any) -> None:
         super().__init__()
-        for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("layers", layers)):
-            if value < 1:
-                raise UsageError(f"{name} must be at least 1, got {value}")
-        if connections not in ("plain", "residual", "skip"):
-            raise UsageError(f"connections must be plain, residual or skip, got {connections!r}")
+        if input_size < 1:
+            raise UsageError(f"input_size must be at least 1, got {input_size}")
+        settings = NetworkSettings.of(cell=cell, hidden=hidden_size, layers=layers, **options)
+        recurrent, regularisation = settings.recurrent, settings.regularisation
+        is_skip = recurrent.connections == "skip"
         self.input_size = input_size
         self.hidden_size = hidden_size
-        self.connections = connections
-        self.output_size = hidden_size * (layers if connections == "skip" else 1)
-        later = hidden_size + (input_size if connections == "skip" else 0)
-        options = (peepholes, context, alpha, learn_alpha, weight_dropout)
+        self.connections = recurrent.connections
+        self.output_size = hidden_size * (layers if is_skip else 1)
+        later = hidden_size + (input_size if is_skip else 0)
         self.layers = nn.ModuleList(
-            RecurrentLayer(cell, later if index else input_size, hidden_size, *options)
+            RecurrentLayer(recurrent, later if index else input_size, regularisation.weight_dropout)
             for index in range(layers)
         )
         self.norms = nn.ModuleList(
             nn.LayerNorm(hidden_size if index < layers - 1 else self.output_size)
-            for index in range(layers if layer_norm else 0)
+            for index in range(layers if recurrent.layer_norm else 0)
         )
-        self.dropout = Dropout(dropout, variational_dropout)
+        self.dropout = Dropout(regularisation.dropout, regularisation.variational_dropout)
         self.register_load_state_dict_pre_hook(_translate_from_torch)  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def from_settings(cls, settings: NetworkSettings, input_size: int) -> Recurrent:
+        """Return the layers of a network, for inputs of a width."""
+        values = flatten(settings.recurrent) | flatten(settings.regularisation)
+        return cls(values.pop("cell"), input_size, values.pop("hidden"), **values)
 
     @classmethod
     def from_torch(cls, layer: nn.RNN | nn.LSTM | nn.GRU) -> Recurrent:
@@ -191,7 +165,7 @@ class Recurrent(nn.Module):
         cell = {"rnn_tanh": "tanh", "rnn_relu": "irnn", "lstm": "lstm", "gru": "gru-reset-after"}[kind]
         if layer.bidirectional or layer.proj_size:
             raise UsageError(f"a layer to load must have one direction and no projection, got {layer}")
-        stack = cls(cell, layer.input_size, layer.hidden_size, layer.num_layers, layer.dropout)
+        stack = cls(cell, layer.input_size, layer.hidden_size, layer.num_layers, dropout=layer.dropout)
         stack.to(layer.weight_ih_l0.dtype)  # type: ignore[arg-type]
         stack.load_state_dict(layer.state_dict())
         return stack
@@ -203,7 +177,7 @@ class Recurrent(nn.Module):
         return [(zeros,) * layer.cell.states for layer in self.stack()]
 
     def forward(
-        self, x: Tensor, state: list[State] | None = None, mask: Tensor | None = None
+        self, x: Tensor, state: Sequence[State] | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, list[State]]:
         """Run the stack over a batch of sequences.
 
@@ -226,7 +200,7 @@ class Recurrent(nn.Module):
         self._check(state, len(x))
         outputs, following = list[Tensor](), list[State]()
         for index, (layer, before) in enumerate(zip(self.stack(), state, strict=True)):
-            output, after = layer(self._heard(index, x, outputs), before, mask)
+            output, after = layer(self._inputs(index, x, outputs), before, mask)
             output = self.dropout(output)
             if outputs and self.connections == "residual":
                 output = output + outputs[-1]
@@ -235,12 +209,12 @@ class Recurrent(nn.Module):
         last = torch.cat(outputs, 2) if self.connections == "skip" and len(outputs) > 1 else outputs[-1]
         return self._normed(len(outputs) - 1, last), following
 
-    def _heard(self, index: int, x: Tensor, outputs: list[Tensor]) -> Tensor:
-        """Return what a layer hears: the input, or the output of the layer before."""
+    def _inputs(self, index: int, x: Tensor, outputs: list[Tensor]) -> Tensor:
+        """Return the inputs of a layer: those of the stack, or the output of the layer before."""
         if not outputs:
             return x
-        heard = self._normed(index - 1, outputs[-1])
-        return torch.cat([heard, x], 2) if self.connections == "skip" else heard
+        below = self._normed(index - 1, outputs[-1])
+        return torch.cat([below, x], 2) if self.connections == "skip" else below
 
     def _normed(self, index: int, output: Tensor) -> Tensor:
         normed: Tensor = self.norms[index](output) if len(self.norms) else output
@@ -248,14 +222,14 @@ class Recurrent(nn.Module):
 
     @property
     def is_chain(self) -> bool:
-        """Whether each layer hears the one before and nothing else, as kernels that generate have it."""
+        """Whether each layer's input is the output of the one before and nothing else."""
         return not len(self.norms) and (self.connections == "plain" or len(self.layers) == 1)
 
     def stack(self) -> list[RecurrentLayer]:
-        """Return the layers, the one that hears the input first."""
+        """Return the layers, the lowest first."""
         return [layer for layer in self.layers if isinstance(layer, RecurrentLayer)]
 
-    def _check(self, state: list[State], batch: int) -> None:
+    def _check(self, state: Sequence[State], batch: int) -> None:
         expected = (batch, self.hidden_size)
         if len(state) != len(self.layers):
             raise ValueError(f"state must have {len(self.layers)} layers, got {len(state)}.")

@@ -37,7 +37,7 @@ def write_results(done: Trained, corpus: Corpus, recipe: Recipe, plot: Callable[
         x_label="epoch",
         y_label="NLL per frame (nats)",
         marks={f"best: epoch {done.best_epoch}": done.best_epoch - 1},
-        title=f"{recipe.cell} {recipe.hidden} on {corpus.name}",
+        title=f"{recipe.network} on {corpus.name}",
     )
     nlls = {"train": done.train_nll, "valid": done.valid_nll, "test": done.test_nll}
     figures = {
@@ -62,15 +62,19 @@ def model_card(
     Raises:
         FileError: The file can't be written.
     """
-    layout, nlls = corpus.layout, [key for key in figures if key.endswith("_nll")]
+    layout, layers, nlls = (
+        corpus.layout,
+        recipe.network.recurrent,
+        [key for key in figures if key.endswith("_nll")],
+    )
     pieces = ", ".join(f"{len(split)} {name}" for name, split in corpus.items())
     rows = "\n".join(f"| {key.removesuffix('_nll')} | {figures[key]:.3f} |" for key in nlls)
     settings = "\n".join(f"| {name} | {value} |" for name, value in _settings(recipe).items())
     judges = "validation" if "valid" in corpus else "training"
     text = f"""# {directory.name}
 
-A recurrent network with a {recipe.head} output, trained by musicrnn on the corpus `{corpus.name}`:
-{recipe.cell}, {recipe.layers} x {recipe.hidden} units, {model.parameter_count:,} parameters.
+A recurrent network with a {recipe.network.head} output, trained by musicrnn on the corpus `{corpus.name}`:
+{layers.cell}, {layers.layers} x {layers.hidden} units, {model.parameter_count:,} parameters.
 
 It hears a piano roll frame by frame and gives every next frame a probability.
 Frames: {layout}.
@@ -110,5 +114,5 @@ It has heard nothing but `{corpus.name}`, and knows nothing of loudness, instrum
 
 
 def _settings(recipe: Recipe) -> dict[str, object]:
-    settings = {**recipe.to_dict(), "learning_rate": recipe.initial_rate}
-    return {name: value for name, value in settings.items() if _ONLY.get(name, recipe.cell) == recipe.cell}
+    settings, cell = {**recipe.to_dict(), "learning_rate": recipe.initial_rate}, recipe.network.recurrent.cell
+    return {name: value for name, value in settings.items() if _ONLY.get(name, cell) == cell}

@@ -13,7 +13,15 @@ from pathlib import Path
 
 import torch
 
-from musicrnn.checkpoint import Epoch, load_model, load_weights, save_config, save_weights, write_metrics
+from musicrnn.checkpoint import (
+    Epoch,
+    load_model,
+    load_weights,
+    new_model,
+    save_config,
+    save_weights,
+    write_metrics,
+)
 from musicrnn.corpus import Corpus, Split
 from musicrnn.corpus.batches import (
     Augmentation,
@@ -24,8 +32,10 @@ from musicrnn.corpus.batches import (
 )
 from musicrnn.errors import ModelError, UsageError
 from musicrnn.files import exclusive
-from musicrnn.nn import MusicRNN, build
+from musicrnn.nn import MusicRNN
+from musicrnn.nn.settings import DropoutSettings
 from musicrnn.plots.curves import plot_curves
+from musicrnn.settings import flatten
 from musicrnn.training.callbacks import Callback
 from musicrnn.training.card import write_results
 from musicrnn.training.distributed import World
@@ -44,6 +54,8 @@ from musicrnn.training.schedules import best_epoch, is_over, learning_rate
 from musicrnn.training.trainer import Trainer, TrainingBatch, Update, spans
 
 ON_NAN = ("stop", "skip")
+
+_NO_DROPOUT = DropoutSettings()
 
 LEAST_RATE_SHARE = 2.0**-40
 """What skipped updates may leave of the learning rate before training gives up."""
@@ -126,18 +138,18 @@ def make_trainer(corpus: Corpus, recipe: Recipe, device: str = "cpu", world: Wor
     """
     world, split = world or World(), corpus["train"]
     torch.manual_seed(recipe.seed)
-    model = build(recipe.network(corpus.layout), corpus.facts())
+    model = new_model(recipe.network, corpus.facts())
     model.head.start_at(torch.as_tensor(split.rates(), dtype=torch.float32))
     if recipe.init_from is not None:
         start = load_model(recipe.init_from)
         here, there = (
-            replace(config, dropout=0.0, variational_dropout=False, weight_dropout=0.0)
-            for config in (model.config, start.config)
+            {"input_size": each.input_size, **flatten(replace(each.settings, regularisation=_NO_DROPOUT))}
+            for each in (model, start)
         )
         if here != there:
-            raise ModelError(
-                f"{recipe.init_from}: expected a network like {here} to start from, found {there}"
-            )
+            differing = [name for name, value in here.items() if there[name] != value]
+            wanted, found = ({name: shape[name] for name in differing} for shape in (here, there))
+            raise ModelError(f"{recipe.init_from}: expected a network with {wanted}, found {found}")
         model.load_state_dict(start.state_dict())
     model.to(device)
     world.broadcast(model.warm_up)  # the main process compiles, the others load what it compiled
@@ -171,8 +183,7 @@ class _Loop:
             shutil.rmtree(directory)
         self._resume()
         if world.is_main:
-            config = self.trainer.model.config
-            save_config(directory, config, corpus.facts(), recipe.to_dict())
+            save_config(directory, self.trainer.model, recipe.to_dict())
             write_metrics(directory, self.position.history)
 
     def run(self) -> Trained:

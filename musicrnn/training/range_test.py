@@ -95,7 +95,7 @@ def range_test(
     found = _read(rates, nlls)
     write_json(directory / "range.json", found.__dict__)
     marks = {"fastest": found.suggested, "lowest": found.lowest}
-    title = f"{recipe.optimizer}: {recipe.cell} {recipe.hidden} on {corpus.name}"
+    title = f"{recipe.optimizer}: {recipe.network} on {corpus.name}"
     plot_range_test(rates, nlls, marks, directory / "range.png", title)
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +101,11 @@ def checked_recipe(
     then, now = corpus_identity(read_config(directory).get("data", {})), corpus.identity()
     if then != now:
         raise UsageError(f"{directory}: can't resume with {corpus.directory}: expected {then}, found {now}")
-    own = Recipe(**read_settings(directory / "config.json"))
+    own = Recipe.of(**read_settings(directory / "config.json"))
+    values = own.to_dict()
     for name, value in given.items():
-        was = getattr(own, name)
+        was = values[name]
         fixed = name not in EXTENDABLE or (name == "epochs" and own.schedule in FALLING)
         if fixed and was != value:
             raise UsageError(f"{directory}: can't resume with {name} {value}: the run was started with {was}")
-    return replace(own, **{name: given[name] for name in EXTENDABLE if name in given})
+    return own.replaced(**{name: given[name] for name in EXTENDABLE if name in given})

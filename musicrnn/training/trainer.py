@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from musicrnn.corpus.batches import Batch
 from musicrnn.nn import MusicRNN
-from musicrnn.ops import State
+from musicrnn.nn.state import NetworkState
 from musicrnn.training.average import Average
 from musicrnn.training.distributed import World
 from musicrnn.training.optimizers import OPTIMIZERS
@@ -47,7 +47,7 @@ class TrainingBatch:
     lengths: NDArray[np.int64]
     pieces: list[int]
     semitones: Tensor
-    state: list[State] | None = None
+    state: NetworkState | None = None
 
     @classmethod
     def from_batch(cls, batch: Batch, device: str) -> TrainingBatch:
@@ -58,7 +58,7 @@ class TrainingBatch:
         )
         return cls(frames, inputs, mask, batch.mask.sum(1), batch.pieces, semitones)
 
-    def chunk(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor, list[State] | None, Tensor]:
+    def chunk(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor, NetworkState | None, Tensor]:
         """Return frames, mask, inputs, state and semitones of a chunk, without rows that have ended.
 
         Where all have ended one frame of padding remains, since every process takes part in every update.
@@ -70,7 +70,7 @@ class TrainingBatch:
         stop = min(stop, int(self.lengths[0]))
         if rows == len(self.mask) and start == 0 and stop == self.mask.shape[1]:
             return self.frames, self.mask, self.inputs, self.state, self.semitones
-        state = self.state and [tuple(tensor[:rows] for tensor in layer) for layer in self.state]
+        state = self.state and self.state.rows(slice(rows))
         span = (slice(rows), slice(start, stop))
         frames, inputs = self.frames[span].contiguous(), self.inputs[span].contiguous()
         return frames, self.mask[span], inputs, state, self.semitones[:rows]
@@ -107,8 +107,8 @@ class _Scorer(nn.Module):
         self.model = model
 
     def forward(
-        self, frames: Tensor, mask: Tensor, inputs: Tensor, state: list[State] | None, semitones: Tensor
-    ) -> tuple[Tensor, list[State]]:
+        self, frames: Tensor, mask: Tensor, inputs: Tensor, state: NetworkState | None, semitones: Tensor
+    ) -> tuple[Tensor, NetworkState]:
         scored = self.model.score(frames, mask, inputs, state, semitones)
         return scored.nats, scored.state
 
@@ -175,7 +175,7 @@ class Trainer:
                     each, after = self._scorer(*parts)
                     total = each.sum()
                     (total * (size / frames)).backward()
-                batch.state = [tuple(tensor.detach() for tensor in layer) for layer in after]
+                batch.state = after.detach()
                 nats += total.item()
                 computed += parts[1].numel()
                 if not math.isfinite(nats) and bad is None:

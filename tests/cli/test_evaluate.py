@@ -32,7 +32,7 @@ def other(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from musicrnn.training import Recipe, train
 
     directory = tmp_path_factory.mktemp("models") / "other"
-    train(corpus, Recipe(cell="tanh", hidden=4, epochs=1, batch_size=4), directory)
+    train(corpus, Recipe.of(cell="tanh", hidden=4, epochs=1, batch_size=4), directory)
     return directory
 
 
@@ -139,11 +139,11 @@ def test_the_help_tells_the_defaults_of_adapting(invoke: Invoke) -> None:
 def wide_model(directory: Path) -> Path:
     """An untrained model for the 88 pitches of published rolls."""
     from musicrnn.checkpoint import save_config, save_weights
-    from musicrnn.nn import ModelConfig, build
+    from musicrnn.nn import NetworkSettings, build
 
-    model = build(ModelConfig(88, hidden=2))
+    model = build(NetworkSettings.of(hidden=2), 88)
     directory.mkdir()
-    save_config(directory, model.config, {}, {})
+    save_config(directory, model, {})
     save_weights(directory, model.state_dict())
     return directory
 

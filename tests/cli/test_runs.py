@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from musicrnn.checkpoint import Epoch, save_config, save_weights, write_metrics
+from musicrnn.checkpoint import Epoch, new_model, save_config, save_weights, write_metrics
 from musicrnn.music import Layout
-from musicrnn.nn import build
 from musicrnn.training import Recipe
 from tests.conftest import ran
 
@@ -40,11 +39,11 @@ def make_run(
     **settings: Any,
 ) -> Path:
     """Write a run whose training NLL is below that in validation by 1, at 100 and 300 frames per second."""
-    directory, data, recipe = Path(path), data or DATA, Recipe(**{"hidden": 8, **settings})
-    config = recipe.network(Layout.from_dict(data))
-    save_config(directory, config, data, recipe.to_dict())
+    directory, data, recipe = Path(path), data or DATA, Recipe.of(**{"hidden": 8, **settings})
+    model = new_model(recipe.network, data)
+    save_config(directory, model, recipe.to_dict())
     if weights:
-        save_weights(directory, build(config, data).state_dict())
+        save_weights(directory, model.state_dict())
     if valid is not None:
         history = [
             Epoch(

@@ -12,7 +12,7 @@ from musicrnn.corpus import Corpus
 from musicrnn.errors import UsageError
 from musicrnn.evaluation import Adaptation, evaluate, evaluate_dynamically
 from musicrnn.evaluation.dynamic import DAMPING, AdaptingModel
-from musicrnn.nn import ModelConfig, MusicRNN, build
+from musicrnn.nn import MusicRNN, NetworkSettings, build
 from tests.evaluation.rolls import LAYOUT, Splits, random_pieces, split
 
 ADAPTATION = Adaptation(rate=0.4, decay=0.05, segment=4)
@@ -21,7 +21,7 @@ TRAIN = random_pieces([13, 8, 10], 5)
 
 def network() -> MusicRNN:
     torch.manual_seed(0)
-    return build(ModelConfig(LAYOUT.width, hidden=5)).eval()
+    return build(NetworkSettings.of(hidden=5), LAYOUT.width).eval()
 
 
 def static(model: MusicRNN, piece: np.ndarray) -> np.ndarray:
@@ -153,7 +153,7 @@ def test_the_state_is_carried_whatever_it_holds() -> None:
             return scored._replace(state=[*scored.state, kept])
 
     torch.manual_seed(0)
-    model = Remembering(ModelConfig(LAYOUT.width, hidden=5))
+    model = Remembering(NetworkSettings.of(hidden=5), LAYOUT.width)
     model.lengths = lengths = []
     adapting = AdaptingModel(model, split(TRAIN), ADAPTATION)
     adapting._model.lengths = lengths  # type: ignore[attr-defined]

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from musicrnn.checkpoint import load_model
+from musicrnn.checkpoint import load_model, new_model
 from musicrnn.corpus import Corpus, Preparation, build_corpus, collect
 from musicrnn.errors import ModelError
 from musicrnn.evaluation import evaluate
 from musicrnn.evaluation.baselines import measure_baselines
 from musicrnn.music import Layout
-from musicrnn.nn import ModelConfig, build
+from musicrnn.nn import NetworkSettings, build
 from tests.evaluation.rolls import LAYOUT, Splits, random_pieces, split
 
 SHARED = Path(__file__).parents[3] / "shared" / "benchmarks"
@@ -49,7 +49,7 @@ def test_the_first_frame_can_be_left_out(corpus: Corpus, trained: Path) -> None:
 
 
 def test_a_network_with_constant_frequencies_equals_the_baseline(corpus: Corpus) -> None:
-    model = build(ModelConfig(corpus.layout.width, hidden=3), corpus.facts())
+    model = new_model(NetworkSettings.of(hidden=3), corpus.facts())
     torch.nn.init.zeros_(model.head.linear.weight)
     frames = np.concatenate([roll.frames for roll in corpus["train"]])
     rates = (frames.sum(0) + 0.5) / (len(frames) + 1)
@@ -61,7 +61,7 @@ def test_a_network_with_constant_frequencies_equals_the_baseline(corpus: Corpus)
 
 
 def test_metrics_compare_the_frame_channel(corpus: Corpus) -> None:
-    model = build(ModelConfig(corpus.layout.width, hidden=3), corpus.facts())
+    model = new_model(NetworkSettings.of(hidden=3), corpus.facts())
     torch.nn.init.zeros_(model.head.linear.weight)
     with torch.no_grad():  # the bass always sounds; every onset is predicted too, and must not count
         model.head.linear.bias.fill_(-9)[0] = 9
@@ -90,7 +90,7 @@ def test_both_conventions_and_both_averages(corpus: Corpus, trained: Path) -> No
 
 
 def test_pieces_of_one_frame_and_no_training_pieces() -> None:
-    model = build(ModelConfig(LAYOUT.width, hidden=3))
+    model = build(NetworkSettings.of(hidden=3), LAYOUT.width)
     corpus = cast(Corpus, Splits(test=split(random_pieces([1, 1], 0))))
     found = evaluate(model, corpus, skip_first_frame=True)
     assert (found.frames, found.interval, found.baselines) == (0, None, None)
@@ -104,7 +104,7 @@ def test_pieces_of_one_frame_and_no_training_pieces() -> None:
 
 
 def test_a_model_for_other_frames_is_refused(corpus: Corpus, trained: Path) -> None:
-    narrow = build(ModelConfig(88))
+    narrow = build(NetworkSettings.of(), 88)
     with pytest.raises(ModelError, match=r"tiny: expected frames of D=88, as the model, found D=24"):
         evaluate(narrow, corpus)
     model = load_model(trained)

@@ -25,7 +25,7 @@ from musicrnn.training import Recipe
 
 pytest.importorskip("optuna", reason="needs the extra sweep")
 
-BASE = Recipe(hidden=4, epochs=2, batch_size=4)
+BASE = Recipe.of(hidden=4, epochs=2, batch_size=4)
 SPACE = make_space(
     {"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}, "dropout": {"low": 0.0, "high": 0.5}},
     BASE,
@@ -81,7 +81,7 @@ def test_a_sweep_goes_on_where_it_stopped_and_draws_what_it_would_have_drawn(
     nlls = [trial.valid_nll for trial in undisturbed.trials]
     assert nlls == sorted(nlls) and len({str(each[0]) for each in resumed.values()}) == 4  # type: ignore[type-var]
     assert undisturbed.best == undisturbed.trials[0]
-    assert load_model(tmp_path / "a" / "trial-003").config.hidden == 4
+    assert load_model(tmp_path / "a" / "trial-003").settings.recurrent.hidden == 4
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["journal", "sqlite"])
@@ -104,7 +104,9 @@ def test_an_interrupted_trial_goes_on(corpus: Corpus, tmp_path: Path, shared: bo
 
 def test_tpe_repeats_itself_and_learns(corpus: Corpus, tmp_path: Path) -> None:
     def run(name: str, sampler: str) -> dict[int, Any]:
-        found = sweep(corpus, Recipe(hidden=2, epochs=1), SPACE, tmp_path / name, trials=7, sampler=sampler)
+        found = sweep(
+            corpus, Recipe.of(hidden=2, epochs=1), SPACE, tmp_path / name, trials=7, sampler=sampler
+        )
         return drawn(found)
 
     first, random = run("a", "tpe"), run("random", "random")
@@ -114,7 +116,7 @@ def test_tpe_repeats_itself_and_learns(corpus: Corpus, tmp_path: Path) -> None:
 
 def test_trials_that_go_badly_are_pruned(corpus: Corpus, tmp_path: Path) -> None:
     space = make_space({"learning_rate": [0.05, 1e-6]}, BASE, "here")
-    base = Recipe(hidden=4, epochs=4, batch_size=4)
+    base = Recipe.of(hidden=4, epochs=4, batch_size=4)
 
     def run() -> Found:
         return sweep(corpus, base, space, tmp_path, trials=12, pruner="median")
@@ -140,7 +142,7 @@ def test_successive_halving_prunes(corpus: Corpus, tmp_path: Path) -> None:
 def test_trials_that_fail_are_listed_and_not_tried_again(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = Recipe(cell="tanh", hidden=4, epochs=3, batch_size=1, clip_norm=0)
+    base = Recipe.of(cell="tanh", hidden=4, epochs=3, batch_size=1, clip_norm=0)
     space = make_space({"learning_rate": [1e37, 0.01], "peepholes": [False, True]}, base, "here")
     found = sweep(corpus, base, space, tmp_path, trials=8)
     failed = [trial for trial in found.trials if trial.state == "failed"]
@@ -153,7 +155,7 @@ def test_trials_that_fail_are_listed_and_not_tried_again(
 
 
 def test_a_sweep_without_a_complete_trial_says_why(corpus: Corpus, tmp_path: Path) -> None:
-    base = Recipe(cell="tanh", hidden=4, epochs=9, batch_size=1, clip_norm=0)
+    base = Recipe.of(cell="tanh", hidden=4, epochs=9, batch_size=1, clip_norm=0)
     space = make_space({"learning_rate": {"low": 1e36, "high": 1e37}}, base, "here")
     message = "expected a trial that completes, found none of 2; the last: the (loss|gradient) became"
     with pytest.raises(MusicRNNError, match=message):
@@ -194,7 +196,7 @@ def test_what_a_worker_raises_is_raised_here(tmp_path: Path) -> None:
 
 
 def test_killed_with_four_workers_no_trial_is_lost_or_run_twice(corpus: Corpus, tmp_path: Path) -> None:
-    count, base = 8, Recipe(hidden=4, epochs=6, batch_size=2)
+    count, base = 8, Recipe.of(hidden=4, epochs=6, batch_size=2)
     space_file = tmp_path / "space.toml"
     space_file.write_text("learning_rate = { low = 1e-3, high = 1e-1, log = true }\n")
     space: Space = read_space(space_file, base)

@@ -93,4 +93,4 @@ def test_values_are_checked_beside_the_base() -> None:
     table: dict[str, Any] = {"weight_noise": {"low": 0.0, "high": 0.1}}
     make_space(table, Recipe(), "here")
     with pytest.raises(UsageError, match="here: adaptive_weight_noise must start with weight_noise above 0"):
-        make_space(table, Recipe(adaptive_weight_noise=True), "here")
+        make_space(table, Recipe.of(adaptive_weight_noise=True), "here")

@@ -20,7 +20,7 @@ TABLE = {"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}, "cell": ["gr
 
 
 def plan(corpus: Corpus, sampler: str = "random", **settings: object) -> Plan:
-    base = Recipe(**{"hidden": 4, **settings})  # type: ignore[arg-type]
+    base = Recipe.of(**{"hidden": 4, **settings})  # type: ignore[arg-type]
     return make_plan(corpus, base, make_space(TABLE, base, "here"), sampler, "none")
 
 
@@ -129,8 +129,8 @@ def test_what_cannot_work_is_refused_before_it_begins(corpus: Corpus) -> None:
     with pytest.raises(UsageError, match=r"cell must be one of tanh, .*, got 'gruu'"):
         make_plan(corpus, Recipe(), {"cell": Choices(("gru", "gruu"))}, "random", "none")
     with pytest.raises(UsageError, match=r"head must be one of .*, got 'ears'"):
-        make_plan(corpus, Recipe(head="ears"), {"seed": Choices((1, 2))}, "random", "none")
+        make_plan(corpus, Recipe.of(head="ears"), {"seed": Choices((1, 2))}, "random", "none")
     with pytest.raises(UsageError, match="peepholes need a cell with a memory"):
-        make_plan(corpus, Recipe(peepholes=True), {"seed": Choices((1, 2))}, "random", "none")
+        make_plan(corpus, Recipe.of(peepholes=True), {"seed": Choices((1, 2))}, "random", "none")
     with pytest.raises(UsageError, match="sampler must be one of random, tpe, got 'grid'"):
         make_plan(corpus, Recipe(), {"seed": Choices((1, 2))}, "grid", "none")

@@ -22,7 +22,7 @@ from musicrnn.training.run import load_state, save_state
 
 pytest.importorskip("optuna", reason="needs the extra sweep")
 
-BASE = Recipe(hidden=3, epochs=2, batch_size=4)
+BASE = Recipe.of(hidden=3, epochs=2, batch_size=4)
 SPACE = {"learning_rate": Choices((0.01, 0.02, 0.03, 0.04))}
 
 

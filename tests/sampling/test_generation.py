@@ -10,7 +10,7 @@ import torch
 from musicrnn.checkpoint import load_model
 from musicrnn.errors import MidiError, ModelError, RollError, UsageError
 from musicrnn.music import Layout, PianoRoll, to_score, write_midi
-from musicrnn.nn import ModelConfig, MusicRNN, build
+from musicrnn.nn import MusicRNN, NetworkSettings, build
 from musicrnn.sampling import Drawing, generate, generate_many, read_primer
 from tests.conftest import LAYOUT
 
@@ -22,7 +22,7 @@ def model(trained: Path) -> MusicRNN:
 
 def memoryless(layout: Layout, probabilities: np.ndarray) -> MusicRNN:
     """A model that gives every frame the same probabilities, whatever came before."""
-    model = build(ModelConfig(layout.width, hidden=2), layout.to_dict()).eval()
+    model = build(NetworkSettings.of(hidden=2), layout.width, layout.to_dict()).eval()
     torch.nn.init.zeros_(model.head.linear.weight)
     with torch.no_grad():
         model.head.linear.bias.copy_(torch.logit(torch.from_numpy(probabilities)))
@@ -96,7 +96,7 @@ def test_senseless_requests_are_refused(model: MusicRNN) -> None:
     with pytest.raises(RollError, match="the primer must have the layout"):
         generate(model, 5, primer=PianoRoll(np.ones((1, 88), np.uint8), Layout(channels="frame")))
     with pytest.raises(ModelError, match="expected a model that says what its frames mean"):
-        generate(build(ModelConfig(24)), 5)
+        generate(build(NetworkSettings.of(), 24), 5)
 
 
 def test_primers_are_read_onto_the_grid_of_the_model(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_networks_of_every_shape_draw_what_their_equations_say(
     options: dict[str, Any], compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    model = build(ModelConfig(input_size=24, hidden=8, **options), LAYOUT.to_dict()).eval()
+    model = build(NetworkSettings.of(hidden=8, **options), 24, LAYOUT.to_dict()).eval()
     state = model.recurrent.initial_state(1)
     assert (
         model.compiled_generator(state, torch.zeros(1, 24, dtype=torch.uint8), 12) is not None

@@ -5,7 +5,6 @@ import json
 import math
 import shutil
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from musicrnn.training.loop import mean_nll
 from musicrnn.training.run import load_state
 from tests.conftest import PREPARATION
 
-RECIPE = Recipe(hidden=8, epochs=4, batch_size=4, dropout=0.2, weight_noise=0.05)
+RECIPE = Recipe.of(hidden=8, epochs=4, batch_size=4, dropout=0.2, weight_noise=0.05)
 
 
 class StopAfter(Callback):
@@ -47,7 +46,7 @@ def test_training_lowers_the_nll_of_every_split(
     corpus: Corpus, tmp_path: Path, cell: str, optimizer: str
 ) -> None:
     rate = {"adam": 0.03, "adamw": 0.03, "rmsprop": 0.003, "sgd": 1.0}[optimizer]
-    recipe = Recipe(cell=cell, hidden=8, epochs=8, batch_size=2, optimizer=optimizer, learning_rate=rate)
+    recipe = Recipe.of(cell=cell, hidden=8, epochs=8, batch_size=2, optimizer=optimizer, learning_rate=rate)
     done = train(corpus, recipe, tmp_path / "run")
     first, best = done.history[0], done.history[done.best_epoch - 1]
     assert best.train_nll < first.train_nll - 0.2 and best.valid_nll < first.valid_nll
@@ -76,7 +75,7 @@ def test_a_run_is_a_model_with_its_metrics_curves_and_card(corpus: Corpus, tmp_p
 
 
 def test_the_best_weights_are_kept_not_the_last(corpus: Corpus, tmp_path: Path) -> None:
-    recipe = Recipe(hidden=8, epochs=5, batch_size=1, learning_rate=1.0, schedule="constant", clip_norm=0)
+    recipe = Recipe.of(hidden=8, epochs=5, batch_size=1, learning_rate=1.0, schedule="constant", clip_norm=0)
     done = train(corpus, recipe, tmp_path / "run")
     nlls = [epoch.valid_nll for epoch in done.history]
     assert done.valid_nll == pytest.approx(min(nlls), rel=1e-6)
@@ -84,14 +83,14 @@ def test_the_best_weights_are_kept_not_the_last(corpus: Corpus, tmp_path: Path) 
 
 
 def test_training_stops_when_patience_runs_out(corpus: Corpus, tmp_path: Path) -> None:
-    recipe = Recipe(hidden=8, epochs=100, patience=2, batch_size=2, learning_rate=0.5)
+    recipe = Recipe.of(hidden=8, epochs=100, patience=2, batch_size=2, learning_rate=0.5)
     done = train(corpus, recipe, tmp_path / "run")
     assert len(done.history) == done.best_epoch + 2 < 100
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_others(corpus: Corpus, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        train(corpus, replace(RECIPE, seed=seed), tmp_path / name)
+        train(corpus, RECIPE.replaced(seed=seed), tmp_path / name)
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in "abc"]
     assert weights[0] == weights[1] != weights[2]
 
@@ -111,18 +110,18 @@ def test_an_interrupted_run_ends_with_the_bytes_of_an_undisturbed_one(corpus: Co
 
 
 def test_transposition_can_end_before_training_does(corpus: Corpus, tmp_path: Path) -> None:
-    recipe = Recipe(hidden=4, epochs=2, transpose="-2:2", input_noise=0.0, weight_noise=0.0)
+    recipe = Recipe.of(hidden=4, epochs=2, transpose="-2:2", input_noise=0.0, weight_noise=0.0)
     always = train(corpus, recipe, tmp_path / "always").history
-    first = train(corpus, replace(recipe, transpose_epochs=1), tmp_path / "first").history
-    never = train(corpus, replace(recipe, transpose="0:0"), tmp_path / "never").history
+    first = train(corpus, recipe.replaced(transpose_epochs=1), tmp_path / "first").history
+    never = train(corpus, recipe.replaced(transpose="0:0"), tmp_path / "never").history
     assert first[0].train_nll == always[0].train_nll != never[0].train_nll
     assert first[1].train_nll != always[1].train_nll
 
 
 def test_the_noise_is_gone_when_weights_are_saved_and_measured(corpus: Corpus, tmp_path: Path) -> None:
-    recipe = Recipe(hidden=8, epochs=1, batch_size=4, learning_rate=1e-12, input_noise=0)
+    recipe = Recipe.of(hidden=8, epochs=1, batch_size=4, learning_rate=1e-12, input_noise=0)
     noisy, clean = (
-        train(corpus, replace(recipe, weight_noise=noise), tmp_path / str(noise)) for noise in (1.0, 0.0)
+        train(corpus, recipe.replaced(weight_noise=noise), tmp_path / str(noise)) for noise in (1.0, 0.0)
     )
     for name, tensor in clean.model.state_dict().items():
         torch.testing.assert_close(noisy.model.state_dict()[name], tensor)
@@ -130,7 +129,7 @@ def test_the_noise_is_gone_when_weights_are_saved_and_measured(corpus: Corpus, t
 
 
 def test_the_head_starts_at_the_training_frequencies(corpus: Corpus, tmp_path: Path) -> None:
-    done = train(corpus, Recipe(hidden=8, epochs=1, learning_rate=1e-12), tmp_path / "run")
+    done = train(corpus, Recipe.of(hidden=8, epochs=1, learning_rate=1e-12), tmp_path / "run")
     sounding = sum(roll.frames[:, 0].sum() for roll in corpus["train"]) / corpus["train"].frames
     assert torch.sigmoid(done.model.head.linear.bias[0]).item() == pytest.approx(
         min(sounding, 1 - 1e-4), rel=1e-3
@@ -139,14 +138,14 @@ def test_the_head_starts_at_the_training_frequencies(corpus: Corpus, tmp_path: P
 
 def test_training_can_start_from_another_model(corpus: Corpus, trained: Path, tmp_path: Path) -> None:
     start = load_model(trained)
-    recipe = Recipe(hidden=8, epochs=1, learning_rate=1e-12, dropout=0.1, init_from=str(trained))
+    recipe = Recipe.of(hidden=8, epochs=1, learning_rate=1e-12, dropout=0.1, init_from=str(trained))
     done = train(corpus, recipe, tmp_path / "run")
     assert done.test_nll == pytest.approx(mean_nll(start, corpus["test"]), rel=1e-4)
     with pytest.raises(ModelError, match=r"expected a network like .*hidden=9.* found .*hidden=8"):
-        train(corpus, Recipe(hidden=9, init_from=str(trained)), tmp_path / "other")
+        train(corpus, Recipe.of(hidden=9, init_from=str(trained)), tmp_path / "other")
 
 
-EVERYTHING = Recipe(
+EVERYTHING = Recipe.of(
     hidden=8,
     layers=2,
     connections="residual",
@@ -206,7 +205,7 @@ def test_all_techniques_together_can_be_interrupted_between_any_two_updates(
 
 
 def test_saving_in_the_middle_of_an_epoch_can_be_gone_on_from(corpus: Corpus, tmp_path: Path) -> None:
-    recipe = replace(RECIPE, batch_size=1)
+    recipe = RECIPE.replaced(batch_size=1)
 
     class Kill(Callback):
         left = 5
@@ -226,7 +225,7 @@ def test_saving_in_the_middle_of_an_epoch_can_be_gone_on_from(corpus: Corpus, tm
 
 
 def test_the_weights_that_are_kept_are_the_average(corpus: Corpus, tmp_path: Path) -> None:
-    recipe = Recipe(hidden=8, epochs=2, batch_size=4, average="polyak", until=100.0)
+    recipe = Recipe.of(hidden=8, epochs=2, batch_size=4, average="polyak", until=100.0)
     done = train(corpus, recipe, tmp_path / "run")
     tensors, position = load_state(tmp_path / "run")
     kept = torch.cat([p.detach().flatten() for p in done.model.parameters()])
@@ -237,14 +236,14 @@ def test_the_weights_that_are_kept_are_the_average(corpus: Corpus, tmp_path: Pat
 
 
 def test_polyak_begins_to_average_where_it_is_told(corpus: Corpus, tmp_path: Path) -> None:
-    recipe = Recipe(hidden=8, epochs=3, batch_size=4, average="polyak", average_start=3)
+    recipe = Recipe.of(hidden=8, epochs=3, batch_size=4, average="polyak", average_start=3)
     train(corpus, recipe, tmp_path / "run")
     tensors, position = load_state(tmp_path / "run")
     assert tensors["average.updates"] * 3 == position.updates
 
 
 def test_training_stops_at_its_aim(corpus: Corpus, tmp_path: Path) -> None:
-    recipe = Recipe(hidden=8, epochs=50, batch_size=2, until=4.8, learning_rate=0.03)
+    recipe = Recipe.of(hidden=8, epochs=50, batch_size=2, until=4.8, learning_rate=0.03)
     done = train(corpus, recipe, tmp_path / "run")
     assert done.history[-1].valid_nll <= 4.8 < done.history[-2].valid_nll and len(done.history) < 50
 
@@ -257,23 +256,23 @@ def test_a_second_training_in_the_same_folder_is_refused(corpus: Corpus, tmp_pat
             ):
                 train(corpus, RECIPE, tmp_path / "run")
 
-    train(corpus, replace(RECIPE, epochs=1), tmp_path / "run", callbacks=[Second()])
+    train(corpus, RECIPE.replaced(epochs=1), tmp_path / "run", callbacks=[Second()])
 
 
 def test_padding_is_measured_and_small(corpus: Corpus, tmp_path: Path) -> None:
-    done = train(corpus, replace(RECIPE, epochs=1), tmp_path / "run")
+    done = train(corpus, RECIPE.replaced(epochs=1), tmp_path / "run")
     assert done.padding == done.history[0].padding < 0.05
 
 
 def test_mixed_precision_needs_a_gpu(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="precision bfloat16 needs a GPU, got the device cpu"):
-        train(corpus, Recipe(hidden=8, precision="bfloat16"), tmp_path / "run")
+        train(corpus, Recipe.of(hidden=8, precision="bfloat16"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_corpus_without_validation_is_judged_by_its_training_nll(midi_folder: Path, tmp_path: Path) -> None:
     alone = build_corpus(collect([str(midi_folder)]), PREPARATION, tmp_path / "alone", shares=(0, 0)).corpus
-    done = train(alone, replace(RECIPE, epochs=2), tmp_path / "run")
+    done = train(alone, RECIPE.replaced(epochs=2), tmp_path / "run")
     assert done.valid_nll is None and done.test_nll is None
     assert done.history[-1].valid_nll == done.history[-1].train_nll
 
@@ -287,7 +286,7 @@ def test_a_corpus_without_training_pieces_is_refused(corpus: Corpus, tmp_path: P
 def test_a_loss_that_explodes_stops_with_a_line_and_keeps_the_last_good_weights(
     corpus: Corpus, tmp_path: Path
 ) -> None:
-    recipe = Recipe(cell="tanh", hidden=8, epochs=30, batch_size=1, learning_rate=1e37, clip_norm=0)
+    recipe = Recipe.of(cell="tanh", hidden=8, epochs=30, batch_size=1, learning_rate=1e37, clip_norm=0)
     with pytest.raises(
         ModelError,
         match=r"the (loss|gradient) became (nan|inf) in epoch 1, batch \d+, at piece-.*--on-nan skip",
@@ -302,7 +301,7 @@ def test_a_loss_that_explodes_stops_with_a_line_and_keeps_the_last_good_weights(
 def test_bad_updates_can_be_skipped_at_a_lower_and_lower_rate(
     corpus: Corpus, tmp_path: Path, average: str
 ) -> None:
-    recipe = Recipe(
+    recipe = Recipe.of(
         hidden=8, epochs=6, batch_size=1, learning_rate=1e9, clip_norm=0, average=average, cell="irnn"
     )
     warnings: list[str] = []
@@ -323,7 +322,7 @@ def test_training_gives_up_where_no_rate_is_low_enough(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("musicrnn.training.loop.LEAST_RATE_SHARE", 0.4)
-    recipe = Recipe(cell="irnn", hidden=8, epochs=6, batch_size=1, learning_rate=1e30, clip_norm=0)
+    recipe = Recipe.of(cell="irnn", hidden=8, epochs=6, batch_size=1, learning_rate=1e30, clip_norm=0)
     with pytest.raises(ModelError, match="became"):
         train(corpus, recipe, tmp_path / "run", on_nan="skip")
 
@@ -351,10 +350,10 @@ def test_a_file_that_cannot_be_written_costs_nothing_that_is_there(
 
 
 def test_a_damaged_or_foreign_resume_state_is_named(corpus: Corpus, tmp_path: Path) -> None:
-    train(corpus, replace(RECIPE, epochs=1), tmp_path / "run")
+    train(corpus, RECIPE.replaced(epochs=1), tmp_path / "run")
     shutil.copytree(tmp_path / "run", tmp_path / "other")
     with pytest.raises(ModelError, match=r"state.safetensors: expected the state of this training"):
-        train(corpus, replace(RECIPE, hidden=9), tmp_path / "other")
+        train(corpus, RECIPE.replaced(hidden=9), tmp_path / "other")
     (tmp_path / "run" / STATE).write_bytes(b"damage")
     with pytest.raises(
         ModelError, match=r"state.safetensors: expected tensors \(safetensors\), found damage"

@@ -12,7 +12,7 @@ from musicrnn.training.range_test import range_test
 
 
 def test_it_finds_the_rates_that_help_and_leaves_no_run(corpus: Corpus, tmp_path: Path) -> None:
-    recipe = Recipe(hidden=8, batch_size=4)
+    recipe = Recipe.of(hidden=8, batch_size=4)
     found = range_test(corpus, recipe, tmp_path, bounds=(1e-6, 100.0), updates=120)
     assert found.rates[0] == 1e-6 and found.rates == sorted(found.rates)
     assert 1e-4 < found.suggested <= found.lowest < 10
@@ -22,6 +22,6 @@ def test_it_finds_the_rates_that_help_and_leaves_no_run(corpus: Corpus, tmp_path
 
 
 def test_where_nothing_is_finite_it_says_so(corpus: Corpus, tmp_path: Path) -> None:
-    recipe = Recipe(cell="irnn", hidden=8, batch_size=1, clip_norm=0.0, optimizer="sgd")
+    recipe = Recipe.of(cell="irnn", hidden=8, batch_size=1, clip_norm=0.0, optimizer="sgd")
     with pytest.raises(ModelError, match=r"expected a finite loss at a rate of 1e\+30, found none"):
         range_test(corpus, recipe, tmp_path, bounds=(1e30, 1e38), updates=30)

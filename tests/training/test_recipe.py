@@ -9,7 +9,7 @@ import pytest
 
 from musicrnn.errors import UsageError
 from musicrnn.training import Recipe, read_settings, read_shipped
-from musicrnn.training.recipe import SETTINGS, setting_types
+from musicrnn.training.recipe import SETTINGS, TYPES
 
 
 @pytest.mark.parametrize(
@@ -32,32 +32,32 @@ from musicrnn.training.recipe import SETTINGS, setting_types
 )
 def test_senseless_recipes_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)):
-        Recipe(**settings)
+        Recipe.of(**settings)
 
 
 def test_every_setting_says_what_it_is_and_its_default_is_allowed() -> None:
     recipe = Recipe()
     for name, setting in SETTINGS.items():
-        assert setting.metadata["text"].endswith(".") and getattr(recipe, name) == setting.default
-    assert set(setting_types()) == set(SETTINGS) and setting_types()["until"] is float
+        assert setting.metadata["text"].endswith(".") and recipe.to_dict()[name] == setting.default
+    assert set(TYPES) == set(SETTINGS) and TYPES["until"] is float
 
 
 def test_what_depends_on_other_settings() -> None:
-    assert [Recipe(optimizer=name).initial_rate for name in ("adam", "sgd")] == [0.01, 0.1]
-    assert [Recipe(optimizer=name).square_decay for name in ("adamw", "rmsprop")] == [0.999, 0.95]
-    assert (Recipe(learning_rate=0.5).initial_rate, Recipe(decay=0.5).square_decay) == (0.5, 0.5)
-    assert Recipe(transpose="-5:+6").semitones == (-5, 6)
-    assert [Recipe(transpose="-1:1").semitones_in(epoch) for epoch in (0, 99)] == [(-1, 1)] * 2
-    some = Recipe(transpose="-1:1", transpose_epochs=2)
+    assert [Recipe.of(optimizer=name).initial_rate for name in ("adam", "sgd")] == [0.01, 0.1]
+    assert [Recipe.of(optimizer=name).square_decay for name in ("adamw", "rmsprop")] == [0.999, 0.95]
+    assert (Recipe.of(learning_rate=0.5).initial_rate, Recipe.of(decay=0.5).square_decay) == (0.5, 0.5)
+    assert Recipe.of(transpose="-5:+6").semitones == (-5, 6)
+    assert [Recipe.of(transpose="-1:1").semitones_in(epoch) for epoch in (0, 99)] == [(-1, 1)] * 2
+    some = Recipe.of(transpose="-1:1", transpose_epochs=2)
     assert [some.semitones_in(epoch) for epoch in (0, 1, 2)] == [(-1, 1), (-1, 1), (0, 0)]
 
 
 def test_settings_come_from_toml_and_from_a_run(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('cell = "lstm"\npeepholes = true\ndropout = 0\n')
     assert read_settings(tmp_path / "a.toml") == {"cell": "lstm", "peepholes": True, "dropout": 0.0}
-    recipe = Recipe(cell="tanh", hidden=7, learning_rate=0.1)
+    recipe = Recipe.of(cell="tanh", hidden=7, learning_rate=0.1)
     (tmp_path / "config.json").write_text(json.dumps({"training": recipe.to_dict()}))
-    assert Recipe(**read_settings(tmp_path / "config.json")) == recipe
+    assert Recipe.of(**read_settings(tmp_path / "config.json")) == recipe
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_senseless_settings_are_named_with_their_file(tmp_path: Path, text: str,
 @pytest.mark.parametrize("corpus", ["jsb", "nottingham", "musedata", "piano-midi"])
 def test_shipped_recipes_are_recipes(corpus: str) -> None:
     settings = read_shipped("best", corpus)
-    assert settings["attention"] and Recipe(**settings).to_dict().items() >= settings.items()
+    assert settings["attention"] and Recipe.of(**settings).to_dict().items() >= settings.items()
 
 
 @pytest.mark.parametrize(("name", "corpus"), [("best", "mine"), ("worst", "jsb")])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from musicrnn.training import Recipe
 from musicrnn.training.loop import make_trainer
 from musicrnn.training.trainer import Trainer, TrainingBatch, spans
 
-PLAIN = Recipe(hidden=8, weight_noise=0.0, input_noise=0.0, clip_norm=0.0)
+PLAIN = Recipe.of(hidden=8, weight_noise=0.0, input_noise=0.0, clip_norm=0.0)
 
 
 def load(corpus: Corpus, *batches: list[int]) -> list[TrainingBatch]:
@@ -52,7 +51,7 @@ def test_batches_accumulated_are_as_good_as_one_large_batch(corpus: Corpus) -> N
 
 @pytest.mark.parametrize("structure", [{}, {"attention": 2, "pitchwise": 3, "clock": "4"}])
 def test_chunks_carry_the_state_and_cut_the_gradient(corpus: Corpus, structure: dict[str, Any]) -> None:
-    trainer = make_trainer(corpus, replace(PLAIN, **structure))
+    trainer = make_trainer(corpus, PLAIN.replaced(**structure))
     (batch,) = load(corpus, [0, 1, 2])
     model, longest = trainer.model.train(), batch.frames.shape[1]
     whole = model.score(batch.frames, batch.mask, batch.inputs).nats.detach()
@@ -90,7 +89,7 @@ def test_rows_that_have_ended_are_left_out(corpus: Corpus) -> None:
 
 
 def test_an_update_is_the_same_whatever_was_drawn_before_it(corpus: Corpus) -> None:
-    recipe = replace(PLAIN, weight_noise=0.1, dropout=0.3, weight_dropout=0.2)
+    recipe = PLAIN.replaced(weight_noise=0.1, dropout=0.3, weight_dropout=0.2)
     trainer, (batch,) = make_trainer(corpus, recipe), load(corpus, [0, 1, 2])
     frames, span = int(batch.lengths.sum()), (0, batch.frames.shape[1])
     first = gradient(trainer, [batch], span, frames)
@@ -103,7 +102,7 @@ def test_an_update_is_the_same_whatever_was_drawn_before_it(corpus: Corpus) -> N
 
 @pytest.mark.parametrize("average", ["none", "ema", "polyak"])
 def test_a_step_can_be_taken_back(corpus: Corpus, average: str) -> None:
-    trainer = make_trainer(corpus, replace(PLAIN, average=average))
+    trainer = make_trainer(corpus, PLAIN.replaced(average=average))
     (batch,) = load(corpus, [0, 1])
     for seed in range(3):
         trainer.compute_gradient([batch], (0, batch.frames.shape[1]), 10, [seed])

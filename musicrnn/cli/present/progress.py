@@ -45,7 +45,7 @@ class Progress(Callback):
     def begin(self, model: MusicRNN, frames: int, done: list[Epoch], batches: int) -> None:
         """Say what is trained."""
         recipe = self._recipe
-        network = f"{recipe.cell} {recipe.hidden} ({model.parameter_count:,} parameters)"
+        network = f"{recipe.network} ({model.parameter_count:,} parameters)"
         within = f" and {batches} batches" if batches else ""
         resumed = f", resumed after epoch {len(done)}{within}" if done or batches else ""
         console.note(f"training {network} on {frames:,} frames -> {self._directory}{resumed}")

@@ -97,7 +97,7 @@ class Run:
     def recipe(self) -> Recipe:
         """How it is trained."""
         training = TRAININGS[self.data]
-        return Recipe(
+        return Recipe.of(
             cell=self.cell,
             hidden=UNITS[self.cell],
             peepholes=self.cell == "lstm",

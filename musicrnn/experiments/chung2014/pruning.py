@@ -156,7 +156,7 @@ def exploded(directory: Path) -> bool:
 def _check_settings(config: Path, run: Run) -> None:
     """Refuse a run of other settings."""
     try:
-        found = Recipe(**json.loads(read_bytes(config))["training"]).to_dict()
+        found = Recipe.of(**json.loads(read_bytes(config))["training"]).to_dict()
     except (ValueError, TypeError, KeyError, UsageError) as error:
         raise FileError(f"{config}: expected the settings of a run: {error!r}") from error
     differing = [key for key, value in run.recipe.to_dict().items() if found[key] != value]

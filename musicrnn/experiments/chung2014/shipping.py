@@ -39,7 +39,7 @@ def ship(rows: Sequence[Row], corpora: Mapping[str, Corpus], target: Path) -> li
         source, folder = Path(row.model), target / f"{row.data}-{row.cell}"
         for name in _FILES:
             write_bytes(folder / name, read_bytes(source / name))
-        recipe = Recipe(**json.loads(read_bytes(source / "config.json"))["training"])
+        recipe = Recipe.of(**json.loads(read_bytes(source / "config.json"))["training"])
         figures = {"best_epoch": row.best_epoch}
         nlls = {"train_nll": row.train, "valid_nll": row.valid, "test_nll": row.test}
         model_card(folder, load_model(folder), corpora[row.data], recipe, {**figures, **nlls})

@@ -44,7 +44,7 @@ def train_until(corpus: str, directory: str, recipe: dict[str, Any], epochs: int
     if exploded(path):
         return
     try:
-        train(_corpus(corpus), Recipe(**recipe), path, callbacks=[_Until(epochs)])
+        train(_corpus(corpus), Recipe.of(**recipe), path, callbacks=[_Until(epochs)])
     except _ReachedError:
         pass
     except ModelError:
@@ -79,7 +79,7 @@ def measure_model(corpus: str, directory: str) -> dict[str, float]:
 def measure_epoch(corpus: str, recipe: dict[str, Any]) -> float:
     """Return the seconds that an epoch takes here, from a short measurement; kernels are compiled first."""
     torch.set_num_threads(1)
-    settings, opened = Recipe(**recipe), _corpus(corpus)
+    settings, opened = Recipe.of(**recipe), _corpus(corpus)
     split, trainer = opened["train"], make_trainer(opened, settings)
     trainer.model.train()
     frames, begun = 0, 0.0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -210,7 +210,7 @@ def _report(trials: Sequence[Trial], plan: Plan, corpus: Corpus, directory: Path
     if not config.exists():  # another machine's run
         config = directory / "best.json"
         write_json(config, {**plan.base.to_dict(), **best.settings})
-    threads = _threads(corpus, replace(plan.base, **best.settings), best.threads) if on_cpu else None
+    threads = _threads(corpus, plan.base.replaced(**best.settings), best.threads) if on_cpu else None
     found = Found(ranked(trials), best, config, threads, directory / "table.csv", directory / "sweep.png")
     write_table(found.trials, plan.space, found.table)
     title = (
@@ -227,10 +227,10 @@ def _threads(corpus: Corpus, recipe: Recipe, used: int) -> int | None:
     """
     import torch
 
-    from musicrnn.nn import MusicRNN
+    from musicrnn.checkpoint import new_model
 
     with torch.device("meta"):
-        model = MusicRNN(recipe.network(corpus.layout))
+        model = new_model(recipe.network, corpus.facts())
     split = corpus["train"]
     with model.fitting_threads(recipe.batch_size, split.frames / len(split)):
         return used if used and torch.get_num_threads() not in (1, used) else None

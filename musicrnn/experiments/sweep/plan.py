@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from musicrnn.corpus import Corpus
 from musicrnn.errors import CorpusError, UsageError
 from musicrnn.experiments.sweep.space import Choices, Space, make_space
+from musicrnn.settings import declarations
 from musicrnn.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Plan:
             UsageError: It is no plan; the message starts with ``where``.
         """
         try:
-            base = Recipe(**document["base"])
+            base = Recipe.of(**document["base"])
             space = make_space(document["space"], base, where)
             return cls(base, space, document["sampler"], document["pruner"], document["data"])
         except (KeyError, TypeError) as error:
@@ -117,7 +118,8 @@ def make_plan(corpus: Corpus, base: Recipe, space: Space, sampler: str, pruner: 
     """
     import torch
 
-    from musicrnn.nn import HEADS, ModelConfig, MusicRNN
+    from musicrnn.checkpoint import new_model
+    from musicrnn.nn import HEADS, NetworkSettings
     from musicrnn.ops import cell_named
 
     if "valid" not in corpus:
@@ -127,16 +129,16 @@ def make_plan(corpus: Corpus, base: Recipe, space: Space, sampler: str, pruner: 
     for head in _named("head", base, space):
         if head not in HEADS:
             raise UsageError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
-    if not {entry.name for entry in fields(ModelConfig)} & set(space):
+    if not set(declarations(NetworkSettings)) & set(space):
         with torch.device("meta"):
-            MusicRNN(base.network(corpus.layout))
+            new_model(base.network, corpus.facts())
     identity = {**corpus.identity(), "index_crc32": corpus.head["index_crc32"]}
     return Plan(base, space, sampler, pruner, identity)
 
 
 def _named(name: str, base: Recipe, space: Space) -> tuple[Any, ...]:
     entry = space.get(name)
-    return entry.values if isinstance(entry, Choices) else (getattr(base, name),)
+    return entry.values if isinstance(entry, Choices) else (base.to_dict()[name],)
 
 
 def _seed(seed: int, number: int, name: str) -> int:

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicrnn.errors import UsageError
-from musicrnn.training.recipe import Recipe, check_settings, read_table, setting_types
+from musicrnn.training.recipe import TYPES, Recipe, check_settings, read_table
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -114,7 +114,7 @@ def _range(name: str, entry: Mapping[str, Any], base: Recipe, where: str) -> Ran
     if missing := {"low", "high"} - set(entry):
         raise UsageError(f"{where}: {name}: expected low and high, found no {sorted(missing)[-1]}")
     low, high = (_value(name, entry[end], base, where) for end in ("low", "high"))
-    if setting_types()[name] not in (int, float):
+    if TYPES[name] not in (int, float):
         raise UsageError(f"{where}: {name}: expected a list of values, found a range")
     log, step = entry.get("log", False), entry.get("step")
     if low is None or high is None or low > high:
@@ -138,7 +138,7 @@ def _value(name: str, value: Any, base: Recipe, where: str) -> Any:
     """Return a value that the setting may have."""
     checked = check_settings({name: value}, where)[name]
     try:
-        replace(base, **{name: checked})
+        base.replaced(**{name: checked})
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
     return checked

@@ -15,7 +15,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +141,7 @@ class Worker:
         try:
             with unwarned():
                 settings = self.study.plan.draw(trial, trial.number)
-            recipe = replace(self.study.plan.base, **settings)
+            recipe = self.study.plan.base.replaced(**settings)
             _check_sound(run)
             trained = train(self.corpus, recipe, run, device=self.device, callbacks=[callback])
         except TrialPruned:

@@ -1,50 +1,41 @@
-"""The output distributions: each head maps hidden states to the distribution of the next frame.
+"""Output distributions: each head makes the distribution of the next frame of the network's features.
 
-A head is one file behind one protocol, and ``HEADS`` is the table of them.
+A head is one file with one class, and a line in ``HEADS``.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from torch import Tensor
+from torch import nn
 
 from musicrnn.errors import UsageError
 from musicrnn.nn.heads.bernoulli import Bernoulli
+from musicrnn.nn.heads.distribution import Features, FeatureSizes, FrameDistribution, Head, marginals_of
+from musicrnn.nn.heads.output import OutputLayer
 
-
-class Head(Protocol):
-    """What every output distribution can do."""
-
-    def __call__(self, hidden: Tensor) -> Tensor:
-        """Map hidden states (..., H) to the distribution's parameters."""
-
-    def log_likelihood(self, parameters: Tensor, frames: Tensor) -> Tensor:
-        """Return log p(frame) in nats, shape (...), for frames of shape (..., D)."""
-
-    def probabilities(self, parameters: Tensor, temperature: float = 1.0) -> Tensor:
-        """Return the probability that each cell is one, shape (..., D)."""
-
-    def draw(self, parameters: Tensor, uniforms: Tensor, temperature: float = 1.0) -> Tensor:
-        """Draw frames (..., D) from uniform random numbers of that shape in [0, 1)."""
-
-    def start_at(self, rates: Tensor) -> None:
-        """Start training from the frequencies of the training data, shape (D,)."""
-
-
-HEADS = {"bernoulli": Bernoulli}
+HEADS: dict[str, type[nn.Module]] = {
+    "bernoulli": Bernoulli,
+}
 """The heads by the names that ``--head`` takes."""
 
 
-def make_head(name: str, hidden_size: int, width: int) -> Bernoulli:
-    """Return a new head of that name.
+def make_output(name: str, sizes: FeatureSizes) -> OutputLayer:
+    """Return a new output layer with the head of that name.
 
     Raises:
         UsageError: There is none.
     """
     if name not in HEADS:
         raise UsageError(f"head must be one of {', '.join(HEADS)}, got {name!r}")
-    return HEADS[name](hidden_size, width)
+    return OutputLayer(HEADS[name], sizes)
 
 
-__all__ = ["HEADS", "Bernoulli", "Head", "make_head"]
+__all__ = [
+    "HEADS",
+    "FeatureSizes",
+    "Features",
+    "FrameDistribution",
+    "Head",
+    "OutputLayer",
+    "make_output",
+    "marginals_of",
+]

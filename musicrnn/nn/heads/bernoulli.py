@@ -9,39 +9,53 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from musicrnn.nn.heads.distribution import Features, FeatureSizes
 from musicrnn.ops import bernoulli_nll
 
 
 class Bernoulli(nn.Module):
-    """Log-odds of every cell as an affine function of the hidden state.
+    """The head without parameters of its own: it takes the network's log-odds.
+
+    A pitch has one random number per frame, shared by its channels. So every cell has exactly the probability
+    that the model gives it, and an onset that is less probable than its sounding note is only sampled
+    together with it: with a number for each, a new note would start twice as often as the model says, because
+    a sampled onset whose frame bit is off counts as sounding.
 
     Args:
-        hidden_size: Width of the hidden state, H.
-        width: Cells in a frame, D.
+        sizes: Sizes of the features.
     """
 
-    def __init__(self, hidden_size: int, width: int) -> None:
+    independent = True
+
+    def __init__(self, sizes: FeatureSizes) -> None:
         super().__init__()
-        self.linear = nn.Linear(hidden_size, width)
+        self.noise_size = sizes.pitches
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Map hidden states (..., H) to log-odds (..., D)."""
-        logits: Tensor = self.linear(hidden)
-        return logits
+    def forward(self, features: Features) -> IndependentCells:
+        """Return the distribution of the frame after each input frame."""
+        return IndependentCells(features.log_odds)
 
-    def log_likelihood(self, parameters: Tensor, frames: Tensor) -> Tensor:
-        """Return log p(frame) in nats, shape (...), from log-odds and binary frames of shape (..., D)."""
-        return -bernoulli_nll(parameters, frames)
 
-    def probabilities(self, parameters: Tensor, temperature: float = 1.0) -> Tensor:
-        """Return the probability that each cell is one, shape (..., D); temperature divides the log-odds."""
-        return torch.sigmoid(parameters / temperature)
+class IndependentCells:
+    """The distribution of frames whose cells are independent.
 
-    def draw(self, parameters: Tensor, uniforms: Tensor, temperature: float = 1.0) -> Tensor:
-        """Return binary frames (..., D): a cell is one where its uniform number is below its probability."""
-        return (uniforms < self.probabilities(parameters, temperature)).to(parameters.dtype)
+    Args:
+        log_odds: Shape (B, T, D).
+    """
 
-    def start_at(self, rates: Tensor) -> None:
-        """Start the biases at the log-odds of the training frequencies, shape (D,), kept inside (0, 1)."""
-        with torch.no_grad():
-            self.linear.bias.copy_(torch.logit(rates.clamp(1e-4, 1 - 1e-4)))
+    def __init__(self, log_odds: Tensor) -> None:
+        self.log_odds = log_odds
+
+    def log_prob(self, frames: Tensor) -> Tensor:
+        """See ``FrameDistribution``."""
+        return -bernoulli_nll(self.log_odds, frames)
+
+    def marginals(self, temperature: float = 1.0) -> Tensor:
+        """See ``FrameDistribution``."""
+        return torch.sigmoid(self.log_odds / temperature)
+
+    def sample(self, noise: Tensor, given: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        """See ``FrameDistribution``; a cell is one where the number of its pitch is below its probability."""
+        channels = self.log_odds.shape[-1] // noise.shape[-1]
+        cells = (noise.repeat(1, 1, channels) < self.marginals(temperature)).to(self.log_odds.dtype)
+        return cells if given is None else torch.where(given < 0, cells, given.to(cells.dtype))

@@ -88,6 +88,12 @@ class CompiledGenerator:
         self._state = torch.stack([_fill(tensor, padded) for layer in state for tensor in layer])
         self._row = (equations.blocks + 1 + len(self._state)) * padded + wide
 
+    @property
+    def state(self) -> tuple[State, ...]:
+        """State of every layer after the last frame, tensors of shape (B, H)."""
+        tensors = self._state[..., : self._sizes["hidden"]].clone().unflatten(0, (self._sizes["layers"], -1))
+        return tuple(tuple(layer) for layer in tensors)
+
     def sample(
         self, uniforms: Tensor, rolls: Tensor, temperature: float = 1.0, threshold: float = 0.0
     ) -> None:

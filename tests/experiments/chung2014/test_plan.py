@@ -16,10 +16,14 @@ def test_the_rates_are_ten_draws_within_the_papers_bounds() -> None:
 @pytest.mark.parametrize(("cell", "hidden"), [("tanh", 100), ("gru", 46), ("lstm", 36)])
 def test_the_recipe_is_the_papers(cell: str, hidden: int) -> None:
     recipe = plan.Run("jsb", cell, 3).recipe
-    assert (recipe.cell, recipe.hidden, recipe.layers) == (cell, hidden, 1)
-    assert recipe.peepholes is (cell == "lstm") and recipe.optimizer == "rmsprop"
+    assert (
+        recipe.network.recurrent.cell,
+        recipe.network.recurrent.hidden,
+        recipe.network.recurrent.layers,
+    ) == (cell, hidden, 1)
+    assert recipe.network.recurrent.peepholes is (cell == "lstm") and recipe.optimizer == "rmsprop"
     assert (recipe.weight_noise, recipe.clip_norm) == (0.075, 1.0)
-    assert (recipe.input_noise, recipe.dropout, recipe.average) == (0.0, 0.0, "none")
+    assert (recipe.input_noise, recipe.network.regularisation.dropout, recipe.average) == (0.0, 0.0, "none")
     assert recipe.learning_rate == plan.learning_rates()[2]
 
 
