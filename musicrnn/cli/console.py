@@ -7,10 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from typing import Any, TypeVar
 
 _Item = TypeVar("_Item")
 _SILENT, _QUIET, _NORMAL, _VERBOSE = -2, -1, 0, 1
@@ -103,46 +100,35 @@ def shows_progress() -> bool:
 
 
 @contextmanager
-def progress_bar(*columns: str) -> Iterator[Progress]:
-    """Yield a rich progress bar on stderr that vanishes when it is done.
-
-    Args:
-        columns: Formats of text columns, before the bar itself and the times.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    texts = (TextColumn(column) for column in columns)
-    shape = (*texts, BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*shape, console=Console(stderr=True), transient=True) as progress:
-        yield progress
-
-
-@contextmanager
 def progress(
     label: str, total: int | None, unit: str, done: int = 0, show: Callable[[int], str] = "{:,}".format
 ) -> Iterator[Callable[..., None]]:
-    """Yield a function that moves a progress bar; without a terminal it does nothing.
+    """Yield a function that moves a progress bar on stderr; without a terminal it does nothing.
 
     Args:
-        label: What is under way.
+        label: Text before the bar.
         total: The count at the end, or None if it isn't known.
-        unit: What is counted.
+        unit: What is counted; empty hides the count.
         done: The count at the start.
         show: Formats a count.
 
     Yields:
-        Takes the count so far and, if it has changed, the total.
+        Takes the count so far and, where they have changed, ``total`` and ``label``.
     """
     if not shows_progress():
-        yield lambda done, total=None: None
+        yield lambda *_, **__: None
         return
-    with progress_bar("{task.description}", "{task.fields[amount]}") as bar:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    texts = (TextColumn("{task.description}"), TextColumn("{task.fields[amount]}"))
+    columns = (*texts, BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total, amount="")
 
-        def advance(done: int, total: int | None = total) -> None:
-            amount = f"{show(done)}/{'?' if total is None else show(total)} {unit}"
-            bar.update(task, completed=done, total=total, amount=amount)
+        def advance(done: int, total: int | None = total, label: str | None = None) -> None:
+            amount = f"{show(done)}/{'?' if total is None else show(total)} {unit}" if unit else ""
+            bar.update(task, completed=done, total=total, description=label, amount=amount)
 
         advance(done)
         yield advance

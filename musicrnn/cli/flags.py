@@ -51,7 +51,7 @@ class Messages:
 
 
 @dataclass(frozen=True)
-class Format:
+class Common(Messages):
     """Options."""
 
     json: bool = flag(False, "Print one JSON document to stdout and nothing else.")
@@ -60,11 +60,12 @@ class Format:
 def as_command(function: Callable[..., None]) -> Callable[..., None]:
     """Return a function for Typer: groups flattened, with ``--json``, ``--quiet`` and ``--verbose`` added."""
 
-    def command(form: Format, messages: Messages, **arguments: Any) -> None:
-        console.configure(messages.quiet, messages.verbose, form.json)
+    @wraps(function)
+    def command(common: Common, **arguments: Any) -> None:
+        console.configure(common.quiet, common.verbose, common.json)
         function(**arguments)
 
-    return flattened(wraps(function)(command), form=Format, messages=Messages)
+    return flattened(command, common=Common)
 
 
 def flattened(function: Callable[..., None], **more: type) -> Callable[..., None]:

@@ -14,7 +14,7 @@ from musicrnn.cli import console
 from musicrnn.cli.flags import Settings, flag
 from musicrnn.cli.options import CORPUS, RUNS, chosen_corpus, chosen_device, device_flag
 from musicrnn.cli.plot_process import PlotProcess
-from musicrnn.cli.present.progress import Progress
+from musicrnn.cli.present.progress import TrainingProgress
 from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: Run, comm
             with suppress(KeyboardInterrupt):  # the first process reports it
                 training.train(corpus, chosen, directory, **how)
             return
-        callbacks: list[training.Callback] = [stack.enter_context(Progress(chosen, directory))]
+        callbacks: list[training.Callback] = [stack.enter_context(TrainingProgress(chosen, directory))]
         if run.tensorboard:
             from musicrnn.training.tensorboard import TensorBoard
 
