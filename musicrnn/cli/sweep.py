@@ -16,7 +16,7 @@ from musicrnn.cli.present.trials import TrialLines, trial_table
 from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from musicrnn.experiments.sweep import Found, Space
+    from musicrnn.experiments.sweep import Space, SweepResult
     from musicrnn.training import Recipe
 
 _BASE = {"hidden": 46, "weight_noise": 0.075, "epochs": 40}
@@ -90,7 +90,7 @@ def sweep(
     base = Recipe.of(**{**_BASE, **(read_settings(run.config) if run.config else {}), **settings})
     space = _space(search.space, search.learning_rates, base)
     opened = open_corpus(chosen_corpus(corpus))
-    listener = TrialLines()
+    callback = TrialLines()
     try:
         found = sweep(
             opened,
@@ -103,12 +103,12 @@ def sweep(
             storage=search.storage,
             workers=run.workers,
             device=chosen_device(run.device),
-            listener=listener,
+            callback=callback,
         )
     except KeyboardInterrupt:
-        if listener.begun:
+        if callback.begun:
             console.note(
-                f"{listener.done} of {search.trials} trials are done; run the same command to continue"
+                f"{callback.done} of {search.trials} trials are done; run the same command to continue"
             )
         raise
     threads = f"OMP_NUM_THREADS={found.threads} " if found.threads else ""
@@ -132,7 +132,7 @@ def _space(path: Path | None, rates: str | None, base: Recipe) -> Space:
     return make_space({"learning_rate": bounds}, base, "--learning-rates")
 
 
-def _print(found: Found, space: Space, command: str) -> None:
+def _print(found: SweepResult, space: Space, command: str) -> None:
     from musicrnn.experiments.sweep import rows
 
     document = {

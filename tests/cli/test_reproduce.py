@@ -123,7 +123,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(corpus: Corpus, tmp_path: Path) -> N
         "from musicrnn.corpus import open_corpus\n"
         "from musicrnn.experiments import chung2014\n"
         "from tests.experiments.chung2014 import tiny\n"
-        "tiny.TRAINING = tiny.plan.Training(4, 10**6, 10**6, (10**5, 10**6 - 1))\n"
+        "tiny.TRAINING = tiny.settings.Training(4, 10**6, 10**6, (10**5, 10**6 - 1))\n"
         "tiny.shrink()\n"
         f"corpus = tiny.named(open_corpus({str(corpus.directory)!r}), 'jsb')\n"
         "chung2014.open_corpora = lambda names: [corpus]\n"

@@ -19,8 +19,8 @@ from musicrnn.checkpoint import load_model
 from musicrnn.corpus import Corpus
 from musicrnn.errors import MusicRNNError, UsageError
 from musicrnn.experiments import sweep as package
-from musicrnn.experiments.sweep import Found, Space, Trial, make_space, read_space, sweep
-from musicrnn.experiments.sweep.processes import Job, run_workers
+from musicrnn.experiments.sweep import Space, SweepResult, Trial, make_space, read_space, sweep
+from musicrnn.experiments.sweep.worker import run_workers, worker_job
 from musicrnn.training import Recipe
 
 pytest.importorskip("optuna", reason="needs the extra sweep")
@@ -62,7 +62,7 @@ class Interrupting:
         self.lines.append(f"{trial.number} {trial.state}, best {best.number}")
 
 
-def drawn(found: Found) -> dict[int, tuple[dict[str, Any], float | None, bytes]]:
+def drawn(found: SweepResult) -> dict[int, tuple[dict[str, Any], float | None, bytes]]:
     """Return settings, NLL and weights of every trial."""
     return {
         trial.number: (trial.settings, trial.valid_nll, (trial.run / "model.safetensors").read_bytes())
@@ -87,18 +87,18 @@ def test_a_sweep_goes_on_where_it_stopped_and_draws_what_it_would_have_drawn(
 @pytest.mark.parametrize("shared", [False, True], ids=["journal", "sqlite"])
 def test_an_interrupted_trial_goes_on(corpus: Corpus, tmp_path: Path, shared: bool) -> None:
     storage = f"sqlite:///{tmp_path / 'sweep.db'}" if shared else None
-    listener = Interrupting(1, 1)
+    callback = Interrupting(1, 1)
 
-    def run(directory: Path) -> Found:
-        return sweep(corpus, BASE, SPACE, directory, trials=3, storage=storage, listener=listener)
+    def run(directory: Path) -> SweepResult:
+        return sweep(corpus, BASE, SPACE, directory, trials=3, storage=storage, callback=callback)
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "a")
     assert not (tmp_path / "a" / "trial-001" / "README.md").exists()
-    listener.at = (-1, 0)
+    callback.at = (-1, 0)
     interrupted = run(tmp_path / "a")
-    assert listener.lines[:3] == ["0 of 3", "0 complete, best 0", "1 of 3"]
-    assert [line[:10] for line in listener.lines[3:]] == ["1 complete", "2 complete"]
+    assert callback.lines[:3] == ["0 of 3", "0 complete, best 0", "1 of 3"]
+    assert [line[:10] for line in callback.lines[3:]] == ["1 complete", "2 complete"]
     assert drawn(interrupted) == drawn(run(tmp_path / "b"))
 
 
@@ -118,7 +118,7 @@ def test_trials_that_go_badly_are_pruned(corpus: Corpus, tmp_path: Path) -> None
     space = make_space({"learning_rate": [0.05, 1e-6]}, BASE, "here")
     base = Recipe.of(hidden=4, epochs=4, batch_size=4)
 
-    def run() -> Found:
+    def run() -> SweepResult:
         return sweep(corpus, base, space, tmp_path, trials=12, pruner="median")
 
     found = run()
@@ -150,7 +150,7 @@ def test_trials_that_fail_are_listed_and_not_tried_again(
     assert reasons[0] == "peepholes need a cell with a memory (lstm), got tanh"
     assert any(reason.startswith(("the loss became", "the gradient became")) for reason in reasons)
     assert [trial.state for trial in found.trials[: -len(failed)]] == ["complete"] * (8 - len(failed))
-    monkeypatch.setattr("musicrnn.experiments.sweep.trials.train", None)
+    monkeypatch.setattr("musicrnn.experiments.trials.train", None)
     assert sweep(corpus, base, space, tmp_path, trials=8).trials == found.trials
 
 
@@ -188,10 +188,10 @@ def test_wrong_numbers_are_refused(corpus: Corpus, tmp_path: Path, monkeypatch: 
         sweep(corpus, BASE, SPACE, tmp_path)
 
 
-def test_what_a_worker_raises_is_raised_here(tmp_path: Path) -> None:
-    job = Job("corpus", str(tmp_path), 1, None, "cpu", 1)
+def test_what_a_worker_raises_is_raised_here(corpus: Corpus, tmp_path: Path) -> None:
+    job = worker_job(corpus, tmp_path, 1, None, "cpu", 1)
     with pytest.raises(MusicRNNError, match=r"sweep\.json: can't read") as raised:
-        run_workers([job], lambda: None, lambda _: None)
+        run_workers([job], 1, lambda: None, lambda _: None)
     assert "Traceback" in str(raised.value.__cause__)
 
 

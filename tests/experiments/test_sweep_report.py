@@ -9,7 +9,7 @@ import pytest
 
 from musicrnn.experiments.sweep.report import plot_trials, ranked, rows
 from musicrnn.experiments.sweep.space import Choices, Range
-from musicrnn.experiments.sweep.study import Trial
+from musicrnn.experiments.sweep.store import Trial
 
 SPACE = {"learning_rate": Range(1e-3, 1e-1, log=True), "cell": Choices(("gru", None)), "hidden": Range(2, 8)}
 

@@ -1,8 +1,8 @@
 """Chung, Gulcehre, Cho and Bengio 2014: their tables and learning curves beside ours.
 
 Table 1 is computed from the layers that this program builds. For table 2 every cell is trained on every data
-set with the paper's settings, at ten learning rates of which hopeless ones are pruned; ``plan`` has all
-settings, ``pruning`` the rule. Runs are kept, and gone on with where they were interrupted.
+set with the paper's settings, at ten learning rates of which the worst are pruned; ``settings`` has all
+settings, ``pruning`` the rule. Runs are kept, and continued where they were interrupted.
 
 References:
     Chung et al. 2014, arXiv:1412.3555.
@@ -19,8 +19,15 @@ from musicrnn.bundled import resolve
 from musicrnn.corpus import Corpus
 from musicrnn.errors import UsageError
 from musicrnn.experiments.chung2014.corpora import open_corpora
+from musicrnn.experiments.chung2014.measure import model_job
 from musicrnn.experiments.chung2014.paper import CELLS, TABLE_1, TABLE_2, UNITS, table_1
-from musicrnn.experiments.chung2014.plan import Group, make_groups, rule
+from musicrnn.experiments.chung2014.progress import (
+    EntryProgress,
+    Tell,
+    measure_epochs,
+    seconds_left,
+    train_entries,
+)
 from musicrnn.experiments.chung2014.report import markdown_1, markdown_2, markdown_conventions, write_report
 from musicrnn.experiments.chung2014.rows import (
     Rate,
@@ -31,10 +38,11 @@ from musicrnn.experiments.chung2014.rows import (
     merged_rates,
     merged_rows,
 )
-from musicrnn.experiments.chung2014.running import Result, Study, Tell
+from musicrnn.experiments.chung2014.settings import make_entries, rule
 from musicrnn.experiments.chung2014.shipping import ship
+from musicrnn.experiments.trials import run_all
 from musicrnn.files import exclusive
-from musicrnn.processes.pool import Job, Pool
+from musicrnn.processes.pool import Pool
 
 __all__ = [
     "CELLS",
@@ -46,7 +54,6 @@ __all__ = [
     "Row",
     "check",
     "documents",
-    "make_groups",
     "markdown_1",
     "markdown_2",
     "markdown_conventions",
@@ -62,14 +69,14 @@ SHIPPED = Path("models/chung2014")
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of the study.
+    """The outcome of a call.
 
     Attributes:
         rows: Rows of table 2, earlier calls' too.
-        rates: What came of every learning rate.
+        rates: The outcome of every learning rate.
         failures: What went wrong, a line each.
-        plan: In words what was to be trained when the call began.
-        seconds: What that was estimated to take, at most.
+        plan: What was left to train when the call began, a line each.
+        seconds: How long that was estimated to take, at most.
     """
 
     rows: list[Row]
@@ -90,21 +97,21 @@ def reproduce(
     dry: bool = False,
     tell: Tell = lambda _: None,
 ) -> Reproduction:
-    """Train every cell on every corpus, as far as that isn't done, and write tables, pictures and a page.
+    """Train every cell on every corpus, as far as that isn't done, and write tables, plots and a page.
 
     Args:
         corpora: Corpora named as the keys of ``TABLE_2``.
         cells: Cells among ``CELLS``.
         directory: The output folder; the runs are in its folder ``runs``.
-        quick: Train at the best known rate alone.
+        quick: Train only at the best known rate.
         seeds: How many seeds the best rate of each cell and set is trained with.
         workers: Processes that train at the same time, with a thread each; 0 is one per core.
-        dry: Train nothing; what would be trained, and how long that takes, is returned.
-        tell: Is told in words what happens.
+        dry: Train nothing; return what would be trained, and how long that takes.
+        tell: Is called with every line of the log.
 
     Raises:
-        FileError: ``directory`` can't be written, or another process is at work in it.
-        KeyboardInterrupt: An interruption; all is saved, and the same call goes on.
+        FileError: ``directory`` can't be written, or another process uses it.
+        KeyboardInterrupt: An interruption; everything is saved, and the same call continues.
         UsageError: A number out of its range, or runs there have other settings.
     """
     if seeds < 1:
@@ -112,32 +119,39 @@ def reproduce(
     if workers < 0:
         raise UsageError(f"workers must be at least 0, got {workers}")
     count = workers or _cores()
-    groups = make_groups([corpus.name for corpus in corpora], cells, quick)
+    named = {corpus.name: corpus for corpus in corpora}
     rows: list[Row] = []
     rates: list[Rate] = []
 
-    def found(result: Result) -> None:
-        models = [directory / "runs" / run.name for run in result.runs]
-        group = result.group
-        row = make_row(group.data, group.cell, models, result.figures, len(group.runs))
-        left = study.seconds_left(count)
+    def measured(each: EntryProgress) -> None:
+        models, figures = (
+            [each.folder(run) for run in each.measured],
+            [each.figures[run] for run in each.measured],
+        )
+        row = make_row(each.entry.data, each.entry.cell, models, figures, len(each.entry.candidates))
+        left = seconds_left(entries, count)
         tell(
-            f"{group.data} {group.cell}: train {row.train:.3f}, valid {row.valid:.3f}, test {row.test:.3f}"
+            f"{each.name}: train {row.train:.3f}, valid {row.valid:.3f}, test {row.test:.3f}"
             + (f"; at most about {_duration(left)} left" if left else "")
         )
         rows[:] = merged_rows(directory / "table2.json", [row])
-        rates[:] = merged_rates(directory / "rates.json", make_rates(result))
-        write_report(rows, rates, directory, group.data)
+        rates[:] = merged_rates(directory / "rates.json", make_rates(each))
+        write_report(rows, rates, directory, row.data)
 
     with exclusive(directory), Pool(count) as pool:
-        study = Study(groups, {corpus.name: corpus for corpus in corpora}, directory / "runs", seeds, tell)
-        study.measure(pool)
-        plan, seconds = _plan(groups, study, count), study.seconds_left(count)
+        entries = [
+            EntryProgress(entry, named[entry.data], directory / "runs", seeds)
+            for entry in make_entries(list(named), cells, quick)
+        ]
+        measure_epochs(entries, pool, tell)
+        seconds = seconds_left(entries, count)
+        plan = _plan(entries, seconds, count)
         if not dry:
             for line in plan:
                 tell(line)
-            study.run(pool, found)
-    return Reproduction(rows, rates, study.failures, plan, seconds)
+            train_entries(entries, pool, tell, measured)
+    failures = [line for each in entries for line in each.failures()]
+    return Reproduction(rows, rates, failures, plan, seconds)
 
 
 def check(
@@ -155,32 +169,24 @@ def check(
         FileError: A model's metrics are damaged.
         MusicRNNError: A model is missing or damaged, or was made for another corpus.
     """
-    places = [
-        (corpus, cell, resolve(models / f"{corpus.name}-{cell}")) for corpus in corpora for cell in cells
-    ]
-    figures: dict[Path, dict[str, float]] = {}
-    with Pool(min(workers or _cores(), len(places))) as pool:
-        waiting = list(places)
-        while waiting or pool.working:
-            while waiting and pool.free:
-                corpus, _, model = waiting.pop(0)
-                arguments = {"corpus": str(corpus.directory), "directory": str(model)}
-                pool.start(Job("musicrnn.experiments.chung2014.work:measure_model", arguments))
-            done = pool.wait()
-            if done is not None:
-                figures[Path(done.job.arguments["directory"])] = done.checked()
-    return [make_row(corpus.name, cell, [model], [figures[model]], 0) for corpus, cell, model in places]
+    jobs = {
+        (corpus.name, cell): model_job(corpus, resolve(models / f"{corpus.name}-{cell}"))
+        for corpus in corpora
+        for cell in cells
+    }
+    with Pool(min(workers or _cores(), len(jobs))) as pool:
+        figures = run_all(pool, jobs)
+    return [make_row(*key, [Path(job.arguments["model"])], [figures[key]], 0) for key, job in jobs.items()]
 
 
-def _plan(groups: Sequence[Group], study: Study, workers: int) -> list[str]:
-    """Return in words what will be trained, and how long it takes."""
+def _plan(entries: Sequence[EntryProgress], seconds: float, workers: int) -> list[str]:
+    """Return what will be trained, and how long it takes, a line each."""
     lines = []
-    for data in dict.fromkeys(group.data for group in groups):
-        cells = [group for group in groups if group.data == data]
-        lines.append(f"{data}: {', '.join(group.cell for group in cells)}; {rule(cells[0])}")
-    seconds = study.seconds_left(workers)
+    for data in dict.fromkeys(each.entry.data for each in entries):
+        cells = [each.entry for each in entries if each.entry.data == data]
+        lines.append(f"{data}: {', '.join(entry.cell for entry in cells)}; {rule(cells[0])}")
     if not seconds:
-        return [*lines, "all runs are done"]
+        return [*lines, "all runs are complete"]
     processes = "process" if workers == 1 else "processes"
     return [*lines, f"about {_duration(seconds)} on {workers} {processes}, less where training stops early"]
 

@@ -13,7 +13,8 @@ from typing import Any
 from musicrnn.checkpoint import read_metrics
 from musicrnn.errors import FileError
 from musicrnn.experiments.chung2014.paper import COMPARABLE, NAMES, TITLES, table_1
-from musicrnn.experiments.chung2014.plan import (
+from musicrnn.experiments.chung2014.rows import Rate, Row, documents
+from musicrnn.experiments.chung2014.settings import (
     DECAY,
     HIGHEST,
     KEPT,
@@ -24,7 +25,6 @@ from musicrnn.experiments.chung2014.plan import (
     SCHEDULE,
     TRAININGS,
 )
-from musicrnn.experiments.chung2014.rows import Rate, Row, documents
 from musicrnn.files import write_bytes, write_json
 from musicrnn.plots.curves import Curves, plot_time_curves
 from musicrnn.plots.figure import COLOURS

@@ -1,4 +1,4 @@
-"""The rows of table 2 and of the list of rates, as values that JSON and CSV can say."""
+"""The rows of table 2 and of the table of learning rates, as JSON values."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 from musicrnn.checkpoint import read_metrics
 from musicrnn.errors import FileError
 from musicrnn.experiments.chung2014.paper import TABLE_2, UNITS
-from musicrnn.experiments.chung2014.plan import learning_rates
-from musicrnn.experiments.chung2014.running import Result
+from musicrnn.experiments.chung2014.progress import EntryProgress
+from musicrnn.experiments.chung2014.settings import learning_rates
 from musicrnn.files import read_bytes
 
 
 @dataclass(frozen=True)
 class Row:
-    """A cell of table 2: the paper's figures and ours, nats per frame, without noise.
+    """An entry of table 2: the paper's figures and ours, nats per frame, without noise.
 
     Attributes:
         data: The data set.
@@ -79,7 +79,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Rate:
-    """What came of a learning rate.
+    """The outcome of a learning rate.
 
     Attributes:
         data: The data set.
@@ -113,7 +113,7 @@ def make_row(
         data: The data set.
         cell: The recurrent unit.
         models: Folders of the networks, one for each seed.
-        figures: What ``measure_model`` said of each.
+        figures: What ``measure_model`` returned for each.
         rates: How many learning rates were tried.
 
     Raises:
@@ -128,20 +128,19 @@ def make_row(
         learning_rate = float(json.loads(read_bytes(path))["training"]["learning_rate"])
     except (ValueError, TypeError, KeyError) as error:
         raise FileError(f"{path}: expected what a training wrote, found damage: {error!r}") from error
-    drawn = learning_rates()
-    mean = {key: statistics.fmean(each[key] for each in figures) for key in figures[0]}
-    deviation = {
-        key: statistics.stdev(each[key] for each in figures) if len(figures) > 1 else None
-        for key in ("train", "valid", "test")
+    rates_tried = learning_rates()
+    means = {name: statistics.fmean(each[name] for each in figures) for name in figures[0]}
+    deviations = {
+        f"{name}_deviation": statistics.stdev(each[name] for each in figures) if len(figures) > 1 else None
+        for name in ("train", "valid", "test")
     }
     paper_train, paper_test = TABLE_2[data][cell]
     return Row(
         data=data,
         cell=cell,
         hidden=UNITS[cell],
-        parameters=int(figures[0]["parameters"]),
         learning_rate=learning_rate,
-        rate=drawn.index(learning_rate) + 1 if learning_rate in drawn else None,
+        rate=rates_tried.index(learning_rate) + 1 if learning_rate in rates_tried else None,
         rates=rates,
         epochs=len(epochs),
         best_epoch=nlls.index(min(nlls)) + 1,
@@ -149,34 +148,34 @@ def make_row(
         seeds=len(figures),
         paper_train=paper_train,
         paper_test=paper_test,
-        train=mean["train"],
-        valid=mean["valid"],
-        test=mean["test"],
-        train_deviation=deviation["train"],
-        valid_deviation=deviation["valid"],
-        test_deviation=deviation["test"],
-        test_skip_first=mean["skip"],
-        test_per_piece=mean["pieces"],
-        test_skip_first_per_piece=mean["skip_pieces"],
         model=models[0].as_posix(),
+        **{**means, **deviations, "parameters": int(figures[0]["parameters"])},  # type: ignore[arg-type]
     )
 
 
-def make_rates(result: Result) -> list[Rate]:
-    """Return what came of the learning rates of a group, from low to high."""
+def make_rates(progress: EntryProgress) -> list[Rate]:
+    """Return the outcome of every learning rate of an entry, from low to high."""
     rates = []
-    for position, (run, record) in enumerate(zip(result.group.runs, result.records, strict=True)):
-        at = result.standing.pruned.get(position)
-        if position == result.standing.chosen:
+    for candidate in progress.entry.candidates:
+        record, pruned = progress.records[candidate], progress.standing.pruned.get(candidate)
+        if candidate == progress.standing.chosen:
             state = "chosen"
-        elif at is None:
+        elif pruned is None:
             state = "complete"
-        elif record.exploded:
-            state = f"exploded in epoch {at + 1}"
+        elif record.state == "exploded":
+            state = f"exploded in epoch {pruned + 1}"
         else:
-            state = f"pruned after {at} epochs"
+            state = f"pruned after {pruned} epochs"
         rates.append(
-            Rate(run.data, run.cell, run.number, run.rate, at or record.epochs, record.best(at), state)
+            Rate(
+                data=candidate.data,
+                cell=candidate.cell,
+                rate=candidate.number,
+                learning_rate=candidate.rate,
+                epochs=pruned or record.epochs,
+                valid=record.best(pruned),
+                state=state,
+            )
         )
     return rates
 
@@ -202,7 +201,7 @@ def documents(rows: Sequence[Row] | Sequence[Rate]) -> list[dict[str, Any]]:
 
 
 def _read(path: Path, kind: type[Any]) -> list[Any]:
-    """Read rows; those of another version are left out, and made anew by the next call."""
+    """Read rows; those of another version are left out, and made again by the next call."""
     if not path.exists():
         return []
     names = {entry.name for entry in fields(kind)}

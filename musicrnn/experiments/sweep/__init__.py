@@ -1,7 +1,7 @@
-"""Hyper-parameter search: trials of a study are ordinary runs, kept in one folder.
+"""Hyper-parameter search: its trials are ordinary runs, kept in one folder.
 
-Optuna draws the settings and keeps the study, in a journal beside the runs or in a database that many
-machines share. A sweep that ends early, however that happens, goes on when the same call is made again.
+Optuna samples the settings and stores the trials, in a journal beside the runs or in a database that many
+machines share. A sweep that was interrupted or killed continues when the same call is made again.
 
 References:
     Akiba et al. 2019, arXiv:1907.10902; Bergstra and Bengio 2012 (random search); Bergstra et al. 2011 (TPE);
@@ -18,11 +18,10 @@ from typing import Protocol
 
 from musicrnn.corpus import Corpus
 from musicrnn.errors import MusicRNNError, UsageError
-from musicrnn.experiments.sweep.plan import PRUNERS, SAMPLERS, Plan, make_plan
-from musicrnn.experiments.sweep.processes import Job, run_workers
 from musicrnn.experiments.sweep.report import plot_trials, ranked, rows, show, write_table
+from musicrnn.experiments.sweep.settings import PRUNERS, SAMPLERS, SweepSettings, make_settings
 from musicrnn.experiments.sweep.space import Choices, Range, Space, make_space, read_space
-from musicrnn.experiments.sweep.study import Study, Trial, open_study
+from musicrnn.experiments.sweep.store import Trial, TrialStore, open_store
 from musicrnn.files import write_json
 from musicrnn.training.recipe import Recipe
 
@@ -30,10 +29,10 @@ __all__ = [
     "PRUNERS",
     "SAMPLERS",
     "Choices",
-    "Found",
-    "Listener",
     "Range",
     "Space",
+    "SweepCallback",
+    "SweepResult",
     "Trial",
     "make_space",
     "read_space",
@@ -43,8 +42,8 @@ __all__ = [
 ]
 
 
-class Listener(Protocol):
-    """Is told how a sweep goes on, wherever its trials are done."""
+class SweepCallback(Protocol):
+    """Receives the events of a sweep, whichever process trains the trials."""
 
     def begin(self, done: int, trials: int) -> None:
         """The sweep starts, with so many of its trials done."""
@@ -56,20 +55,20 @@ class Listener(Protocol):
         """A trial is done; ``best`` is the best of all that are complete."""
 
     def died(self, how: str) -> None:
-        """A worker was killed; the others go on with its trial."""
+        """A worker was killed; the others take over its trial."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What came of a sweep.
+class SweepResult:
+    """The outcome of a sweep.
 
     Attributes:
         trials: All trials, best first; pruned and failed ones come last.
         best: The best one.
         config: The settings of the best one, a file for ``musicrnn train --config``.
-        threads: Threads that repeat it to the last bit, where that isn't how many torch has here; else None.
+        threads: Threads that repeat it to the last bit, if torch has another number here; else None.
         table: The trials as comma-separated values.
-        picture: The validation NLL beside each setting.
+        picture: The validation NLL against each setting.
     """
 
     trials: list[Trial]
@@ -92,23 +91,23 @@ def sweep(
     storage: str | None = None,
     workers: int = 1,
     device: str = "cpu",
-    listener: Listener | None = None,
-) -> Found:
+    callback: SweepCallback | None = None,
+) -> SweepResult:
     """Search for the recipe with the lowest validation NLL.
 
     Args:
         corpus: Needs training and validation pieces.
-        base: The settings that aren't searched; its seed seeds the draws.
-        space: The settings that are.
-        directory: Where the runs go, and the study if it has no storage of its own. The name of the folder is
-            the name of the study, which machines with a common storage must agree on.
-        trials: How many trials the study is to have in all, earlier ones counted.
-        sampler: How settings are drawn, among ``SAMPLERS``.
-        pruner: How trials that go badly are ended, among ``PRUNERS``.
+        base: The settings that aren't searched; its seed seeds the sampling.
+        space: The settings that are searched.
+        directory: The folder of the runs, and of the trials if there is no other storage. Its name is the
+            name of Optuna's study, which machines with a common storage must agree on.
+        trials: How many trials the sweep is to have in all, earlier ones counted.
+        sampler: How settings are sampled, among ``SAMPLERS``.
+        pruner: How bad trials are ended early, among ``PRUNERS``.
         storage: Optuna's name of a database; None is a journal in the folder.
-        workers: Processes that do trials at the same time; with one it is this process, 0 is one per core.
+        workers: Processes that train trials at the same time; with one it is this process, 0 is one per core.
         device: A torch device; with several workers, ``cuda`` is all GPUs in turn.
-        listener: Is told of every trial and epoch.
+        callback: Receives every trial and epoch.
 
     Raises:
         CorpusError: The corpus has no validation pieces, or is damaged.
@@ -121,50 +120,67 @@ def sweep(
         raise UsageError(f"trials must be at least 1, got {trials}")
     if workers < 0:
         raise UsageError(f"workers must be at least 0, got {workers}")
-    plan = make_plan(corpus, base, space, sampler, pruner)
-    with open_study(directory, plan, storage) as study:
-        follower = _Follower(study, listener)
+    settings = make_settings(corpus, base, space, sampler, pruner)
+    with open_store(directory, settings, storage) as store:
+        follower = _Follower(store, callback)
         done = follower.begin(trials)
         count = min(workers or os.cpu_count() or 1, max(1, trials - done))
-        if count > 1:
-            jobs = _jobs(corpus, directory, trials, storage, device, count)
-            deaths = run_workers(jobs, follower.look, listener.died if listener else lambda _: None)
-        else:
-            from musicrnn.experiments.sweep.trials import Worker
-
-            Worker(study, corpus, trials, device, follower.look).work()
-            deaths = []
-        found = [trial for trial in study.trials() if trial.state != "running" or trial.number < trials]
+        deaths = _train(store, corpus, trials, storage, device, count, follower)
+        found = [trial for trial in store.trials() if trial.state != "running" or trial.number < trials]
         done = sum(trial.state != "running" for trial in found)
         if done < trials:
             raise MusicRNNError(
                 f"{directory}: expected {trials} trials, found {done} done and workers ended by "
-                f"{', '.join(deaths)}; the same command goes on"
+                f"{', '.join(deaths)}; the same command continues"
             )
-    return _report(found, plan, corpus, directory, on_cpu=device == "cpu")
+    return _report(found, settings, corpus, directory, on_cpu=device == "cpu")
+
+
+def _train(
+    store: TrialStore,
+    corpus: Corpus,
+    trials: int,
+    storage: str | None,
+    device: str,
+    count: int,
+    follower: _Follower,
+) -> list[str]:
+    """Train in this process or in several; return the signals or statuses of workers that were killed."""
+    import torch
+
+    from musicrnn.experiments.sweep.worker import SweepWorker, run_workers, worker_job
+
+    if count == 1:
+        SweepWorker(store, corpus, trials, device, follower.update).run()
+        return []
+    gpus = torch.cuda.device_count() if device == "cuda" else 0
+    devices = [f"cuda:{index % gpus}" if gpus > 1 else device for index in range(count)]
+    threads = max(1, torch.get_num_threads() // count)
+    jobs = [worker_job(corpus, store.directory, trials, storage, device, threads) for device in devices]
+    return run_workers(jobs, threads, follower.update, follower.died)
 
 
 class _Follower:
-    """Tells a listener what has changed in a study since it last looked."""
+    """Tells a callback what has changed in a storage, whoever changed it."""
 
-    def __init__(self, study: Study, listener: Listener | None) -> None:
-        self.study = study
-        self.listener = listener
+    def __init__(self, store: TrialStore, callback: SweepCallback | None) -> None:
+        self.store = store
+        self.callback = callback
         self.known: dict[int, Trial] = {}
 
     def begin(self, trials: int) -> int:
-        """Tell how much is done, and return it."""
-        self.known = {trial.number: trial for trial in self.study.trials()}
+        """Tell how many trials are done, and return it."""
+        self.known = {trial.number: trial for trial in self.store.trials()}
         done = sum(trial.state != "running" for trial in self.known.values())
-        if self.listener is not None:
-            self.listener.begin(done, trials)
+        if self.callback is not None:
+            self.callback.begin(done, trials)
         return done
 
-    def look(self) -> None:
-        """Tell what is new."""
-        if self.listener is None:
+    def update(self) -> None:
+        """Tell what has changed since the last call."""
+        if self.callback is None:
             return
-        trials = self.study.trials()
+        trials = self.store.trials()
         best = _best(trials)
         for trial in trials:
             before = self.known.get(trial.number)
@@ -172,33 +188,20 @@ class _Follower:
                 continue
             self.known[trial.number] = trial
             if trial.epochs > (before.epochs if before else 0):
-                self.listener.epoch(trial)
+                self.callback.epoch(trial)
             if trial.state != "running":
-                self.listener.finished(trial, best)
+                self.callback.finished(trial, best)
+
+    def died(self, how: str) -> None:
+        """Tell that a worker was killed."""
+        if self.callback is not None:
+            self.callback.died(how)
 
 
-def _jobs(
-    corpus: Corpus, directory: Path, trials: int, storage: str | None, device: str, count: int
-) -> list[Job]:
-    """Return what each of several workers is to do."""
-    import torch
-
-    gpus = torch.cuda.device_count() if device == "cuda" else 0
-    return [
-        Job(
-            corpus=str(corpus.directory),
-            directory=str(directory),
-            trials=trials,
-            storage=storage,
-            device=f"cuda:{index % gpus}" if gpus > 1 else device,
-            threads=max(1, torch.get_num_threads() // count),
-        )
-        for index in range(count)
-    ]
-
-
-def _report(trials: Sequence[Trial], plan: Plan, corpus: Corpus, directory: Path, on_cpu: bool) -> Found:
-    """Write what is written at the end."""
+def _report(
+    trials: Sequence[Trial], settings: SweepSettings, corpus: Corpus, directory: Path, on_cpu: bool
+) -> SweepResult:
+    """Write the table, the picture and the settings of the best trial."""
     best = _best(trials)
     if best is None:
         reasons = [trial.reason for trial in trials if trial.reason]
@@ -209,21 +212,23 @@ def _report(trials: Sequence[Trial], plan: Plan, corpus: Corpus, directory: Path
     config = best.run / "config.json"
     if not config.exists():  # another machine's run
         config = directory / "best.json"
-        write_json(config, {**plan.base.to_dict(), **best.settings})
-    threads = _threads(corpus, plan.base.replaced(**best.settings), best.threads) if on_cpu else None
-    found = Found(ranked(trials), best, config, threads, directory / "table.csv", directory / "sweep.png")
-    write_table(found.trials, plan.space, found.table)
+        write_json(config, {**settings.base.to_dict(), **best.settings})
+    threads = _threads(corpus, settings.base.replaced(**best.settings), best.threads) if on_cpu else None
+    result = SweepResult(
+        ranked(trials), best, config, threads, directory / "table.csv", directory / "sweep.png"
+    )
+    write_table(result.trials, settings.space, result.table)
     title = (
         f"{len(trials)} trials on {corpus.name}: the best is number {best.number} with {best.valid_nll:.3f}"
     )
-    plot_trials(found.trials, plan.space, found.picture, title)
-    return found
+    plot_trials(result.trials, settings.space, result.picture, title)
+    return result
 
 
 def _threads(corpus: Corpus, recipe: Recipe, used: int) -> int | None:
     """Return how many threads a training had, if it would have another number here.
 
-    A large network shares its sums between threads, and the last bits depend on how.
+    A large network splits its sums between threads, and the last bits depend on how.
     """
     import torch
 

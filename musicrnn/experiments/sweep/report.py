@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from musicrnn.experiments.sweep.space import Choices, Space
-from musicrnn.experiments.sweep.study import Trial
+from musicrnn.experiments.sweep.store import Trial
 from musicrnn.files import write_bytes
 from musicrnn.plots.study import SettingAxis, TrialPoint, plot_sweep
 

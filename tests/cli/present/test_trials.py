@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from musicrnn.cli.present.trials import trial_table
-from musicrnn.experiments.sweep.study import Trial
+from musicrnn.experiments.sweep.store import Trial
 
 
 def trial(number: int, state: str, nll: float | None, rate: float = 0.01, reason: str = "") -> Trial:

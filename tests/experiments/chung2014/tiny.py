@@ -1,4 +1,4 @@
-"""The study in small: three rates, networks of a few units, trained for a handful of epochs."""
+"""The reproduction in small: three rates, networks of a few units, trained for a handful of epochs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import pytest
 
 from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.errors import MusicRNNError
-from musicrnn.experiments import chung2014
-from musicrnn.experiments.chung2014 import plan, reproduce, work
+from musicrnn.experiments import chung2014, trials
+from musicrnn.experiments.chung2014 import measure, reproduce, settings
 from musicrnn.processes.pool import Done, Job
 
-TRAINING = plan.Training(batch_size=4, epochs=4, patience=4, rungs=(1, 2))
+TRAINING = settings.Training(batch_size=4, epochs=4, patience=4, rungs=(1, 2))
 
 
 def shrink(put: Callable[[object, str, Any], None] = setattr) -> None:
-    """Make the study small."""
-    put(plan, "TRAININGS", dict.fromkeys(plan.TRAININGS, TRAINING))
-    put(plan, "UNITS", {"tanh": 5, "gru": 4, "lstm": 3})
-    put(plan, "RATES", 3)
-    put(plan, "KEPT", (2, 1))
-    put(plan, "BEST_RATES", {data: dict.fromkeys(plan.UNITS, 2) for data in plan.TRAININGS})
+    """Make the reproduction small."""
+    put(settings, "TRAININGS", dict.fromkeys(settings.TRAININGS, TRAINING))
+    put(settings, "UNITS", {"tanh": 5, "gru": 4, "lstm": 3})
+    put(settings, "RATES", 3)
+    put(settings, "KEPT", (2, 1))
+    put(settings, "BEST_RATES", {data: dict.fromkeys(settings.UNITS, 2) for data in settings.TRAININGS})
 
 
 class Here:
@@ -62,7 +62,7 @@ class Here:
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the study small, do it in this process, and leave out the pictures."""
+    """Make the reproduction small, in this process and without plots."""
 
     def no_curves(_: object, path: Path, **options: object) -> None:
         path.touch()
@@ -72,8 +72,8 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
 
     shrink(monkeypatch.setattr)
     monkeypatch.setattr(chung2014, "Pool", Here)
-    monkeypatch.setattr(work, "train", partial(work.train, plot=no_curves))
-    monkeypatch.setattr(work, "MEASURED", 0.01)
+    monkeypatch.setattr(trials, "train", partial(trials.train, plot=no_curves))
+    monkeypatch.setattr(measure, "MEASURED", 0.01)
     monkeypatch.setattr("musicrnn.experiments.chung2014.report.plot_data", no_figure)
 
 
@@ -85,9 +85,9 @@ def named(corpus: Corpus, name: str) -> Corpus:
 
 
 def main() -> None:
-    """Do the study in a process of its own: folder of the corpus, output folder, epochs."""
+    """Reproduce in a process of its own: folder of the corpus, output folder, epochs."""
     global TRAINING
-    TRAINING = plan.Training(batch_size=4, epochs=int(sys.argv[3]), patience=10**6, rungs=(1, 2))
+    TRAINING = settings.Training(batch_size=4, epochs=int(sys.argv[3]), patience=10**6, rungs=(1, 2))
     shrink()
     jsb = named(open_corpus(sys.argv[1]), "jsb")
     reproduce([jsb], ["gru"], Path(sys.argv[2]), workers=2, tell=lambda line: print(line, file=sys.stderr))

@@ -1,8 +1,8 @@
-"""A study: what Optuna stores of a sweep's trials, and the folder of their runs.
+"""The trials of a sweep: Optuna's study of them, and the folder of their runs.
 
-Optuna's storage knows every trial's number, settings, state and metrics; ``sweep.json`` in the folder has
-the plan, so that no other sweep is mixed in. A trial says in which folder its run is: several machines may
-share a storage, and each has a folder of its own.
+Optuna's storage has every trial's number, settings, state and metrics; ``sweep.json`` in the folder has the
+settings of the sweep, so that no other sweep is mixed in. A trial says in which folder its run is: several
+machines may share a storage, and each has a folder of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from musicrnn.errors import ModelError, MusicRNNError, UsageError
-from musicrnn.experiments.sweep.plan import Plan
+from musicrnn.experiments.sweep.settings import SweepSettings
 from musicrnn.files import read_document, write_json, written
 
 if TYPE_CHECKING:
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
+    from musicrnn.experiments.trials import TrialRecord
+
 FORMAT, VERSION = "musicrnn-sweep", 1
-PLAN, JOURNAL = "sweep.json", "study.journal"
+SETTINGS, JOURNAL = "sweep.json", "study.journal"
 _LOCK_SECONDS = 60.0
-"""How long a database that another process writes to is waited for."""
+"""How long to wait for a database that another process writes to."""
 RETRY_SECONDS = 0.5
 """Seconds between attempts to open a database, which may fail while another machine sets it up."""
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
@@ -61,13 +63,13 @@ class Trial:
     threads: int = 0
 
 
-class Study:
+class TrialStore:
     """The trials of a sweep.
 
     Args:
         study: Optuna's study.
         storage: Its storage.
-        plan: The sweep's.
+        settings: The settings of the sweep.
         directory: The folder of the runs.
         folder: What trials call this folder.
         shared: Whether the storage may have trials of other folders.
@@ -77,14 +79,14 @@ class Study:
         self,
         study: optuna.Study,
         storage: BaseStorage,
-        plan: Plan,
+        settings: SweepSettings,
         directory: Path,
         folder: str,
         shared: bool,
     ) -> None:
         self.study = study
         self.storage = storage
-        self.plan = plan
+        self.settings = settings
         self.directory = directory
         self.folder = folder
         self.shared = shared
@@ -99,8 +101,8 @@ class Study:
             Trial(
                 number=trial.number,
                 state=_STATES.get(trial.state.name, "running"),
-                settings={name: trial.params[name] for name in self.plan.space if name in trial.params},
-                run=self.run(trial.number),
+                settings={name: trial.params[name] for name in self.settings.space if name in trial.params},
+                run=self.run_folder(trial.number),
                 valid_nll=min(trial.intermediate_values.values(), default=None),
                 epochs=len(trial.intermediate_values),
                 reason=str(trial.user_attrs.get("reason", "")),
@@ -109,12 +111,12 @@ class Study:
             for trial in self.stored()
         ]
 
-    def run(self, number: int) -> Path:
+    def run_folder(self, number: int) -> Path:
         """Return the folder of a trial's run."""
         return self.directory / f"trial-{number:03d}"
 
     def create(self) -> optuna.Trial:
-        """Add a trial, of this folder from the first moment on."""
+        """Add a trial, which belongs to this folder from the start."""
         import optuna
 
         new = optuna.trial.create_trial(
@@ -123,28 +125,39 @@ class Study:
         name = self.study.study_name
         return self.open(self.storage.create_new_trial(self.storage.get_study_id_from_name(name), new))
 
-    def open(self, identity: int) -> optuna.Trial:
-        """Return a trial, to be gone on with."""
+    def open(self, trial_id: int) -> optuna.Trial:
+        """Return a trial that can be continued."""
         import optuna
 
-        return optuna.Trial(self.study, identity)
+        return optuna.Trial(self.study, trial_id)
 
-    def is_running(self, identity: int) -> bool:
-        """Whether a trial isn't done, by the storage's latest word."""
-        return self.storage.get_trial(identity).state.name == "RUNNING"
+    def is_running(self, trial_id: int) -> bool:
+        """Whether a trial isn't done, according to the storage now."""
+        return self.storage.get_trial(trial_id).state.name == "RUNNING"
 
-    def is_ours(self, identity: int) -> bool:
-        """Whether a trial's run is in this folder, by the storage's latest word."""
-        return bool(self.storage.get_trial(identity).user_attrs.get("folder") == self.folder)
+    def is_ours(self, trial_id: int) -> bool:
+        """Whether a trial's run is in this folder, according to the storage now."""
+        return bool(self.storage.get_trial(trial_id).user_attrs.get("folder") == self.folder)
+
+    def finish(self, trial: optuna.Trial, record: TrialRecord) -> None:
+        """Store how a trial ended, unless another machine has done so."""
+        import optuna
+
+        if record.reason:
+            trial.set_user_attr("reason", record.reason)
+        states = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
+        state = optuna.trial.TrialState[states[record.state]]
+        value = record.best() if record.state == "complete" else None
+        self.study.tell(trial, value, state=state, skip_if_finished=True)
 
 
 @contextmanager
-def open_study(directory: Path, plan: Plan, url: str | None) -> Iterator[Study]:
-    """Open the study of a folder, or begin it.
+def open_store(directory: Path, settings: SweepSettings, url: str | None) -> Iterator[TrialStore]:
+    """Open the trials of a folder's sweep, or begin the sweep.
 
     Args:
         directory: The folder of the runs.
-        plan: What the sweep is to be.
+        settings: The settings that the sweep has or is to have.
         url: Optuna's name of a database; None is a journal in the folder.
 
     Raises:
@@ -162,32 +175,32 @@ def open_study(directory: Path, plan: Plan, url: str | None) -> Iterator[Study]:
     with storage_errors(), ExitStack() as stack:
         with written(directory):
             directory.mkdir(parents=True, exist_ok=True)
-            with FileLock(directory / ".sweep.lock"), unwarned():
-                document = _document(directory, plan, url)
+            with FileLock(directory / ".sweep.lock"), without_warnings():
+                document = _document(directory, settings, url)
                 storage = _journal(directory / JOURNAL) if url is None else _database(url, stack)
                 study = optuna.create_study(
                     study_name=document["study"],
                     storage=storage,
-                    pruner=plan.make_pruner(),
+                    pruner=settings.make_pruner(),
                     direction="minimize",
                     load_if_exists=True,
                 )
                 _agree(study, document)
-                if not (directory / PLAN).exists():
-                    write_json(directory / PLAN, document)
-        yield Study(study, storage, plan, directory, document["folder"], url is not None)
+                if not (directory / SETTINGS).exists():
+                    write_json(directory / SETTINGS, document)
+        yield TrialStore(study, storage, settings, directory, document["folder"], url is not None)
 
 
-def read_plan(directory: Path) -> Plan:
-    """Return the plan of a folder that has one.
+def read_settings(directory: Path) -> SweepSettings:
+    """Return the settings of the sweep in a folder.
 
     Raises:
         FileError: The folder has none.
         ModelError: It is another version's.
         UsageError: It is damaged.
     """
-    document = read_document(directory / PLAN, FORMAT, VERSION, ModelError)
-    return Plan.from_dict(document, str(directory / PLAN))
+    document = read_document(directory / SETTINGS, FORMAT, VERSION, ModelError)
+    return SweepSettings.from_dict(document, str(directory / SETTINGS))
 
 
 @contextmanager
@@ -204,18 +217,18 @@ def storage_errors() -> Iterator[None]:
 
 
 @contextmanager
-def unwarned() -> Iterator[None]:
-    """Be deaf to warnings: Optuna's are about what it may change one day."""
+def without_warnings() -> Iterator[None]:
+    """Suppress Optuna's warnings, which are about features that may change one day."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-def _document(directory: Path, plan: Plan, url: str | None) -> dict[str, Any]:
-    """Return what ``sweep.json`` says, checked against the plan, or is to say."""
-    wanted = json.loads(json.dumps({**plan.to_dict(), "storage": _public(url)}))
-    if (directory / PLAN).exists():
-        document = read_document(directory / PLAN, FORMAT, VERSION, ModelError)
+def _document(directory: Path, settings: SweepSettings, url: str | None) -> dict[str, Any]:
+    """Return the content that ``sweep.json`` has, checked against the settings, or is to have."""
+    wanted = json.loads(json.dumps({**settings.to_dict(), "storage": _public(url)}))
+    if (directory / SETTINGS).exists():
+        document = read_document(directory / SETTINGS, FORMAT, VERSION, ModelError)
         _compare(wanted, document, str(directory))
         return document
     for name in ("config.json", "corpus.json", "trial-000"):
@@ -227,15 +240,15 @@ def _document(directory: Path, plan: Plan, url: str | None) -> dict[str, Any]:
 
 
 def _agree(study: optuna.Study, document: dict[str, Any]) -> None:
-    """See that what the storage has under this name is this sweep."""
+    """Check that the study of this name in the storage is this sweep."""
     where = f"--storage: study {document['study']}"
-    plan = {name: document[name] for name in ("data", "base", "space", "sampler", "pruner")}
+    settings = {name: document[name] for name in ("data", "base", "space", "sampler", "pruner")}
     if "sweep" in study.user_attrs:
-        _compare(plan, json.loads(study.user_attrs["sweep"]), where)
+        _compare(settings, json.loads(study.user_attrs["sweep"]), where)
     elif study.get_trials(deepcopy=False):
         raise UsageError(f"{where}: expected trials of this sweep, found another program's")
     else:
-        study.set_user_attr("sweep", json.dumps(plan))
+        study.set_user_attr("sweep", json.dumps(settings))
 
 
 def _compare(wanted: dict[str, Any], found: dict[str, Any], where: str) -> None:
@@ -289,10 +302,10 @@ def _public(url: str | None) -> str:
 
 
 class _JournalLock:
-    """Keeps the journal to one writer at a time.
+    """Allows one writer of the journal at a time.
 
-    The lock is the operating system's, so it ends with its process, where those of Optuna outlive a killed
-    process by half a minute. What such a process left of a line is taken off the end before others write.
+    The lock is the operating system's, so it ends with its process, while those of Optuna outlive a killed
+    process by half a minute. The incomplete line that such a process left is removed before others write.
     """
 
     def __init__(self, path: Path) -> None:
@@ -313,5 +326,5 @@ class _JournalLock:
         return True
 
     def release(self) -> None:
-        """Let others write."""
+        """Allow others to write."""
         self._lock.release()

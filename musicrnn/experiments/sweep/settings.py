@@ -1,4 +1,4 @@
-"""What makes a sweep the one it is: everything that decides which trials it has and what comes of them."""
+"""The settings of a sweep: everything that decides which trials it has and how they end."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 SAMPLERS = ("random", "tpe")
 PRUNERS = ("none", "median", "halving")
 START = 5
-"""Trials that are drawn at random, and that aren't pruned, before earlier ones are asked."""
+"""Trials that are sampled at random and not pruned, until there are others to learn from."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepSettings:
     """A sweep, apart from the number of its trials.
 
     Attributes:
-        base: The settings that aren't searched; its seed seeds the draws.
-        space: The settings that are.
-        sampler: How they are drawn, among ``SAMPLERS``.
+        base: The settings that aren't searched; its seed seeds the sampling.
+        space: The settings that are searched.
+        sampler: How they are sampled, among ``SAMPLERS``.
         pruner: How bad trials are ended early, among ``PRUNERS``.
-        data: What tells the corpus from others, as JSON values.
+        data: What identifies the corpus, as JSON values.
 
     Raises:
         UsageError: There is no such sampler or pruner.
@@ -50,20 +50,20 @@ class Plan:
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
 
-    def draw(self, trial: Trial, number: int) -> dict[str, Any]:
-        """Return a trial's settings: those it has already, and the others drawn.
+    def sample(self, trial: Trial, number: int) -> dict[str, Any]:
+        """Return a trial's settings: those that are stored, and samples of the others.
 
-        Random draws depend on the base's seed, on the trial's number and on the setting's name, so it
-        doesn't matter in which order, in which process and after which interruption they happen.
+        Random samples depend on the base's seed, the trial's number and the setting's name only: not on the
+        order, the process or an interruption.
         """
-        drawn = {}
+        sampled = {}
         for name, entry in self.space.items():
             trial.study.sampler = self._sampler(number, name)
-            drawn[name] = entry.suggest(trial, name)
-        return drawn
+            sampled[name] = entry.suggest(trial, name)
+        return sampled
 
     def make_pruner(self) -> BasePruner:
-        """Return the pruner; it leaves alone the first tenth of the epochs."""
+        """Return the pruner, which ends no trial in the first tenth of its epochs."""
         from optuna import pruners
 
         tenth = max(1, self.base.epochs // 10)
@@ -74,7 +74,7 @@ class Plan:
         return pruners.NopPruner()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON values."""
+        """Return the settings as JSON values."""
         base = {name: value for name, value in self.base.to_dict().items() if name not in self.space}
         space = {name: entry.to_json() for name, entry in self.space.items()}
         return {
@@ -86,35 +86,35 @@ class Plan:
         }
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any], where: str) -> Plan:
-        """Make the plan of what ``to_dict`` returned.
+    def from_dict(cls, document: Mapping[str, Any], where: str) -> SweepSettings:
+        """Make the settings from what ``to_dict`` returned.
 
         Raises:
-            UsageError: It is no plan; the message starts with ``where``.
+            UsageError: The document is damaged; the message starts with ``where``.
         """
         try:
             base = Recipe.of(**document["base"])
             space = make_space(document["space"], base, where)
             return cls(base, space, document["sampler"], document["pruner"], document["data"])
         except (KeyError, TypeError) as error:
-            raise UsageError(f"{where}: expected the plan of a sweep, found damage: {error}") from error
+            raise UsageError(f"{where}: expected the settings of a sweep, found damage: {error}") from error
 
     def _sampler(self, number: int, name: str) -> BaseSampler:
         from optuna import samplers
 
         if self.sampler == "random":
             return samplers.RandomSampler(seed=_seed(self.base.seed, number, name))
-        # It draws all settings together, with the first; the lie keeps parallel trials apart.
+        # It samples all settings together, with the first; the constant liar keeps parallel trials apart.
         seed = _seed(self.base.seed, number, "")
         return samplers.TPESampler(n_startup_trials=START, constant_liar=True, seed=seed)
 
 
-def make_plan(corpus: Corpus, base: Recipe, space: Space, sampler: str, pruner: str) -> Plan:
-    """Return the plan of a sweep, checked as far as that goes without training.
+def make_settings(corpus: Corpus, base: Recipe, space: Space, sampler: str, pruner: str) -> SweepSettings:
+    """Return the settings of a sweep, checked as far as is possible without training.
 
     Raises:
         CorpusError: The corpus has no validation pieces.
-        UsageError: The base makes no network, or the space names a cell or a head that there isn't.
+        UsageError: The base makes no network, or the space names an unknown cell or head.
     """
     import torch
 
@@ -133,7 +133,7 @@ def make_plan(corpus: Corpus, base: Recipe, space: Space, sampler: str, pruner: 
         with torch.device("meta"):
             new_model(base.network, corpus.facts())
     identity = {**corpus.identity(), "index_crc32": corpus.head["index_crc32"]}
-    return Plan(base, space, sampler, pruner, identity)
+    return SweepSettings(base, space, sampler, pruner, identity)
 
 
 def _named(name: str, base: Recipe, space: Space) -> tuple[Any, ...]:

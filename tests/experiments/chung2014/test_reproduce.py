@@ -1,4 +1,4 @@
-"""The study as a whole: what it leaves behind, and that it can be interrupted anywhere."""
+"""The reproduction as a whole: what it writes, and that it can be interrupted anywhere."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from musicrnn.corpus import Corpus
 from musicrnn.errors import UsageError
 from musicrnn.evaluation import evaluate
 from musicrnn.experiments import chung2014
-from musicrnn.experiments.chung2014 import Reproduction, check, plan, reproduce, ship, work
+from musicrnn.experiments.chung2014 import Reproduction, check, reproduce, settings, ship
+from musicrnn.experiments.trials import run_trial
 from tests.experiments.chung2014.tiny import named
 
 pytestmark = pytest.mark.usefixtures("small")
 
 
-def study(corpus: Corpus, directory: Path, *cells: str, **options: object) -> tuple[Reproduction, list[str]]:
-    """Do the small study on a corpus that is called jsb; return it and what was told."""
+def small_table(
+    corpus: Corpus, directory: Path, *cells: str, **options: object
+) -> tuple[Reproduction, list[str]]:
+    """Reproduce in small on a corpus that is called jsb; return the outcome and the log."""
     lines: list[str] = []
     jsb = named(corpus, "jsb")
     done = reproduce([jsb], cells or ["gru"], directory, workers=1, tell=lines.append, **options)  # type: ignore[arg-type]
@@ -38,11 +41,11 @@ def weights(directory: Path) -> dict[str, bytes]:
 
 
 def test_tables_pictures_and_runs_are_left_behind_and_used_again(corpus: Corpus, tmp_path: Path) -> None:
-    done, lines = study(corpus, tmp_path)
+    done, lines = small_table(corpus, tmp_path)
     (row,) = done.rows
     assert lines.pop(0) == "measuring how long an epoch takes here …"
     assert lines[0].startswith(
-        "jsb: gru; 3 rates; after 1 epochs 2, after 2 epochs 1 go on; at most 4 epochs"
+        "jsb: gru; 3 rates; the best 2 continue after 1 epochs, the best 1 continue after 2 epochs; at most"
     )
     assert lines[1].startswith("about ") and "on 1 process," in lines[1]
     states = [rate.state for rate in done.rates]
@@ -69,7 +72,7 @@ def test_tables_pictures_and_runs_are_left_behind_and_used_again(corpus: Corpus,
     assert "MuseData and Piano-midi.de do not" in page
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/metrics.jsonl")}
-    again, lines = study(corpus, tmp_path, "gru", "tanh")
+    again, lines = small_table(corpus, tmp_path, "gru", "tanh")
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert [each.cell for each in again.rows] == ["tanh", "gru"] and again.rows[1] == row
     assert not any(line.startswith("jsb gru, rate") for line in lines)
@@ -78,14 +81,14 @@ def test_tables_pictures_and_runs_are_left_behind_and_used_again(corpus: Corpus,
 def test_only_what_is_asked_is_trained_and_quick_runs_are_the_same_as_others(
     corpus: Corpus, tmp_path: Path
 ) -> None:
-    quick, _ = study(corpus, tmp_path, quick=True)
+    quick, _ = small_table(corpus, tmp_path, quick=True)
     assert quick.rows[0].rate == 2 and quick.rows[0].rates == 1
     assert list(weights(tmp_path)) == ["jsb-gru-rate02"]
     first = weights(tmp_path)
-    dry, _ = study(corpus, tmp_path, dry=True)
+    dry, _ = small_table(corpus, tmp_path, dry=True)
     assert dry.rows == [] and dry.seconds > 0 and weights(tmp_path) == first
-    study(corpus, tmp_path)
-    study(corpus, tmp_path / "whole")
+    small_table(corpus, tmp_path)
+    small_table(corpus, tmp_path / "whole")
     after, whole = weights(tmp_path), weights(tmp_path / "whole")
     assert {name: after[name] for name in whole if name != "jsb-gru-rate02"} == {
         name: content for name, content in whole.items() if name != "jsb-gru-rate02"
@@ -94,7 +97,7 @@ def test_only_what_is_asked_is_trained_and_quick_runs_are_the_same_as_others(
 
 
 def test_several_seeds_have_a_mean_and_a_deviation(corpus: Corpus, tmp_path: Path) -> None:
-    done, _ = study(corpus, tmp_path, quick=True, seeds=2)
+    done, _ = small_table(corpus, tmp_path, quick=True, seeds=2)
     (row,) = done.rows
     tests = [
         evaluate(load_model(tmp_path / "runs" / name), corpus, "test").nll_per_frame
@@ -109,7 +112,7 @@ def test_the_best_are_shipped_with_cards_that_name_the_paper(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jsb = named(corpus, "jsb")
-    done, _ = study(corpus, tmp_path / "out", quick=True)
+    done, _ = small_table(corpus, tmp_path / "out", quick=True)
     monkeypatch.chdir(tmp_path)
     (folder,) = ship(done.rows, {"jsb": jsb}, Path("models/chung2014"))
     names = {"README.md", "config.json", "curves.png", "metrics.jsonl", "model.safetensors"}
@@ -128,44 +131,23 @@ def test_the_best_are_shipped_with_cards_that_name_the_paper(
 def test_runs_of_other_settings_are_refused(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = plan.Run("jsb", "gru", 1)
-    work.train_until(str(corpus.directory), str(tmp_path / "runs" / run.name), run.recipe.to_dict(), 1)
-    monkeypatch.setattr(plan, "MOMENTUM", 0.5)
+    candidate = settings.Candidate("jsb", "gru", 1)
+    run_trial(corpus, candidate.recipe, tmp_path / "runs" / candidate.name, epochs=1)
+    monkeypatch.setattr(settings, "MOMENTUM", 0.5)
     with pytest.raises(UsageError, match=r"rate01: expected a run with momentum 0\.5, found 0\.9"):
-        study(corpus, tmp_path)
+        small_table(corpus, tmp_path)
 
 
-def test_a_run_that_fails_is_named_and_the_others_go_on(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_run_that_fails_is_named_and_the_others_continue(corpus: Corpus, tmp_path: Path) -> None:
     blocked = tmp_path / "runs" / "jsb-gru-rate01"
     blocked.parent.mkdir(parents=True)
     blocked.write_text("a file where the run should go")
-    done, _ = study(corpus, tmp_path, "gru", "tanh")
+    done, _ = small_table(corpus, tmp_path, "gru", "tanh")
     assert [row.cell for row in done.rows] == ["tanh"]
     assert len(done.failures) == 1 and done.failures[0].startswith("jsb-gru-rate01: ")
     blocked.unlink()
-    again, _ = study(corpus, tmp_path, "gru", "tanh")
+    again, _ = small_table(corpus, tmp_path, "gru", "tanh")
     assert [row.cell for row in again.rows] == ["tanh", "gru"] and not again.failures
-
-
-def test_a_rate_that_explodes_is_out_and_stays_out(corpus: Corpus, tmp_path: Path) -> None:
-    run = plan.Run("jsb", "tanh", 1)
-    settings = {**run.recipe.to_dict(), "learning_rate": 1e38, "clip_norm": 0.0, "batch_size": 1}
-    directory = tmp_path / run.name
-    for _ in range(2):
-        work.train_until(str(corpus.directory), str(directory), settings, None)
-        assert work.exploded(directory) and not (directory / "README.md").exists()
-
-
-def test_a_run_trained_in_steps_is_the_run_trained_at_once(corpus: Corpus, tmp_path: Path) -> None:
-    run = plan.Run("jsb", "lstm", 3)
-    for epochs in (1, 2, None):
-        work.train_until(str(corpus.directory), str(tmp_path / "steps"), run.recipe.to_dict(), epochs)
-        if epochs:
-            lines = (tmp_path / "steps" / "metrics.jsonl").read_text().splitlines()
-            assert len(lines) == epochs
-    work.train_until(str(corpus.directory), str(tmp_path / "once"), run.recipe.to_dict(), None)
-    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("steps", "once")]
-    assert files[0] == files[1]
 
 
 def test_wrong_numbers_are_refused(corpus: Corpus, tmp_path: Path) -> None:
@@ -177,7 +159,7 @@ def test_wrong_numbers_are_refused(corpus: Corpus, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_interrupted_at_any_moment_it_goes_on_to_the_same_bytes(
+def test_interrupted_at_any_moment_it_continues_to_the_same_bytes(
     corpus: Corpus, tmp_path: Path, how: signal.Signals
 ) -> None:
     def begin(directory: Path) -> subprocess.Popen[bytes]:

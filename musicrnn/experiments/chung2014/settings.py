@@ -1,9 +1,9 @@
-"""What is trained: the paper's settings, and in one place all that the paper leaves open.
+"""The settings of every training: the paper's, and all that the paper leaves open.
 
 The paper says RMSProp, weight noise of standard deviation 0.075, gradients rescaled to a norm of at most 1,
-the best of ten learning rates drawn as exp(U(-12, -6)), and early stopping on validation. Batch size, decay,
-momentum, schedule, patience and the number of epochs are choices made here: ``TRAININGS`` and the constants
-around it.
+the best of ten learning rates sampled as exp(U(-12, -6)), and early stopping on validation. Batch size,
+decay, momentum, schedule, patience and the number of epochs are choices made here: ``TRAININGS`` and the
+constants around it.
 
 References:
     Chung et al. 2014, arXiv:1412.3555, section 4.2.
@@ -18,20 +18,20 @@ from musicrnn.experiments.chung2014.paper import UNITS
 from musicrnn.training.recipe import Recipe
 
 RATES, LOWEST, HIGHEST, RATE_SEED = 10, -12.0, -6.0, 2014
-"""Learning rates: how many, the bounds of their logarithms, and what they are drawn from."""
+"""Learning rates: how many, the bounds of their logarithms, and the seed of their sampling."""
 
 DECAY = 0.95
-"""Share of the mean square that stays at an update: that of the authors' later code."""
+"""Share of the mean square that an update keeps, as in the authors' later code."""
 MOMENTUM = 0.9
 """As in the authors' later code."""
 SCHEDULE = "plateau"
 """Halves the rate after a third of the patience without improvement. It must not depend on the number of
-epochs, so that a run of more of them begins in the same way."""
+epochs, so that a longer training begins in the same way."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What is chosen here for a data set.
+    """The choices made here for a data set.
 
     Attributes:
         batch_size: Pieces in a batch.
@@ -52,10 +52,10 @@ TRAININGS = {
     "musedata": Training(batch_size=4, epochs=60, patience=15, rungs=(5, 15)),
     "piano-midi": Training(batch_size=4, epochs=120, patience=30, rungs=(10, 30)),
 }
-"""Small sets have more epochs, since theirs are shorter."""
+"""Small sets have more epochs, which are shorter."""
 
 KEPT = (5, 2)
-"""How many of the rates go on after each rung: half, then two."""
+"""How many of the rates continue after each rung: half, then two."""
 
 BEST_RATES = {
     "nottingham": {"tanh": 4, "gru": 9, "lstm": 7},
@@ -63,12 +63,12 @@ BEST_RATES = {
     "musedata": {"tanh": 5, "gru": 6, "lstm": 7},
     "piano-midi": {"tanh": 5, "gru": 7, "lstm": 7},
 }
-"""For ``--quick``: numbers, from 1, of the best known of the rates."""
+"""For ``--quick``: the number, from 1, of the best known rate."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """A training.
+class Candidate:
+    """A training of which the best is chosen: an entry of the table at one learning rate.
 
     Attributes:
         data: The data set.
@@ -119,19 +119,19 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Group:
-    """A cell of table 2: the runs from which its best is chosen.
+class Entry:
+    """An entry of table 2: a recurrent unit on a data set.
 
     Attributes:
         data: The data set.
         cell: The recurrent unit.
-        runs: A run for each learning rate that is tried.
-        rungs: Epochs after which rates are compared, and how many of them go on.
+        candidates: One for each learning rate that is tried.
+        rungs: Epochs after which rates are compared, and how many of them continue.
     """
 
     data: str
     cell: str
-    runs: tuple[Run, ...]
+    candidates: tuple[Candidate, ...]
     rungs: tuple[tuple[int, int], ...]
 
     @property
@@ -141,34 +141,34 @@ class Group:
 
 
 def learning_rates() -> list[float]:
-    """Return the rates, drawn as exp(U(-12, -6)), from low to high."""
+    """Return the rates, sampled from exp(U(-12, -6)), from low to high."""
     import numpy as np
 
-    drawn = np.random.default_rng(RATE_SEED).uniform(LOWEST, HIGHEST, RATES)
-    return [float(rate) for rate in np.exp(np.sort(drawn))]
+    logarithms = np.random.default_rng(RATE_SEED).uniform(LOWEST, HIGHEST, RATES)
+    return [float(rate) for rate in np.exp(np.sort(logarithms))]
 
 
-def make_groups(data: Sequence[str], cells: Sequence[str], quick: bool = False) -> list[Group]:
-    """Return what is to be trained.
+def make_entries(data: Sequence[str], cells: Sequence[str], quick: bool = False) -> list[Entry]:
+    """Return the entries to train.
 
     Args:
         data: Data sets, keys of ``TRAININGS``.
         cells: Cells.
-        quick: Take the best known rate alone, for each cell and set.
+        quick: Take only the best known rate of each entry.
     """
-    groups = []
+    entries = []
     for name in data:
         for cell in cells:
             numbers = [BEST_RATES[name][cell]] if quick else range(1, RATES + 1)
-            runs = tuple(Run(name, cell, number) for number in numbers)
+            candidates = tuple(Candidate(name, cell, number) for number in numbers)
             rungs = () if quick else tuple(zip(TRAININGS[name].rungs, KEPT, strict=True))
-            groups.append(Group(name, cell, runs, rungs))
-    return groups
+            entries.append(Entry(name, cell, candidates, rungs))
+    return entries
 
 
-def rule(group: Group) -> str:
-    """Return in words how rates of a group are pruned."""
-    if not group.rungs:
-        return f"the best known rate alone, at most {group.epochs} epochs"
-    rungs = ", ".join(f"after {epochs} epochs {kept}" for epochs, kept in group.rungs)
-    return f"{len(group.runs)} rates; {rungs} go on; at most {group.epochs} epochs"
+def rule(entry: Entry) -> str:
+    """Return a sentence that says how the rates of an entry are pruned."""
+    if not entry.rungs:
+        return f"only the best known rate, at most {entry.epochs} epochs"
+    rungs = ", ".join(f"the best {kept} continue after {epochs} epochs" for epochs, kept in entry.rungs)
+    return f"{len(entry.candidates)} rates; {rungs}; at most {entry.epochs} epochs"

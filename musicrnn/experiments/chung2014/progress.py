@@ -1,0 +1,190 @@
+"""The progress of every entry of table 2: which trial or measurement is next, and what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from musicrnn.corpus import Corpus
+from musicrnn.experiments.chung2014.measure import epoch_job, model_job
+from musicrnn.experiments.chung2014.pruning import Standing, epochs_left, judge
+from musicrnn.experiments.chung2014.settings import Candidate, Entry
+from musicrnn.experiments.trials import TrialRecord, read_trial, run_all, run_jobs, trial_job
+from musicrnn.processes.pool import Done, Job, Pool
+
+Tell = Callable[[str], None]
+
+
+class EntryProgress:
+    """The progress of an entry, which is read from the run folders.
+
+    Args:
+        entry: The entry.
+        corpus: Its data set.
+        directory: The folder of the runs.
+        seeds: How many seeds the best rate is trained with.
+
+    Attributes:
+        records: How far each trial is.
+        standing: What the pruning rule decided.
+        figures: What ``measure_model`` returned for the chosen trials.
+        failed: Why trials couldn't be trained or measured.
+        epoch_seconds: Time of an epoch on this machine.
+    """
+
+    def __init__(self, entry: Entry, corpus: Corpus, directory: Path, seeds: int) -> None:
+        self.entry = entry
+        self.corpus = corpus
+        self.directory = directory
+        self.seeds = seeds
+        self.figures: dict[Candidate, dict[str, float]] = {}
+        self.failed: dict[Candidate, str] = {}
+        self.epoch_seconds = 0.0
+        self.records = dict.fromkeys(entry.candidates, TrialRecord())
+        for candidate in entry.candidates:
+            self.read(candidate)
+
+    @property
+    def name(self) -> str:
+        """Data set and cell."""
+        return f"{self.entry.data} {self.entry.cell}"
+
+    @property
+    def chosen(self) -> list[Candidate]:
+        """The best candidate and its repetitions with other seeds, once it is known."""
+        best = self.standing.chosen
+        if best is None:
+            return []
+        return [Candidate(best.data, best.cell, best.number, seed) for seed in range(self.seeds)]
+
+    @property
+    def measured(self) -> list[Candidate]:
+        """The chosen candidates, without those that exploded, once all of them are measured."""
+        chosen = [candidate for candidate in self.chosen if self._record(candidate).state != "exploded"]
+        return chosen if all(candidate in self.figures for candidate in chosen) else []
+
+    def folder(self, candidate: Candidate) -> Path:
+        """Return the run folder of a candidate."""
+        return self.directory / candidate.name
+
+    def read(self, candidate: Candidate) -> TrialRecord:
+        """Read how far a trial is, and decide what follows."""
+        self.records[candidate] = read_trial(self.folder(candidate), candidate.recipe)
+        self.standing = judge(self.entry, self.records)
+        return self.records[candidate]
+
+    def pending(self) -> dict[Candidate, Job]:
+        """Return the jobs that can be done now, the running ones included."""
+        steps = dict(self.standing.steps)
+        jobs = {}
+        for candidate in self.chosen:
+            record = self._record(candidate)
+            if not record.is_over:
+                steps[candidate] = None
+            elif record.state == "complete" and candidate not in self.figures:
+                jobs[candidate] = model_job(self.corpus, self.folder(candidate))
+        for candidate, epochs in steps.items():
+            jobs[candidate] = trial_job(self.corpus, candidate.recipe, self.folder(candidate), epochs)
+        return {candidate: job for candidate, job in jobs.items() if candidate not in self.failed}
+
+    def finish(self, candidate: Candidate, done: Done) -> list[str]:
+        """Record the end of a job; return what is to be told, a line each."""
+        if isinstance(done.result, dict):
+            self.figures[candidate] = done.result
+            return []
+        before = self.standing
+        if done.result is None:
+            problem = str(done.error) if done.error else f"its process was ended by {done.death}"
+        else:
+            problem = "" if self.read(candidate).state == "exploded" else done.result
+        if problem:
+            self.failed[candidate] = problem
+            return [f"{candidate.name} failed: {problem}"]
+        record = self.records[candidate]
+        state = {"complete": ", to the end", "exploded": ", exploded"}.get(record.state, "")
+        seed = f", seed {candidate.seed}" if candidate.seed else ""
+        line = (
+            f"{self.name}, rate {candidate.number} ({candidate.rate:.2e}){seed}: {record.epochs} epochs"
+            f"{state}, best valid {record.best():.3f}"
+        )
+        return [line, *self._decisions(before)]
+
+    def epochs_left(self) -> int:
+        """Return how many epochs are left to train, at most."""
+        left = (self.seeds - 1) * self.entry.epochs if not self.chosen else 0
+        for candidate in self.chosen[1:]:
+            record = self._record(candidate)
+            left += 0 if record.is_over else self.entry.epochs - record.epochs
+        return epochs_left(self.entry, self.records) + left
+
+    def longest_left(self) -> int:
+        """Return how many epochs have to be trained one after the other, at most."""
+        if self.chosen:
+            return self.entry.epochs * any(not self._record(each).is_over for each in self.chosen)
+        trained = min((self.records[candidate].epochs for candidate in self.standing.alive), default=0)
+        return self.entry.epochs - trained + (self.entry.epochs if self.seeds > 1 else 0)
+
+    def failures(self) -> list[str]:
+        """Return what went wrong, a line each."""
+        lines = [f"{candidate.name}: {problem}" for candidate, problem in self.failed.items()]
+        return lines if self.standing.alive else [*lines, f"{self.name}: every learning rate exploded"]
+
+    def _record(self, candidate: Candidate) -> TrialRecord:
+        return self.records[candidate] if candidate in self.records else self.read(candidate)
+
+    def _decisions(self, before: Standing) -> list[str]:
+        """Return the decisions that are new, a line each."""
+        lines = []
+        for epochs, kept in self.entry.rungs[before.passed : self.standing.passed]:
+            out = [candidate.number for candidate, at in self.standing.pruned.items() if at == epochs]
+            numbers = ", ".join(map(str, sorted(out)))
+            lines.append(
+                f"{self.name}: after {epochs} epochs the best {kept} continue, without rates {numbers}"
+            )
+        best = self.standing.chosen
+        if before.chosen is None and best is not None:
+            nll = self.records[best].best()
+            lines.append(f"{self.name}: the best is rate {best.number} ({best.rate:.2e}), valid {nll:.3f}")
+        return lines
+
+
+def measure_epochs(entries: Sequence[EntryProgress], pool: Pool, tell: Tell) -> None:
+    """Measure how long an epoch takes on this machine, for every entry that isn't complete."""
+    left = [each for each in entries if each.epochs_left()]
+    if left:
+        tell("measuring how long an epoch takes here …")
+    for each in left:  # one after the other: the first of a cell compiles its kernels
+        job = epoch_job(each.corpus, each.entry.candidates[0].recipe)
+        each.epoch_seconds = run_all(pool, {each: job})[each]
+
+
+def seconds_left(entries: Sequence[EntryProgress], workers: int) -> float:
+    """Return how long the training takes, at most, with so many processes."""
+    shared = sum(each.epochs_left() * each.epoch_seconds for each in entries) / workers
+    return max([shared, *(each.longest_left() * each.epoch_seconds for each in entries)])
+
+
+def train_entries(
+    entries: Sequence[EntryProgress], pool: Pool, tell: Tell, measured: Callable[[EntryProgress], None]
+) -> None:
+    """Train everything that is left, and measure the best.
+
+    Args:
+        entries: The entries.
+        pool: The worker processes.
+        tell: Is called with every line of the log.
+        measured: Is called with every entry whose figures are complete.
+    """
+    owners = {(each.entry.data, each.entry.cell): each for each in entries}
+
+    def pending() -> dict[Candidate, Job]:
+        return {candidate: job for each in entries for candidate, job in each.pending().items()}
+
+    def finished(candidate: Candidate, done: Done) -> None:
+        owner = owners[candidate.data, candidate.cell]
+        for line in owner.finish(candidate, done):
+            tell(line)
+        if owner.measured:
+            measured(owner)
+
+    run_jobs(pool, pending, finished)

@@ -1,0 +1,245 @@
+"""A worker of a sweep: trains the trials that nobody else trains, one after the other, until all are done.
+
+Workers coordinate through file locks only. The process that trains a trial holds its claim, which ends with
+the process. So a trial that the storage calls running and that nobody has claimed was interrupted, and the
+next free worker continues it: its settings are in the storage, its state in its folder.
+
+Where machines share a storage but no folder, claims don't reach from one to the other. A trial belongs to the
+folder that it names. A machine that trains one writes a sign of life every minute; after a quarter of an hour
+of silence another machine takes the trial over and trains it from the start, with the same result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from musicrnn.checkpoint import Epoch
+from musicrnn.corpus import Corpus, open_corpus
+from musicrnn.errors import UsageError
+from musicrnn.experiments.sweep.store import TrialStore, open_store, read_settings, without_warnings
+from musicrnn.experiments.trials import (
+    PrunedError,
+    TrialRecord,
+    claim,
+    failed_trial,
+    read_trial,
+    run_jobs,
+    run_trial,
+)
+from musicrnn.nn import MusicRNN
+from musicrnn.processes.pool import Done, Job, Pool
+from musicrnn.training.callbacks import Callback
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+PAUSE = 0.5
+"""Seconds between looks at what other workers do."""
+BEAT = 60.0
+"""Seconds between signs of life of a trial whose folder other machines can't see."""
+LOST = 15 * BEAT
+"""Seconds of silence after which such a trial is taken over."""
+SETTLE = 2.0
+"""Seconds after which machines that reach for the same trial have all written so; the last one gets it."""
+
+
+class SweepWorker:
+    """Trains trials.
+
+    Args:
+        store: The trials of the sweep.
+        corpus: The training and validation pieces.
+        trials: How many trials the sweep is to have.
+        device: A torch device.
+        changed: Is called whenever something may have changed, and while waiting for other workers.
+    """
+
+    def __init__(
+        self, store: TrialStore, corpus: Corpus, trials: int, device: str, changed: Callable[[], None]
+    ) -> None:
+        self.store = store
+        self.corpus = corpus
+        self.count = trials
+        self.device = device
+        self.changed = changed
+        self.last_signs: dict[int, tuple[object, float]] = {}
+
+    def run(self) -> None:
+        """Train until all trials are done, here or elsewhere.
+
+        Raises:
+            CorpusError: The corpus is damaged.
+            FileError: A run can't be written.
+        """
+        while True:
+            stored = self.store.stored()
+            running = [trial for trial in stored[: self.count] if trial.state.name == "RUNNING"]
+            if any(self._continue(trial) for trial in running):
+                continue
+            if len(stored) < self.count:
+                self._begin()
+            elif running:
+                self.changed()
+                time.sleep(PAUSE)
+            else:
+                return
+
+    def _continue(self, trial: FrozenTrial) -> bool:
+        """Train a trial if it was interrupted; return whether it was."""
+        return self._belongs_here(trial) and self._train(trial._trial_id, trial.number)
+
+    def _begin(self) -> None:
+        """Train a new trial."""
+        trial = self.store.create()
+        if trial.number < self.count:
+            self._train(trial._trial_id, trial.number)
+        else:  # others were quicker; if the sweep is to have more trials later, any folder may take this one
+            trial.set_user_attr("folder", "")
+
+    def _belongs_here(self, trial: FrozenTrial) -> bool:
+        """Whether a running trial belongs to this folder, which may take it over now."""
+        folder = trial.user_attrs.get("folder")
+        if folder == self.store.folder:
+            return True
+        if folder:
+            sign = (trial.user_attrs, trial.params, trial.intermediate_values)
+            last, since = self.last_signs.get(trial.number, (None, 0.0))
+            if sign != last:
+                self.last_signs[trial.number] = sign, time.monotonic()
+                return False
+            if time.monotonic() - since < LOST:
+                return False
+        self.store.storage.set_trial_user_attr(trial._trial_id, "folder", self.store.folder)
+        time.sleep(SETTLE)
+        return self.store.is_ours(trial._trial_id)
+
+    def _train(self, trial_id: int, number: int) -> bool:
+        """Train a trial, unless another process trains it or has trained it."""
+        directory = self.store.run_folder(number)
+        with claim(directory) as claimed:
+            if not claimed or not self.store.is_running(trial_id):
+                return False
+            trial = self.store.open(trial_id)
+            try:
+                trial.set_user_attr("threads", torch.get_num_threads())
+                self.store.finish(trial, self._run(trial, directory))
+            except RuntimeError:
+                if self.store.is_running(trial_id):
+                    raise
+                return False  # another machine has taken it over, and was quicker
+        self.changed()
+        return True
+
+    def _run(self, trial: optuna.Trial, directory: Path) -> TrialRecord:
+        settings = self.store.settings
+        with without_warnings():
+            sampled = settings.sample(trial, trial.number)
+        try:
+            recipe = settings.base.replaced(**sampled)
+        except UsageError as error:
+            return failed_trial(error)
+        callback = _Reporter(trial, self.store, directory, self.changed)
+        return run_trial(self.corpus, recipe, directory, device=self.device, callbacks=[callback])
+
+
+class _Reporter(Callback):
+    """Reports every epoch of a trial to its storage, once, and ends the trial if it is to be pruned."""
+
+    def __init__(
+        self, trial: optuna.Trial, store: TrialStore, directory: Path, changed: Callable[[], None]
+    ) -> None:
+        self.trial = trial
+        self.store = store
+        self.directory = directory
+        self.changed = changed
+        self.reported = set(store.storage.get_trial(trial._trial_id).intermediate_values)
+        self.last_sign = time.monotonic()
+
+    def begin(self, model: MusicRNN, frames: int, done: list[Epoch], batches: int) -> None:
+        """Report the epochs that were trained earlier and perhaps not reported."""
+        for epoch in done:
+            self.report(epoch)
+        if done and read_trial(self.directory).state != "complete":
+            self._prune()
+
+    def advance(self, frames: int) -> None:
+        """Write a sign of life."""
+        if self.store.shared and time.monotonic() - self.last_sign > BEAT:
+            self.last_sign = time.monotonic()
+            self.trial.set_user_attr("alive", round(time.time()))
+
+    def epoch(self, metrics: Epoch, best: bool) -> None:
+        """Report an epoch."""
+        self.report(metrics)
+        self.changed()
+        self._prune()
+
+    def warn(self, text: str) -> None:
+        """Keep a warning with the trial."""
+        self.trial.set_user_attr("warning", text)
+
+    def report(self, epoch: Epoch) -> None:
+        """Report an epoch, unless it was reported before."""
+        if epoch.epoch not in self.reported:
+            self.reported.add(epoch.epoch)
+            self.trial.report(epoch.valid_nll, epoch.epoch)
+
+    def _prune(self) -> None:
+        if self.trial.should_prune():
+            raise PrunedError
+
+
+def run_workers(
+    jobs: list[Job], threads: int, changed: Callable[[], None], died: Callable[[str], None]
+) -> list[str]:
+    """Run workers in processes of their own until all have ended.
+
+    Args:
+        jobs: A ``worker_job`` for each.
+        threads: Threads of each.
+        changed: Is called again and again meanwhile.
+        died: Is called with the signal or status of a worker that was killed.
+
+    Returns:
+        The signals or statuses of workers that were killed; the others have taken over their trials.
+
+    Raises:
+        MusicRNNError: What a worker raised.
+    """
+    deaths = list[str]()
+    left = dict(enumerate(jobs))
+
+    def ended(index: int, done: Done) -> None:
+        del left[index]
+        if done.error is not None:
+            raise done.error
+        if done.death:
+            deaths.append(done.death)
+            died(done.death)
+
+    with Pool(len(jobs), threads) as pool:
+        run_jobs(pool, lambda: left, ended, changed)
+    changed()
+    return deaths
+
+
+def worker_job(
+    corpus: Corpus, directory: Path, trials: int, storage: str | None, device: str, threads: int
+) -> Job:
+    """Return the job of a worker of the sweep in a folder."""
+    places = {"corpus": str(corpus.directory), "directory": str(directory), "storage": storage}
+    return Job(f"{__name__}:work", {**places, "trials": trials, "device": device, "threads": threads})
+
+
+def work(corpus: str, directory: str, storage: str | None, trials: int, device: str, threads: int) -> None:
+    """Do a ``worker_job``, in a process of its own."""
+    torch.set_num_threads(threads)
+    folder = Path(directory)
+    with open_store(folder, read_settings(folder), storage) as store:
+        SweepWorker(store, open_corpus(corpus), trials, device, lambda: None).run()

@@ -1,0 +1,279 @@
+"""Trials: the runs of a search. One engine trains them, whatever search they belong to.
+
+A trial is a recipe and a run folder. ``run_trial`` trains it up to an epoch or to the end and continues from
+what the folder holds, so a trial that was interrupted, killed or trained in several steps ends with the same
+bytes as one that was trained at once. Processes coordinate through file locks only: the process that trains a
+trial holds its claim, which ends with the process.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from musicrnn.checkpoint import Epoch, read_metrics
+from musicrnn.corpus import Corpus, open_corpus
+from musicrnn.errors import FileError, ModelError, UsageError
+from musicrnn.files import exclusive, read_bytes
+from musicrnn.nn import MusicRNN
+from musicrnn.processes.child import GRACE
+from musicrnn.processes.pool import Done, Job, Pool
+from musicrnn.training import STATE, Recipe, train
+from musicrnn.training.callbacks import Callback
+from musicrnn.training.run import load_state
+
+Key = TypeVar("Key")
+_CLAIM_PAUSE = 0.1
+"""Seconds between attempts to claim a trial."""
+
+
+class PrunedError(Exception):
+    """Raised by a callback to end a trial before its time."""
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """How far a trial is.
+
+    Attributes:
+        state: ``unfinished``, ``complete`` or ``exploded`` (its loss became infinite or NaN) as the folder
+            says; besides, ``pruned`` or ``failed`` as ``run_trial`` found.
+        nlls: Validation NLL of every epoch, nats per frame.
+        reason: Why it failed.
+    """
+
+    state: str = "unfinished"
+    nlls: Sequence[float] = ()
+    reason: str = ""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained."""
+        return len(self.nlls)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.state != "unfinished"
+
+    def best(self, epochs: int | None = None) -> float:
+        """Return the lowest validation NLL of the first epochs, or of all."""
+        return min((nll for nll in self.nlls[:epochs] if not math.isnan(nll)), default=math.inf)
+
+
+def read_trial(directory: Path, recipe: Recipe | None = None) -> TrialRecord:
+    """Read how far a trial is.
+
+    Args:
+        directory: The run folder, which may not exist yet.
+        recipe: The settings that it must have, if that is to be checked.
+
+    Raises:
+        FileError: Its files are damaged.
+        ModelError: Its state is damaged.
+        UsageError: It was trained with other settings.
+    """
+    config = directory / "config.json"
+    if not config.exists():
+        return TrialRecord()
+    if recipe is not None:
+        _check_settings(config, recipe)
+    nlls = [epoch.valid_nll for epoch in read_metrics(directory)]
+    if (directory / "README.md").exists():  # the model card is written last
+        return TrialRecord("complete", nlls)
+    return TrialRecord("exploded" if _has_exploded(directory) else "unfinished", nlls)
+
+
+def run_trial(
+    corpus: Corpus,
+    recipe: Recipe,
+    directory: Path,
+    *,
+    epochs: int | None = None,
+    device: str = "cpu",
+    callbacks: Sequence[Callback] = (),
+) -> TrialRecord:
+    """Train a trial that this process has claimed, or continue it.
+
+    Args:
+        corpus: The training and validation pieces.
+        recipe: The settings.
+        directory: The run folder.
+        epochs: Epochs after which to stop for now; None trains to the end and writes the model card.
+        device: A torch device.
+        callbacks: Called during the training; one may raise ``PrunedError``.
+
+    Returns:
+        How far the trial is now. It has failed where the loss exploded, memory ran out or the settings make
+        no network; a trial that exploded in an earlier call isn't continued.
+
+    Raises:
+        CorpusError: The corpus is damaged.
+        FileError: The folder can't be written.
+        KeyboardInterrupt: SIGINT or SIGTERM came; the trial is saved.
+    """
+    try:
+        if _has_exploded(directory):
+            raise ModelError(f"{directory}: expected a finite loss, found one that isn't")
+        train(corpus, recipe, directory, device=device, callbacks=[*callbacks, _EpochLimit(epochs)])
+    except _LimitReachedError:
+        pass
+    except PrunedError:
+        return TrialRecord("pruned")
+    except (ModelError, UsageError, torch.OutOfMemoryError) as error:
+        return failed_trial(error)
+    return read_trial(directory)
+
+
+def failed_trial(error: Exception) -> TrialRecord:
+    """Return the record of a trial that an error ended."""
+    return TrialRecord("failed", reason=str(error).splitlines()[0])
+
+
+@contextmanager
+def claim(directory: Path, patience: float = 0.0) -> Iterator[bool]:
+    """Hold a trial against other processes while the block runs; yield whether this process holds it.
+
+    Args:
+        directory: The run folder; the lock is a hidden file beside it.
+        patience: Seconds to wait for a process that holds it.
+
+    Raises:
+        FileError: The lock can't be written.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        lock = exclusive(directory.with_name(f"{directory.name}.claim"))
+        try:
+            lock.__enter__()
+            break
+        except FileError as error:
+            if error.__cause__ is not None:  # refused by the system, not held by another process
+                raise
+            if time.monotonic() >= deadline:
+                yield False
+                return
+        time.sleep(_CLAIM_PAUSE)
+    try:
+        yield True
+    finally:
+        lock.__exit__(None, None, None)
+
+
+def run_jobs(
+    pool: Pool,
+    pending: Callable[[], Mapping[Key, Job]],
+    finished: Callable[[Key, Done], None],
+    poll: Callable[[], None] = lambda: None,
+) -> None:
+    """Run jobs in worker processes until none is pending and none is running.
+
+    Args:
+        pool: The processes.
+        pending: Returns the jobs that can be done now; those that are running may be among them.
+        finished: Is called after every job.
+        poll: Is called again and again meanwhile.
+    """
+    running: dict[int, Key] = {}
+    while True:
+        for key, job in pending().items():
+            if pool.free and key not in running.values():
+                running[id(job)] = key
+                pool.start(job)
+        if not running:
+            return
+        poll()
+        done = pool.wait()
+        if done is not None:
+            finished(running.pop(id(done.job)), done)
+
+
+def run_all(pool: Pool, jobs: Mapping[Key, Job]) -> dict[Key, Any]:
+    """Run jobs in worker processes and return their results.
+
+    Raises:
+        MusicRNNError: One failed.
+    """
+    results: dict[Key, Any] = {}
+
+    def finished(key: Key, done: Done) -> None:
+        results[key] = done.checked()
+
+    run_jobs(pool, lambda: {key: job for key, job in jobs.items() if key not in results}, finished)
+    return results
+
+
+def trial_job(corpus: Corpus, recipe: Recipe, directory: Path, epochs: int | None) -> Job:
+    """Return the job of ``run_trial`` in a worker process; its result is why the trial failed, or empty."""
+    arguments = {"directory": str(directory), "recipe": recipe.to_dict(), "epochs": epochs}
+    return Job(f"{__name__}:train_in_worker", {"corpus": str(corpus.directory), **arguments})
+
+
+def train_in_worker(corpus: str, directory: str, recipe: dict[str, Any], epochs: int | None) -> str:
+    """Do what ``trial_job`` asks for, with one thread.
+
+    The worker of a parent that was killed saves its trial and ends by itself, which is waited for.
+    """
+    torch.set_num_threads(1)
+    path = Path(directory)
+    with claim(path, patience=GRACE) as claimed:
+        if not claimed:
+            raise FileError(f"{path}: another process is training here")
+        return run_trial(open_once(corpus), Recipe.of(**recipe), path, epochs=epochs).reason
+
+
+@cache
+def open_once(directory: str) -> Corpus:
+    """Open a corpus that several jobs of this process use."""
+    return open_corpus(directory)
+
+
+def _has_exploded(directory: Path) -> bool:
+    """Whether a run's loss became infinite or NaN, which lowered the learning rate it would continue with."""
+    return (directory / STATE).exists() and load_state(directory)[1].rate_share < 1
+
+
+def _check_settings(config: Path, recipe: Recipe) -> None:
+    """Refuse a run of other settings."""
+    try:
+        found = Recipe.of(**json.loads(read_bytes(config))["training"]).to_dict()
+    except (ValueError, TypeError, KeyError, UsageError) as error:
+        raise FileError(f"{config}: expected the settings of a run: {error!r}") from error
+    for name, expected in recipe.to_dict().items():
+        if found[name] != expected:
+            raise UsageError(
+                f"{config.parent}: expected a run with {name} {expected}, found {found[name]}; choose "
+                "another folder, or remove this one"
+            )
+
+
+class _LimitReachedError(Exception):
+    """A trial has been trained for as many epochs as asked."""
+
+
+class _EpochLimit(Callback):
+    """Stops a training after some epochs; it is saved then and can be continued."""
+
+    def __init__(self, epochs: int | None) -> None:
+        self.epochs = math.inf if epochs is None else epochs
+
+    def begin(self, model: MusicRNN, frames: int, done: list[Epoch], batches: int) -> None:
+        """Stop if the epochs were trained earlier."""
+        self._check(len(done))
+
+    def epoch(self, metrics: Epoch, best: bool) -> None:
+        """Stop if this was the last of them."""
+        self._check(metrics.epoch)
+
+    def _check(self, done: int) -> None:
+        if done >= self.epochs:
+            raise _LimitReachedError
