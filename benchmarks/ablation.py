@@ -1,7 +1,7 @@
-"""What moved the best networks by how much: each technique of a recipe taken away, with several seeds.
+"""Ablation: the effect of each technique of a recipe on the best networks, with several seeds.
 
 Every row is a training by the recipe ``best`` with one thing left out; the first row is the recipe itself.
-Runs that are done are kept and used again, so the command can be interrupted and started anew.
+Finished runs are kept and reused, so the command can be interrupted and restarted.
 
     python benchmarks/ablation.py jsb [--seeds 3] [--rows best,attention] [-o models/runs/ablation]
 """
@@ -29,11 +29,11 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "weight noise": {"weight_noise": 0.0},
     "averaged weights": {"average": "none"},
 }
-"""What can be left out, and the settings that a network or training has without it."""
+"""What can be left out, and the settings without it."""
 
 
 def recipes(settings: dict[str, Any]) -> dict[str, Recipe]:
-    """Return the recipe of every row; what the best one doesn't have can't be left out."""
+    """Return the recipe of every row; techniques that the best one doesn't use have none."""
     best = Recipe.of(**settings)
     rows = {"best": best}
     for name, without in WITHOUT.items():
@@ -43,7 +43,7 @@ def recipes(settings: dict[str, Any]) -> dict[str, Recipe]:
 
 
 def trained(corpus: Corpus, recipe: Recipe, directory: Path) -> tuple[float, float]:
-    """Train if that isn't done yet; return NLL per frame on validation and test pieces."""
+    """Train unless that is done; return NLL per frame on validation and test pieces."""
     if not (directory / "README.md").exists():  # the card is written last
         train(corpus, recipe, directory)
     model = load_model(directory)
@@ -57,7 +57,7 @@ def spread(values: list[float]) -> str:
 
 
 def main() -> None:
-    """Train what is missing, and print the table as Markdown."""
+    """Train the missing runs, and print the table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("corpus", help="the name of a published set or a corpus of that name")
     parser.add_argument("--seeds", type=int, default=3)
@@ -69,7 +69,7 @@ def main() -> None:
     wanted = options.rows and {
         f"without {name}".replace("without best", "best") for name in options.rows.split(",")
     }
-    print("| recipe | validation | test | test, moved by |\n|---|---|---|---|")
+    print("| recipe | validation | test | change of test |\n|---|---|---|---|")
     base = None
     for name, recipe in rows.items():
         if wanted and name not in wanted:

@@ -1,8 +1,8 @@
-"""Mutated MIDI files mixed with good ones: ``prepare`` must survive them all and account for every one.
+"""Fault injection: ``prepare`` must process mutated MIDI files among good ones and report every file.
 
-Bits are flipped, ends cut off, headers made to lie, deltas made huge, chunks nested into each other. Then the
-mixture is prepared, and the good files alone: no crash, no hang, a line of report for every file, and the
-good ones' frames, bit for bit.
+Mutations flip bits, cut off ends, falsify headers, insert huge deltas and nest chunks. The mixture is
+prepared, and the good files alone: there must be no crash, no hang, one line of report for every file, and
+the frames of the good files must be identical.
 
     python benchmarks/campaign.py [FOLDER] [--count 5000] [--seed 0]      # default: the bundled chorales
 """
@@ -42,7 +42,7 @@ def truncate(data: bytearray, rng: random.Random) -> None:
     del data[rng.randint(0, len(data)) :]
 
 
-def lie(data: bytearray, rng: random.Random) -> None:
+def falsify(data: bytearray, rng: random.Random) -> None:
     """Change the header, or the length of a chunk."""
     where = rng.choice([4, 8, 10, 12, 18, data.rfind(b"MTrk") + 4])
     data[where : where + rng.choice([1, 2, 4])] = rng.choice(
@@ -51,7 +51,7 @@ def lie(data: bytearray, rng: random.Random) -> None:
 
 
 def delay(data: bytearray, rng: random.Random) -> None:
-    """Put in one to nine of the longest deltas that a MIDI file can have."""
+    """Insert one to nine of the longest deltas that a MIDI file can have."""
     where = rng.randint(min(22, len(data)), len(data))
     data[where:where] = b"\xff\xff\xff\x7f\xff\x01\x00" * rng.randint(1, 9)
 
@@ -63,17 +63,17 @@ def nest(data: bytearray, rng: random.Random) -> None:
 
 
 def fill(data: bytearray, rng: random.Random) -> None:
-    """Overwrite a stretch with one byte, or with noise."""
+    """Overwrite a range with one byte, or with noise."""
     start = rng.randint(0, len(data))
     size = min(rng.randint(1, 200), len(data) - start)
     data[start : start + size] = rng.choice([bytes([rng.randrange(256)]) * size, rng.randbytes(size)])
 
 
-MUTATIONS = (flip_bits, truncate, lie, delay, nest, fill)
+MUTATIONS = (flip_bits, truncate, falsify, delay, nest, fill)
 
 
 def mix(good: list[Path], folder: Path, count: int, seed: int) -> None:
-    """Copy the good files to ``folder`` and strew ``count`` mutated ones among them."""
+    """Copy the good files to ``folder`` and add ``count`` mutated ones among them."""
     rng = random.Random(seed)
     folder.mkdir(parents=True)
     for index, path in enumerate(good):
@@ -84,13 +84,13 @@ def mix(good: list[Path], folder: Path, count: int, seed: int) -> None:
 
 
 def run(source: Path, work: Path, count: int, seed: int, workers: int) -> Counter[str]:
-    """Run a campaign in an empty folder.
+    """Run the test in an empty folder.
 
     Returns:
-        How many files each reason took, ``taken`` for those that were read all the same.
+        Number of mutated files for each reason, ``taken`` for those that were read.
 
     Raises:
-        AssertionError: A file isn't accounted for, or a good one's frames differ.
+        AssertionError: A file isn't reported, or the frames of a good one differ.
     """
     good = [Path(piece.path) for piece in collect([str(source)])]
     mix(good, work / "mixed", count, seed)
@@ -112,13 +112,13 @@ def run(source: Path, work: Path, count: int, seed: int, workers: int) -> Counte
 
 
 def frames_of(corpus: Corpus, word: str) -> dict[str, bytes]:
-    """Return the frames of the pieces whose name has a word in it."""
+    """Return the frames of the pieces whose name contains a word."""
     named = ((piece.name, row) for row, piece in enumerate(corpus.pieces) if word in piece.name)
     return {name: corpus.roll(row).frames.tobytes() for name, row in named}
 
 
 def main() -> int:
-    """Run a campaign and print what became of the files."""
+    """Run the test and print the number of files for each reason."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=bundled("data/chorales"))
     parser.add_argument("--count", type=int, default=5000)
@@ -131,7 +131,7 @@ def main() -> int:
     print(f"{arguments.count} mutated files, seed {arguments.seed}: {time.monotonic() - started:.0f} s")
     for reason, count in counts.most_common():
         print(f"  {count:6} {reason}")
-    print("every file accounted for, good files bit-identical")
+    print("every file reported, good files bit-identical")
     return 0
 
 

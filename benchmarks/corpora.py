@@ -1,12 +1,10 @@
-"""Corpora that benchmarks train on: published ones, and large ones made of copies of a small one."""
+"""Large corpora, made of copies of a small one."""
 
 from __future__ import annotations
 
 import json
 import mmap
 import shutil
-import subprocess
-import sys
 import zlib
 from dataclasses import asdict
 from pathlib import Path
@@ -18,24 +16,13 @@ from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.corpus.store import INDEX, PIECES
 
 
-def prepared(source: str, folder: Path) -> Path:
-    """Prepare a data set known by its name, or files, in a folder; return the corpus."""
-    target = folder / "corpus"
-    subprocess.run(
-        [sys.executable, "-m", "musicrnn", "prepare", source, "-o", str(target), "--quiet"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    return target
-
-
 def write_copies(corpus: Corpus, target: Path, size: float) -> Corpus:
-    """Write a corpus that has the pieces of another again and again, in little memory.
+    """Write a corpus of repeated copies of the pieces of another, in constant memory.
 
     Args:
-        corpus: What is copied.
-        target: A folder that isn't there yet.
-        size: Bytes that ``frames.bin`` is to have at least.
+        corpus: The corpus to copy.
+        target: A folder that doesn't exist.
+        size: Least size of ``frames.bin``, in bytes.
 
     Returns:
         The new corpus.
@@ -63,7 +50,7 @@ def write_copies(corpus: Corpus, target: Path, size: float) -> Corpus:
 
 
 def _copy_rows(corpus: Corpus, number: int) -> Any:
-    """Return the rows of the index of a copy, all but where their lines are."""
+    """Return the rows of the index of a copy, without the positions of their lines."""
     rows = np.array(corpus.index)
     rows["offset"] += np.uint64(number * corpus.frames)
     rows["part"] += np.uint32(number * (int(rows["part"].max(initial=0)) + 1))
@@ -73,7 +60,7 @@ def _copy_rows(corpus: Corpus, number: int) -> Any:
 def _write_lines(
     corpus: Corpus, facts: list[dict[str, Any]], number: int, last: bool, file: Any
 ) -> tuple[list[int], list[int]]:
-    """Write the lines of a copy; return the first byte and the bytes of each."""
+    """Write the lines of a copy; return the offset and the size of each, in bytes."""
     starts, sizes = [], []
     for piece in facts:
         name, offset = f"copy-{number:06d}/{piece['name']}", piece["offset"] + number * corpus.frames

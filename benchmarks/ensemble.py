@@ -1,7 +1,7 @@
-"""Several networks as one: their probabilities averaged cell by cell, still independent sigmoids.
+"""Ensembles: the marginal probabilities of several networks averaged cell by cell, as independent sigmoids.
 
-The members hear the same frames side by side, so an ensemble is as causal as they are. It is no single model,
-and its figure belongs in a row of its own.
+All members get the same inputs, so an ensemble is as causal as they are. It isn't a single model, and its
+figure should be reported separately.
 
     python benchmarks/ensemble.py CORPUS MODEL MODEL… [--split test]
 """
@@ -43,9 +43,9 @@ def _log_likelihood(probabilities: Tensor, frames: Tensor) -> Tensor:
 
 
 def main() -> None:
-    """Print the figure of every member, and that of all."""
+    """Print the figure of every member, and that of the ensemble."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("corpus", type=Path, help="a corpus, or the name of a published set")
+    parser.add_argument("corpus", type=Path, help="a corpus, or the name of a published data set")
     parser.add_argument("models", type=Path, nargs="+")
     parser.add_argument("--split", default="test")
     options = parser.parse_args()

@@ -1,9 +1,8 @@
-"""Drawing new music: the compiled loop beside the step loop that one would write with torch.
+"""Generation: the compiled loop beside the step loop that one would write with torch.
 
-The step loop is the program's own reference: one frame through the layers with torch's operations, the
-head, a comparison with random numbers, and again. Both draw from the same random numbers, and no ratio is
-printed unless they draw the same frames. Threads: torch's best of one and all for the loop, all for the
-kernel.
+The step loop is the program's own reference: each frame passes through the layers and the head with torch's
+operations and is sampled from random numbers. Both use the same random numbers, and no ratio is printed
+unless they sample the same frames. Threads: the better of one and all for the step loop, all for the kernel.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from musicrnn.ops.dispatch import CELLS
 from musicrnn.sampling import generate_many
 
 TARGET = 50
-"""Times as fast as the step loop that one stream of gru 46 should be."""
+"""Least speed-up over the step loop for one stream of gru 46."""
 
 
 def main() -> None:
@@ -35,7 +34,9 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=46)
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 64, 4096])
-    parser.add_argument("--frames", type=int, default=2048, help="frames of a single stream; less for many")
+    parser.add_argument(
+        "--frames", type=int, default=2048, help="frames of a single stream; fewer per stream for many"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -49,7 +50,7 @@ def main() -> None:
         print(json.dumps({"cell": options.cell, "hidden": options.hidden, "rows": rows}))
         return
     print(f"{options.cell} {options.layers} x {options.hidden}, D = {layout.width}")
-    print(f"{'streams':>8} {'frames/s':>12} {'us a frame':>11} {'step loop':>12} {'ratio':>7}")
+    print(f"{'streams':>8} {'frames/s':>12} {'us/frame':>11} {'step loop':>12} {'ratio':>7}")
     for row in rows:
         ratio = f"{row['ratio']:.1f}" if row["agrees"] else "disagrees"
         print(
@@ -63,20 +64,20 @@ def main() -> None:
 
 
 def measure(model: MusicRNN, streams: int, frames: int, repeats: int) -> dict[str, float]:
-    """Return the speeds of both ways for so many streams, and whether they draw the same."""
+    """Return the speeds of both loops for ``streams`` streams, and whether they sample the same frames."""
     frames = max(256, frames // streams)
     seeds = list(range(streams))
     loop_frames = min(frames, 256 if streams < 1000 else 16)
     stepwise = mock.patch.object(MusicRNN, "compiled_generator", lambda *ignored: None)
     kernel, loop = float("inf"), float("inf")
-    drawn = generate_many(model, loop_frames, seeds)  # compiles
+    sampled = generate_many(model, loop_frames, seeds)  # compiles
     for _ in range(repeats):
-        kernel = min(kernel, clock(lambda: generate_many(model, frames, seeds)))
+        kernel = min(kernel, time_of(lambda: generate_many(model, frames, seeds)))
         for threads in sorted({1, os.cpu_count() or 1}):
             before = torch.get_num_threads()
             torch.set_num_threads(threads)
             with stepwise:
-                loop = min(loop, clock(lambda: generate_many(model, loop_frames, seeds)))
+                loop = min(loop, time_of(lambda: generate_many(model, loop_frames, seeds)))
             torch.set_num_threads(before)
     with stepwise:
         expected: list[PianoRoll] = generate_many(model, loop_frames, seeds)
@@ -87,12 +88,12 @@ def measure(model: MusicRNN, streams: int, frames: int, repeats: int) -> dict[st
         "frames_per_second": speed,
         "loop_frames_per_second": loop_speed,
         "ratio": speed / loop_speed,
-        "agrees": drawn == expected,
+        "agrees": sampled == expected,
     }
 
 
-def clock(work: Callable[[], object]) -> float:
-    """Return the seconds that some work takes."""
+def time_of(work: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

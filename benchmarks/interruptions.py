@@ -1,8 +1,8 @@
-"""Kill musicrnn at random moments; started again it goes on, and the bytes are always the same.
+"""Fault injection: kill musicrnn at random moments and restart it; the resulting bytes must not change.
 
-``prepare`` kills the preparation of a corpus. ``train`` kills a training, resumes it and kills it again, and
-compares the weights that it ends with, byte for byte, and the losses of all epochs with those of a training
-that nobody disturbed. What follows ``--`` goes to ``musicrnn train``, too.
+``prepare`` kills the preparation of a corpus. ``train`` repeatedly kills a training and resumes it, and
+compares the final weights, byte for byte, and the losses of all epochs with those of an uninterrupted
+training. Flags after ``--`` go to ``musicrnn train`` as well.
 
     python benchmarks/interruptions.py [prepare] [FOLDER] [--kills 20] [--copies 8] [--seed 0]
     python benchmarks/interruptions.py train [CORPUS] [--kills 25] [--seed 0] [-- --cell lstm]
@@ -26,16 +26,16 @@ from typing import NamedTuple
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from benchmarks import corpora
+from benchmarks import common
 from musicrnn.bundled import bundled
 from musicrnn.training import STATE
 
 EARLY = 0.2
-"""Share of the kills that may come before a resumed training has gone on."""
+"""Share of the kills that may come before a resumed training has saved anything."""
 
 
 def digest(folder: Path) -> str:
-    """Return a checksum of the names and bytes of all files of a folder."""
+    """Return a checksum of the names and contents of all files in a folder."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         total.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
@@ -43,12 +43,12 @@ def digest(folder: Path) -> str:
 
 
 def command(source: Path, output: Path) -> list[str]:
-    """Return the command that is killed again and again."""
-    return [sys.executable, "-m", "musicrnn", "prepare", str(source), "-o", str(output), "--quiet"]
+    """Return the command to kill repeatedly."""
+    return common.command("prepare", source, "-o", output, "--quiet")
 
 
 def interrupted(source: Path, output: Path, kills: int, seconds: float, rng: random.Random) -> int:
-    """Prepare a folder, killed at random moments and started again each time; return the kills that hit."""
+    """Prepare a folder, killed at random moments and restarted; return the number of kills that hit."""
     hits = 0
     for _ in range(kills):
         with subprocess.Popen(command(source, output), stdout=subprocess.DEVNULL) as process:
@@ -60,7 +60,7 @@ def interrupted(source: Path, output: Path, kills: int, seconds: float, rng: ran
 
 
 def prepare(arguments: argparse.Namespace) -> int:
-    """Compare the corpus of an undisturbed run with those of disturbed ones."""
+    """Compare the corpus of an uninterrupted run with those of interrupted ones."""
     rng = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
@@ -76,21 +76,21 @@ def prepare(arguments: argparse.Namespace) -> int:
             shutil.rmtree(work / f"one-{trial}")
         many = interrupted(work / "midi", work / "many", arguments.kills, seconds / 4, rng)
         last = digest(work / "many") == expected
-    print(f"undisturbed: {seconds:.1f} s, {expected[:16]}")
+    print(f"uninterrupted: {seconds:.1f} s, {expected[:16]}")
     print(f"killed once, {arguments.kills} times ({hits} hit): {same} of {arguments.kills} the same bytes")
     print(f"killed {many} times in a row: {'the same bytes' if last else 'OTHER BYTES'}")
     return 0 if same == arguments.kills and last else 1
 
 
 class Moment(NamedTuple):
-    """Where a training was when it was killed: whole epochs saved, and batches of the next one."""
+    """Position of a training when it was killed: complete epochs saved, and batches of the next one."""
 
     epochs: int
     batches: int
 
 
 class Result(NamedTuple):
-    """What came of a training: weights, byte for byte, losses of all epochs, seconds without imports."""
+    """Result of a training: bytes of the weights, losses of all epochs, seconds without imports."""
 
     weights: bytes
     losses: list[tuple[float, float]]
@@ -101,27 +101,26 @@ class Training:
     """A training that can be killed and resumed.
 
     Args:
-        corpus: What it trains on.
-        run: Where it goes.
-        flags: What ``musicrnn train`` is told besides.
+        corpus: The training corpus.
+        run: Folder of the run.
+        flags: Further flags of ``musicrnn train``.
     """
 
     def __init__(self, corpus: Path, run: Path, flags: Sequence[str]) -> None:
         self.run = run
-        self._command = [sys.executable, "-m", "musicrnn", "train", str(corpus), "-o", str(run), "--quiet"]
-        self._command += flags
+        self._command = common.command("train", corpus, "-o", run, "--quiet", *flags)
 
     def finish(self) -> None:
-        """Go on until it is over."""
+        """Start or resume, and run to the end."""
         subprocess.run(self._resuming(), check=True, stdout=subprocess.DEVNULL)
 
     def kill(self, seconds: float, rng: random.Random) -> Moment | None:
-        """Go on, and be killed at a random moment; return where it was, or None if it was over before.
+        """Start or resume, and kill at a random moment; return the position, or None if it ended before.
 
         Args:
-            seconds: After having gone on, at most so many pass until the kill. Some kills come earlier, at
-                any moment since the start of the process.
-            rng: Source of the moments.
+            seconds: Longest time from the first save to the kill. Some kills come earlier, at any moment
+                since the start of the process.
+            rng: Random generator.
         """
         early, pause, before = rng.random() < EARLY, rng.uniform(0, seconds), self.saved()
         with subprocess.Popen(self._resuming(), stdout=subprocess.DEVNULL) as process:
@@ -141,7 +140,7 @@ class Training:
         return path.stat().st_mtime_ns if path.exists() else 0
 
     def moment(self) -> Moment:
-        """Return how far the saved state is."""
+        """Return the position of the saved state."""
         if not self.saved():
             return Moment(0, 0)
         content = (self.run / STATE).read_bytes()
@@ -150,7 +149,7 @@ class Training:
         return Moment(len(position["history"]), position["batch"])
 
     def result(self) -> Result:
-        """Return what came of it."""
+        """Return weights, losses and duration."""
         lines = (self.run / "metrics.jsonl").read_text().splitlines()
         epochs = [json.loads(line) for line in lines]
         losses = [(epoch["train_nll"], epoch["valid_nll"]) for epoch in epochs]
@@ -161,27 +160,27 @@ class Training:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Compare the weights of an undisturbed training with those of a disturbed one."""
+    """Compare the weights of an uninterrupted training with those of an interrupted one."""
     rng, moments = random.Random(arguments.seed), list[Moment]()
     flags = ["--hidden", str(arguments.hidden), "--weight-noise", "0.075", "--patience", "1000000"]
     flags += ["--epochs", str(arguments.epochs), *arguments.flags]
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
-        corpus = arguments.corpus or corpora.prepared(arguments.source, work)
+        corpus = common.find_corpus(arguments, work)
         whole = Training(corpus, work / "whole", flags)
         whole.finish()
         expected = whole.result()
         flags += ["--save-minutes", str(arguments.save_minutes)]
-        disturbed = Training(corpus, work / "disturbed", flags)
+        interrupted = Training(corpus, work / "interrupted", flags)
         for _ in range(arguments.kills):
-            moment = disturbed.kill(1.5 * expected.seconds / arguments.kills, rng)
+            moment = interrupted.kill(1.5 * expected.seconds / arguments.kills, rng)
             if moment is None:
                 break
             moments.append(moment)
-        disturbed.finish()
-        found = disturbed.result()
+        interrupted.finish()
+        found = interrupted.result()
     checksum, inside = hashlib.sha256(expected.weights).hexdigest(), sum(each.batches > 0 for each in moments)
-    print(f"undisturbed: {expected.seconds:.1f} s, {len(expected.losses)} epochs, {checksum[:16]}")
+    print(f"uninterrupted: {expected.seconds:.1f} s, {len(expected.losses)} epochs, {checksum[:16]}")
     print(f"killed {len(moments)} times, {inside} of them within an epoch; epochs + batches saved then:")
     print("  " + " ".join(f"{epochs}+{batches}" for epochs, batches in moments))
     print(f"weights: {'the same bytes' if found.weights == expected.weights else 'OTHER BYTES'}")
@@ -189,14 +188,13 @@ def train(arguments: argparse.Namespace) -> int:
     print(f"losses of {len(found.losses)} epochs: {'the same' if same else 'OTHERS'}")
     enough = len(moments) == arguments.kills
     if not enough:
-        print(f"over after {len(moments)} of {arguments.kills} kills: it takes more --epochs")
+        print(f"ended after {len(moments)} of {arguments.kills} kills: use more --epochs")
     return 0 if same and found.weights == expected.weights and enough else 1
 
 
 def parse(words: list[str]) -> argparse.Namespace:
-    """Read the command line; without a word that says what to kill, it is ``prepare``."""
-    end = words.index("--") if "--" in words else len(words)
-    words, flags = words[:end], words[end + 1 :]
+    """Read the command line; the default command is ``prepare``."""
+    words, flags = common.split_flags(words)
     if not words or words[0] not in ("prepare", "train", "-h", "--help"):
         words = ["prepare", *words]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -207,12 +205,11 @@ def parse(words: list[str]) -> argparse.Namespace:
     preparing.add_argument("--copies", type=int, default=8)
     preparing.set_defaults(run=prepare)
     training = commands.add_parser("train", help="kill a training")
-    training.add_argument("corpus", nargs="?", type=Path, help="a prepared corpus")
-    training.add_argument("--source", default="jsb", help="what to prepare where no corpus is given")
+    common.add_corpus(training, "jsb")
     training.add_argument("--kills", type=int, default=25)
     training.add_argument("--hidden", type=int, default=46)
     training.add_argument("--epochs", type=int, default=100)
-    training.add_argument("--save-minutes", type=float, default=0.001, help="of the disturbed training")
+    training.add_argument("--save-minutes", type=float, default=0.001, help="of the interrupted training")
     training.set_defaults(run=train)
     for each in (preparing, training):
         each.add_argument("--seed", type=int, default=0)

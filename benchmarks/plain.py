@@ -1,13 +1,13 @@
 """What one would write with torch alone: ``torch.nn.GRU``, a linear layer, and the usual loop around them.
 
-Nothing of musicrnn but the reading of the corpus. By default it hears one piece at a time, in training and in
-validation, as most such scripts do; ``--batch-size`` puts pieces of like length side by side. The first frame
-of a piece is predicted from zeros, and the validation NLL is measured after every epoch.
+It uses nothing of musicrnn but the reading of the corpus. By default it trains and validates on one piece at
+a time, as most such scripts do; ``--batch-size`` batches pieces of similar length. The first frame of a piece
+is predicted from zeros, and the validation NLL is measured after every epoch.
 
     python benchmarks/plain.py CORPUS --hidden 46 --until 8.60
 
-The default learning rate brings JSB Chorales to 8.60 soonest: four seeds took 22 to 35 epochs at 0.003, and
-27 to 32 at 0.002; 0.001 takes more; 0.005 takes 24 to 29 or never gets there; 0.01 doesn't.
+The default learning rate reaches 8.60 on JSB Chorales soonest: four seeds took 22 to 35 epochs at 0.003, and
+27 to 32 at 0.002; 0.001 takes more; 0.005 takes 24 to 29 or never reaches it; 0.01 never does.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from torch.nn.utils.rnn import pad_sequence
 from musicrnn.corpus import Corpus, open_corpus
 
 LEARNING_RATE = 3e-3
-"""Serves one piece at a time best."""
+"""Best for one piece at a time."""
 
 
 class PlainGRU(nn.Module):
-    """A GRU that gives every next frame a probability.
+    """A GRU that assigns a probability to each next frame.
 
     Args:
         width: Cells of a frame, D.
@@ -53,15 +53,15 @@ class PlainGRU(nn.Module):
             frames: Binary frames, shape (B, T, D).
             mask: One on real frames, zero on padding, shape (B, T).
         """
-        heard = functional.pad(frames[:, :-1], (0, 0, 1, 0))
-        hidden, _ = self.gru(heard)
+        inputs = functional.pad(frames[:, :-1], (0, 0, 1, 0))
+        hidden, _ = self.gru(inputs)
         nats = functional.binary_cross_entropy_with_logits(self.output(hidden), frames, reduction="none")
         return (nats.sum(2) * mask).sum() / mask.sum()
 
 
 @contextmanager
 def noise_on(weights: Sequence[Tensor], deviation: float) -> Iterator[None]:
-    """Add noise to weights, and take it away afterwards."""
+    """Add noise to weights, and remove it afterwards."""
     if deviation == 0:
         yield
         return
@@ -80,14 +80,14 @@ def rolls(corpus: Corpus, split: str) -> list[Tensor]:
     return [torch.from_numpy(roll.frames).float() for roll in corpus[split]]
 
 
-def like_lengths(pieces: Sequence[Tensor], size: int) -> list[list[int]]:
-    """Put pieces of like length together; return the positions of those of every batch."""
+def batch_by_length(pieces: Sequence[Tensor], size: int) -> list[list[int]]:
+    """Batch pieces of similar length; return the positions of the pieces of every batch."""
     order = sorted(range(len(pieces)), key=lambda index: len(pieces[index]))
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def padded(pieces: Sequence[Tensor], batch: Iterable[int]) -> tuple[Tensor, Tensor]:
-    """Put pieces side by side; return frames, shape (B, T, D), and mask, shape (B, T)."""
+    """Stack padded pieces; return frames, shape (B, T, D), and mask, shape (B, T)."""
     chosen = [pieces[index] for index in batch]
     mask = pad_sequence([torch.ones(len(piece)) for piece in chosen], batch_first=True)
     return pad_sequence(chosen, batch_first=True), mask
@@ -105,10 +105,10 @@ def train(
 
     Args:
         model: The network.
-        optimizer: Has its parameters.
+        optimizer: Optimizer of its parameters.
         pieces: Frames of every piece, shape (T, D).
         batches: The positions of the pieces of every batch.
-        weight_noise: Standard deviation of the noise on the GRU's matrices, drawn once a batch.
+        weight_noise: Standard deviation of the noise on the GRU's matrices, sampled once per batch.
         clip_norm: Longer gradients are scaled down to this norm.
     """
     model.train()
@@ -140,15 +140,15 @@ def mean_nll(model: PlainGRU, pieces: Sequence[Tensor], batches: Iterable[Iterab
 
 
 def run(options: argparse.Namespace) -> dict[str, float]:
-    """Train until the aim is reached or the epochs are over; return the figures."""
+    """Train until the target NLL or the last epoch; return the figures."""
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     rng = random.Random(options.seed)
     corpus = open_corpus(options.corpus)
     pieces, held_out = rolls(corpus, "train"), rolls(corpus, "valid")
-    batches = like_lengths(pieces, options.batch_size)
-    held_out_batches = like_lengths(held_out, options.batch_size)
+    batches = batch_by_length(pieces, options.batch_size)
+    held_out_batches = batch_by_length(held_out, options.batch_size)
     model = PlainGRU(corpus.layout.width, options.hidden)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate)
     started, training, best, epochs = time.perf_counter(), 0.0, float("inf"), 0
@@ -167,7 +167,7 @@ def run(options: argparse.Namespace) -> dict[str, float]:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Train and print the figures as JSON; fail where the aim wasn't reached."""
+    """Train and print the figures as JSON; return 1 if the target NLL wasn't reached."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", type=Path, help="a prepared corpus")
     parser.add_argument("--hidden", type=int, default=46)
@@ -177,7 +177,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--clip-norm", type=float, default=1.0)
     parser.add_argument("--epochs", type=int, default=100, help="at most")
     parser.add_argument("--until", type=float, help="stop at this validation NLL")
-    parser.add_argument("--threads", type=int, default=0, help="0: as many as torch takes")
+    parser.add_argument("--threads", type=int, default=0, help="0: torch's default")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(words)
     figures = run(options)

@@ -2,7 +2,7 @@
 
 Both read every file, put its notes on a grid of sixteenths and keep the binary roll; ``prepare`` also
 isolates the reading in another process, looks for duplicates, and writes the corpus and its report. A third
-row is what ``get_piano_roll()`` does when it isn't told otherwise: 100 frames a second.
+row is ``get_piano_roll()`` with its default of 100 frames per second.
 
     python benchmarks/prepare.py [FOLDER]…      # default: the bundled chorales
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pretty_midi
-import symusic  # noqa: F401 (both libraries are loaded before the clock starts)
+import symusic  # noqa: F401 (both libraries are loaded before timing starts)
 
 from musicrnn.bundled import bundled
 from musicrnn.corpus import Preparation, build_corpus, collect
@@ -41,7 +41,7 @@ def plain_loop(files: list[str], same_grid: bool = True) -> int:
 
 
 def plain_loops(files: list[str], workers: int, same_grid: bool = True) -> int:
-    """The same in so many processes."""
+    """Run ``plain_loop`` in several processes."""
     loop = partial(plain_loop, same_grid=same_grid)
     if workers == 1:
         return loop(files)
@@ -75,7 +75,7 @@ def measure(folder: Path, workers: int, repeats: int) -> None:
     print(f"{folder}: {len(files)} files, {workers} workers")
     for name, value in medians.items():
         rate, cost, ratio = len(files) / value, 1000 * value / len(files), value / medians["musicrnn"]
-        print(f"  {name:24} {rate:9.1f} files/s  {cost:8.3f} ms a file  {ratio:6.1f} times musicrnn's")
+        print(f"  {name:24} {rate:9.1f} files/s  {cost:8.3f} ms per file  {ratio:6.1f} times musicrnn's")
 
 
 def main() -> None:

@@ -1,34 +1,34 @@
-"""``musicrnn train`` processes, looked at from outside: how far they are, and their memory. Linux only."""
+"""Progress and memory of ``musicrnn train`` processes, observed from outside. Linux only."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import command, proc_bytes
 from musicrnn.errors import ModelError
 from musicrnn.training import STATE
 from musicrnn.training.run import load_state
 
 
 class Process:
-    """A ``musicrnn train`` that is looked at from outside, and killed at the end of the context.
+    """A ``musicrnn train`` process that is observed from outside, and killed at the end of the context.
 
     Args:
-        corpus: What it trains on.
-        run: Where its run goes.
+        corpus: The training corpus.
+        run: Folder of the run.
         hidden: Hidden units.
-        flags: What else to tell it.
+        flags: Further flags.
     """
 
     def __init__(self, corpus: Path, run: Path, hidden: int, *flags: str) -> None:
-        command = [sys.executable, "-m", "musicrnn", "train", str(corpus), "-o", str(run), "--quiet"]
-        command += ["--hidden", str(hidden), "--epochs", "1000000", "--patience", "1000000", *flags]
+        endless = ("--hidden", hidden, "--epochs", 1_000_000, "--patience", 1_000_000)
+        words = command("train", corpus, "-o", run, "--quiet", *endless, *flags)
         self._run, self._started = run, time.monotonic()
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
 
     def __enter__(self) -> Process:
         return self
@@ -37,31 +37,30 @@ class Process:
         self._process.kill()
         self._process.wait()
 
-    def wait(self, reached: Callable[[], bool], pause: float = 0.005) -> float:
-        """Wait for something, looking every few milliseconds; return the seconds since the process began."""
-        while not reached():
+    def wait(self, condition: Callable[[], bool], pause: float = 0.005) -> float:
+        """Poll until a condition is met; return the seconds since the process started."""
+        while not condition():
             if self._process.poll() is not None:
                 raise ModelError(f"training ended with exit code {self._process.returncode}")
             time.sleep(pause)
         return time.monotonic() - self._started
 
-    def memory(self, what: str = "VmRSS") -> int:
+    def memory(self, field: str = "VmRSS") -> int:
         """Return the resident set in bytes; ``VmHWM`` is its peak, ``RssFile`` its pages of mapped files."""
-        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{what}:"))
+        return proc_bytes(self._process.pid, "status", field)
 
     def epochs(self) -> int:
-        """Return how many epochs are done."""
+        """Return the number of completed epochs."""
         path = self._run / "metrics.jsonl"
         return path.read_bytes().count(b"\n") if path.exists() else 0
 
     def updates(self) -> int:
-        """Return how many updates are saved."""
+        """Return the number of updates in the saved state."""
         return load_state(self._run)[1].updates if (self._run / STATE).exists() else 0
 
 
 def memory_by_epoch(corpus: Path, run: Path, hidden: int, epochs: int) -> list[int]:
-    """Return the bytes in memory after each of so many epochs."""
+    """Return the resident set after each of the first epochs, in bytes."""
     found = []
     with Process(corpus, run, hidden) as process:
         for epoch in range(epochs):
@@ -71,7 +70,7 @@ def memory_by_epoch(corpus: Path, run: Path, hidden: int, epochs: int) -> list[i
 
 
 def start(corpus: Path, run: Path, hidden: int, batches: int) -> dict[str, Any]:
-    """Return when the first batch is trained on, and the memory then and after so many batches."""
+    """Return the time of the first update, and the memory then and after a number of updates."""
     with Process(corpus, run, hidden, "--save-minutes", "0") as process:
         first = process.wait(lambda: (run / STATE).exists())
         resident = process.memory()

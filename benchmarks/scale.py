@@ -1,6 +1,6 @@
 """Peak memory and time per file of ``musicrnn prepare`` as collections grow. Linux only: it reads /proc.
 
-Memory is that of all processes together: their proportional set sizes, looked at twenty times a second.
+Memory is that of all processes together: their proportional set sizes, sampled twenty times a second.
 
     python benchmarks/scale.py [FOLDER] [--counts 5000 50000]      # default: the bundled chorales
 """
@@ -16,20 +16,23 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from benchmarks.common import command, proc_bytes
 from musicrnn.bundled import bundled
 from musicrnn.corpus import collect
 
 
 def copy(files: list[Path], folder: Path, count: int) -> None:
-    """Fill a folder with so many copies, a thousand in each folder below it."""
+    """Fill a folder with ``count`` copies, a thousand in each subfolder."""
     for index in range(count):
         below = folder / f"{index // 1000:03d}"
         below.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(files[index % len(files)], below / f"{index:06d}{files[index % len(files)].suffix}")
 
 
-def family(root: int) -> list[int]:
-    """Return a process and all that descend from it."""
+def descendants(root: int) -> list[int]:
+    """Return a process and all its descendants."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -46,19 +49,17 @@ def family(root: int) -> list[int]:
 def memory(process: int) -> int:
     """Return the proportional set size of a process, in bytes; 0 if it has ended."""
     try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        return proc_bytes(process, "smaps_rollup", "Pss")
     except OSError:
         return 0
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def measure(folder: Path, output: Path, workers: int) -> tuple[dict[str, object], int]:
-    """Prepare a folder; return what ``--json`` says, and the peak of memory in bytes."""
-    command = [sys.executable, "-m", "musicrnn", "prepare", str(folder), "-o", str(output), "--json", "-q"]
-    peak = 0
-    with subprocess.Popen([*command, "--workers", str(workers)], stdout=subprocess.PIPE) as process:
+    """Prepare a folder; return the JSON document of the command, and the peak memory in bytes."""
+    words, peak = command("prepare", folder, "-o", output, "--json", "-q", "--workers", workers), 0
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         while process.poll() is None:
-            peak = max(peak, sum(map(memory, family(process.pid))))
+            peak = max(peak, sum(map(memory, descendants(process.pid))))
             time.sleep(0.05)
         assert process.stdout is not None
         return json.loads(process.stdout.read()), peak
@@ -81,8 +82,8 @@ def main() -> None:
         seconds, frames = float(str(document["seconds"])), int(str(document["frames"]))
         first = first or (peak, seconds / count)
         print(
-            f"{count:8,} files {frames:12,} frames  {seconds:8.1f} s  {1e3 * seconds / count:6.3f} ms a file "
-            f"({seconds / count / first[1]:.2f})  {peak / 2**20:6.0f} MiB at most ({peak / first[0]:.2f})  "
+            f"{count:8,} files {frames:12,} frames  {seconds:8.1f} s  {1e3 * seconds / count:6.3f} ms/file "
+            f"({seconds / count / first[1]:.2f})  {peak / 2**20:6.0f} MiB peak ({peak / first[0]:.2f})  "
             f"{size / 2**20:7.1f} MiB on disk",
             flush=True,
         )

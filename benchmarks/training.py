@@ -1,22 +1,20 @@
-"""Training: the whole loop of musicrnn beside a plain script around ``torch.nn.GRU``; the memory it takes.
+"""Training: the whole loop of musicrnn beside a plain script around ``torch.nn.GRU``, and its memory.
 
-Speed is frames per second through everything that a batch takes: loading, weight noise, forward, backward,
-clipping, Adam. Both sides get the same pieces in the same batches, and take turns: a round of one, a round of
-the other; the medians are compared. The plain script (see ``plain.py``) gets the better of one thread and
-all; musicrnn chooses for itself.
+Speed is frames per second through the whole update: loading, weight noise, forward, backward, clipping, Adam.
+Both sides train on the same pieces in the same batches, in alternating rounds whose medians are compared. The
+plain script (see ``plain.py``) uses the better of one thread and all; musicrnn chooses its own number.
 
 The share in kernels and matrix products is of the wall time of musicrnn's rounds. Kernels: their calls
-(``Entry.__call__``) are timed in the very rounds that are measured. Products: one more round runs under
+(``Entry.__call__``) are timed in the measured rounds themselves. Products: one more round runs under
 ``torch.profiler``, which gives the time that the calling thread spends in ``aten::mm``, ``addmm`` and the
-like; that of a batch is divided by the median time of a batch. The products that kernels do by themselves
-count as kernels.
+like; that of a batch is divided by the median time of a batch. Products inside kernels count as kernels.
 
-Memory is the resident set of a ``musicrnn train`` process, seen from outside, after every epoch. The
-allocator keeps some of what was freed, now more, now less, so what tells growth is the least of several
-epochs: of the later half against the earlier, the first left out.
+Memory is the resident set of a ``musicrnn train`` process after every epoch, observed from outside. The
+allocator keeps a varying part of what was freed, so growth is measured by minima over several epochs: of the
+later half against the earlier, without the first.
 ``--corpus-gigabytes`` writes a corpus of that size from copies, and measures the time from the start of such
-a process until its first batch is trained on and saved, and its memory then and some batches later. The
-files were just written, so the system has them in its cache as far as they fit.
+a process until its first update is saved, and its memory then and some batches later. The files were just
+written, so they are in the page cache if they fit.
 
     python benchmarks/training.py [CORPUS] [--corpus-gigabytes 5]      # default: Nottingham, downloaded
 """
@@ -43,7 +41,7 @@ from torch.profiler import ProfilerActivity, profile
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from benchmarks import corpora, plain, processes
+from benchmarks import common, corpora, plain, processes
 from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.corpus.batches import training_order
 from musicrnn.errors import ModelError
@@ -52,57 +50,57 @@ from musicrnn.training import Recipe, train
 from musicrnn.training.callbacks import Callback
 
 RATIOS = {46: 3.0, 200: 1.4}
-"""Times as fast as the plain script, by hidden units, that training should be."""
+"""Least speed-up over the plain script, by hidden units."""
 
 SHARE = 0.85
-"""Share of its time in kernels and matrix products."""
+"""Least share of the time in kernels and matrix products."""
 
 GROWTH = 4 * 2**20
-"""Bytes by which memory may grow: the least of the later half of epochs against the least of the earlier."""
+"""Largest growth of memory, in bytes: from the minimum of the earlier half of epochs to that of the later."""
 
 FIRST_BATCH = 5.0
-"""Seconds until the first batch of the large corpus is trained on."""
+"""Largest time until the first update on the large corpus, in seconds."""
 
 RESIDENT = 1500
-"""Megabytes of memory with the large corpus."""
+"""Largest memory with the large corpus, in megabytes."""
 
 PRODUCTS = {f"aten::{name}" for name in ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv")}
 
 
-class Enough(Exception):  # noqa: N818
-    """As many batches were trained on as were to be measured."""
+class Finished(Exception):  # noqa: N818
+    """All batches to measure were trained on."""
 
 
 class Stopwatch(Callback):
-    """Notes when each batch was done, and ends the training after so many.
+    """Records when each batch was completed, and ends the training after ``batches`` of them.
 
     Args:
-        batches: How many; the first is not measured, since setting up comes before it.
-        also: Gives a figure to note beside the time.
-        begins: Is called once the first batch is done.
+        batches: Number of batches; the first isn't measured, since set-up precedes it.
+        figure: Returns a figure to record beside the time.
+        on_first: Called when the first batch is completed.
     """
 
     def __init__(
-        self, batches: int, also: Callable[[], float] = float, begins: Callable[[], object] = float
+        self, batches: int, figure: Callable[[], float] = float, on_first: Callable[[], object] = float
     ) -> None:
         self.times, self.frames, self.figures = list[float](), list[int](), list[float]()
         self.threads = 0
-        self._batches, self._also, self._begins = batches, also, begins
+        self._batches, self._figure, self._on_first = batches, figure, on_first
 
     def advance(self, frames: int) -> None:
-        """Note the time."""
+        """Record the time."""
         self.times.append(time.perf_counter())
-        self.figures.append(self._also())
+        self.figures.append(self._figure())
         self.frames.append(frames)
         if len(self.times) == 1:
             self.threads = torch.get_num_threads()
-            self._begins()
+            self._on_first()
         if len(self.times) == self._batches:
-            raise Enough
+            raise Finished
 
     @property
     def seconds(self) -> float:
-        """Time of the batches measured."""
+        """Duration of the measured batches."""
         return self.times[-1] - self.times[0]
 
 
@@ -110,9 +108,9 @@ class Speed:
     """Measures one size.
 
     Args:
-        corpus: What is trained on.
-        recipe: How; both sides take weight noise, clipping and learning rate from it.
-        batches: Batches of a round.
+        corpus: The training corpus.
+        recipe: The recipe; both sides use its weight noise, clipping and learning rate.
+        batches: Batches per round.
     """
 
     def __init__(self, corpus: Corpus, recipe: Recipe, batches: int) -> None:
@@ -125,7 +123,7 @@ class Speed:
 
     def ours(self, watch: Stopwatch) -> Stopwatch:
         """Train with musicrnn under a stopwatch."""
-        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
+        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Finished):
             train(self.corpus, self.recipe, Path(folder) / "run", callbacks=[watch])
         if watch.frames != self.frames:
             raise ModelError(f"expected batches of {self.frames} frames, found {watch.frames}")
@@ -139,27 +137,27 @@ class Speed:
         model = plain.PlainGRU(self.corpus.layout.width, self.recipe.network.recurrent.hidden)
         optimizer = torch.optim.Adam(model.parameters(), lr=self.recipe.initial_rate)
         noise, norm = self.recipe.weight_noise, self.recipe.clip_norm
-        plain.train(model, optimizer, self.pieces, noted(self.order, times), noise, norm)
+        plain.train(model, optimizer, self.pieces, recorded(self.order, times), noise, norm)
         torch.set_num_threads(before)
         return times[-1] - times[0]
 
     def products(self) -> float:
         """Return the seconds in matrix products, by torch's profiler."""
         profiler = profile(activities=[ProfilerActivity.CPU])
-        self.ours(Stopwatch(len(self.order), begins=profiler.start))
+        self.ours(Stopwatch(len(self.order), on_first=profiler.start))
         profiler.stop()
         events = profiler.key_averages()
         return 1e-6 * sum(event.self_cpu_time_total for event in events if event.key in PRODUCTS)
 
     def measure(self, rounds: int) -> dict[str, Any]:
-        """Let both take turns; return the figures."""
+        """Measure both in alternating rounds; return the figures."""
         counts = sorted({1, os.cpu_count() or 1})
         theirs: dict[int, list[float]] = {threads: [] for threads in counts}
         ours, kernels, threads = list[float](), list[float](), 0
-        self.ours(Stopwatch(len(self.order)))  # compiles, and reads the pieces
+        self.ours(Stopwatch(len(self.order)))  # compiles kernels, and reads the pieces
         with timed(Entry, "__call__") as spent:
             for _ in range(rounds):
-                watch = self.ours(Stopwatch(len(self.order), also=lambda: spent[0]))
+                watch = self.ours(Stopwatch(len(self.order), figure=lambda: spent[0]))
                 ours.append(watch.seconds)
                 kernels.append((watch.figures[-1] - watch.figures[0]) / watch.seconds)
                 threads = watch.threads
@@ -182,8 +180,8 @@ class Speed:
         }
 
 
-def noted(batches: Iterable[list[int]], times: list[float]) -> Iterator[list[int]]:
-    """Yield batches, and note when each was done."""
+def recorded(batches: Iterable[list[int]], times: list[float]) -> Iterator[list[int]]:
+    """Yield batches, and record when each was completed."""
     for batch in batches:
         yield batch
         times.append(time.perf_counter())
@@ -191,7 +189,7 @@ def noted(batches: Iterable[list[int]], times: list[float]) -> Iterator[list[int
 
 @contextlib.contextmanager
 def timed(owner: type, name: str) -> Iterator[list[float]]:
-    """Add up the seconds that a method takes; the one entry of what is yielded grows."""
+    """Accumulate the seconds spent in a method in the single entry of the yielded list."""
     spent, method = [0.0], getattr(owner, name)
 
     def call(*arguments: Any, **named: Any) -> Any:
@@ -206,7 +204,7 @@ def timed(owner: type, name: str) -> Iterator[list[float]]:
 
 
 def start_large(corpus: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Write a large corpus of copies, measure how a training on it starts, and remove it."""
+    """Write a large corpus of copies, measure the start of a training on it, and remove it."""
     hidden = options.hidden[0]
     with contextlib.ExitStack() as stack:
         work = options.work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -227,18 +225,19 @@ def start_large(corpus: Path, options: argparse.Namespace) -> dict[str, Any]:
 def parse(words: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("corpus", nargs="?", type=Path, help="a prepared corpus")
-    parser.add_argument("--source", default="nottingham", help="what to prepare where no corpus is given")
+    common.add_corpus(parser, "nottingham")
     parser.add_argument("--only", choices=["speed", "memory", "start"], nargs="+", default=[])
     parser.add_argument("--hidden", type=int, nargs="+", default=list(RATIOS))
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--batches", type=int, default=33, help="of a round; the first isn't measured")
+    parser.add_argument("--batches", type=int, default=33, help="per round; the first isn't measured")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--weight-noise", type=float, default=0.075)
-    parser.add_argument("--epochs", type=int, default=9, help="after which memory is measured")
-    parser.add_argument("--corpus-gigabytes", type=float, help="measure the start on a corpus so large")
-    parser.add_argument("--later", type=int, default=2000, help="batches after which to look at it again")
-    parser.add_argument("--work", type=Path, help="where the large corpus goes")
+    parser.add_argument("--epochs", type=int, default=9, help="epochs over which memory is measured")
+    parser.add_argument("--corpus-gigabytes", type=float, help="measure the start on a corpus of this size")
+    parser.add_argument(
+        "--later", type=int, default=2000, help="batches after which memory is measured again"
+    )
+    parser.add_argument("--work", type=Path, help="folder of the large corpus")
     parser.add_argument("--keep", action="store_true", help="don't remove the large corpus")
     parser.add_argument("--json", action="store_true", help="one document to stdout, the table to stderr")
     options = parser.parse_args(words)
@@ -252,42 +251,40 @@ def parse(words: list[str] | None) -> argparse.Namespace:
 def main(words: list[str] | None = None) -> int:
     """Measure and print; return 1 if a target is missed."""
     options = parse(words)
-    say = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
+    report = partial(print, file=sys.stderr if options.json else sys.stdout, flush=True)
     document: dict[str, Any] = {"speed": [], "memory": {}, "start": {}}
     targets: list[tuple[str, bool]] = []
     with tempfile.TemporaryDirectory() as work:
-        path = options.corpus or corpora.prepared(options.source, Path(work))
+        path = common.find_corpus(options, Path(work))
         if "speed" in options.only:
-            speed(open_corpus(path), options, say, document["speed"], targets)
+            speed(open_corpus(path), options, report, document["speed"], targets)
         if "memory" in options.only:
             for hidden in options.hidden:
                 run = Path(work) / f"run-{hidden}"
                 found = document["memory"][hidden] = processes.memory_by_epoch(
                     path, run, hidden, options.epochs
                 )
-                say(
+                report(
                     f"H = {hidden}, MiB after each epoch: "
                     + " ".join(f"{each / 2**20:.1f}" for each in found)
                 )
                 half = 1 + len(found) // 2
                 growth = min(found[half:]) - min(found[1:half])
                 targets.append(
-                    (f"H = {hidden}: memory grows by {GROWTH >> 20} MiB at most", growth <= GROWTH)
+                    (f"H = {hidden}: memory grows by at most {GROWTH >> 20} MiB", growth <= GROWTH)
                 )
         if "start" in options.only:
             found = document["start"] = start_large(path, options)
-            say(
+            report(
                 "{gigabytes:g} GB, {pieces:,} pieces: "
                 "first batch after {seconds:.1f} s in {megabytes:,.0f} MB, "
                 "batch {later_batches} after {later_seconds:.1f} s in {later_megabytes:,.0f} MB "
-                "({mapped_megabytes:,.0f} MB pages of files), at most {peak_megabytes:,.0f} MB".format(
-                    **found
-                )
+                "({mapped_megabytes:,.0f} MB pages of files), peak {peak_megabytes:,.0f} MB".format(**found)
             )
             targets.append((f"first batch within {FIRST_BATCH:g} s", found["seconds"] < FIRST_BATCH))
             targets.append((f"memory below {RESIDENT:,} MB", found["peak_megabytes"] < RESIDENT))
     for text, met in targets:
-        say(f"target: {text}: {'met' if met else 'missed'}")
+        report(f"target: {text}: {'met' if met else 'missed'}")
     if options.json:
         print(json.dumps({**document, "targets": dict(targets)}))
     return 0 if all(met for _, met in targets) else 1
@@ -296,14 +293,14 @@ def main(words: list[str] | None = None) -> int:
 def speed(
     corpus: Corpus,
     options: argparse.Namespace,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     rows: list[dict[str, Any]],
     targets: list[tuple[str, bool]],
 ) -> None:
     """Measure the speed of every size; add to rows and targets."""
-    say(f"gru on {corpus.name}, batches of {options.batch_size}, weight noise {options.weight_noise:g}")
-    say(f"{'':26}{'frames/s':>21}{'threads':>9}{'':7}{'share of time in':>28}")
-    say(f"{'H':>5}{'musicrnn':>21}{'plain':>18}{'ratio':>9}{'kernels':>9}{'products':>10}{'both':>7}")
+    report(f"gru on {corpus.name}, batches of {options.batch_size}, weight noise {options.weight_noise:g}")
+    report(f"{'':26}{'frames/s':>21}{'threads':>9}{'':7}{'share of time in':>28}")
+    report(f"{'H':>5}{'musicrnn':>21}{'plain':>18}{'ratio':>9}{'kernels':>9}{'products':>10}{'both':>7}")
     for hidden in options.hidden:
         recipe = Recipe.of(
             hidden=hidden,
@@ -314,7 +311,7 @@ def speed(
         )
         row = Speed(corpus, recipe, options.batches).measure(options.rounds)
         rows.append(row)
-        say(
+        report(
             f"{hidden:>5}{row['frames_per_second']:>17,.0f} ({row['threads']})"
             f"{row['plain_frames_per_second']:>14,.0f} ({row['plain_threads']}){row['ratio']:>9.2f}"
             f"{row['kernels']:>9.0%}{row['products']:>10.0%}{row['share']:>7.0%}"

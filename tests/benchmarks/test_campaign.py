@@ -1,4 +1,4 @@
-"""Small forms of the campaigns that anyone can run from ``benchmarks/``."""
+"""Small versions of the fault-injection tests in ``benchmarks/``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks import campaign, interruptions
 from tests.conftest import make_midi
 
 
-def test_mutated_files_are_accounted_for_and_leave_good_ones_alone(tmp_path: Path) -> None:
+def test_mutated_files_are_reported_and_good_ones_unchanged(tmp_path: Path) -> None:
     good = make_midi(tmp_path / "midi", 12)
     counts = campaign.run(good, tmp_path / "work", count=200, seed=1, workers=2)
     assert sum(counts.values()) == 200 and {"truncated", "damaged"} <= counts.keys()

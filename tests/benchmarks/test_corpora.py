@@ -7,7 +7,7 @@ from benchmarks import corpora
 from musicrnn.corpus import Corpus
 
 
-def test_a_corpus_of_copies_has_the_pieces_again_and_again(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_corpus_of_copies_repeats_the_pieces(corpus: Corpus, tmp_path: Path) -> None:
     size = (corpus.directory / "frames.bin").stat().st_size
     many = corpora.write_copies(corpus, tmp_path / "many", 3.5 * size)
     assert many.frames == 4 * corpus.frames

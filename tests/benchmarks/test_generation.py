@@ -8,7 +8,7 @@ from pathlib import Path
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "generation.py"
 
 
-def test_the_kernel_is_set_beside_the_step_loop_and_draws_the_same() -> None:
+def test_the_kernel_and_the_step_loop_sample_the_same_frames() -> None:
     command = [
         sys.executable,
         str(SCRIPT),

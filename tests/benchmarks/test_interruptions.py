@@ -19,7 +19,7 @@ def test_a_killed_training_ends_with_the_same_bytes(corpus: Corpus, tmp_path: Pa
     assert len(whole.result().losses) == 30
 
 
-def test_the_word_may_be_left_out() -> None:
+def test_prepare_is_the_default_command() -> None:
     assert interruptions.parse(["folder", "--kills", "3"]).run is interruptions.prepare
     assert interruptions.parse([]).kills == 20
     options = interruptions.parse(["train", "corpus", "--kills", "3", "--", "--cell", "lstm"])

@@ -1,4 +1,4 @@
-"""The plain script that benchmarks set beside musicrnn: it must do what one would expect of it."""
+"""The plain script that benchmarks compare musicrnn with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks import plain
 from musicrnn.corpus import Corpus
 
 
-def test_training_lowers_the_likelihood_of_unheard_pieces(
+def test_training_lowers_the_likelihood_of_held_out_pieces(
     corpus: Corpus, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figures = []
@@ -26,7 +26,7 @@ def test_training_lowers_the_likelihood_of_unheard_pieces(
     assert many["seconds"] > 0 and many["frames_per_second"] > 0
 
 
-def test_it_stops_where_it_is_told(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_stops_at_the_target_nll(corpus: Corpus, capsys: pytest.CaptureFixture[str]) -> None:
     words = [str(corpus.directory), "--hidden", "8", "--epochs", "3"]
     assert plain.main([*words, "--until", "1000"]) == 0
     assert json.loads(capsys.readouterr().out)["epochs"] == 1
@@ -43,7 +43,7 @@ def test_padding_does_not_count() -> None:
     assert together == pytest.approx((4 * alone[0] + 7 * alone[1]) / 11)
 
 
-def test_noise_is_taken_away() -> None:
+def test_noise_is_removed() -> None:
     weights = [torch.zeros(3, 2), torch.ones(4)]
     with plain.noise_on(weights, 0.5):
         assert all(weight.std() > 0 for weight in weights)
@@ -51,7 +51,7 @@ def test_noise_is_taken_away() -> None:
     assert torch.allclose(weights[1], torch.ones(4), atol=1e-6)
 
 
-def test_it_has_nothing_of_musicrnn_but_the_corpus() -> None:
+def test_it_uses_nothing_of_musicrnn_but_the_corpus() -> None:
     lines = Path(plain.__file__).read_text().splitlines()
     imports = [line for line in lines if line.startswith(("import", "from")) and "musicrnn" in line]
     assert imports == ["from musicrnn.corpus import Corpus, open_corpus"]

@@ -33,19 +33,19 @@ def test_a_missed_target_is_a_failure(
 
 
 @on_linux
-def test_memory_is_seen_from_outside(corpus: Corpus, tmp_path: Path) -> None:
+def test_memory_is_measured_from_outside(corpus: Corpus, tmp_path: Path) -> None:
     found = processes.memory_by_epoch(corpus.directory, tmp_path / "run", 8, 2)
     assert len(found) == 2 and min(found) > 2**24
 
 
 @on_linux
-def test_the_first_batch_is_seen_from_outside(corpus: Corpus, tmp_path: Path) -> None:
+def test_the_first_update_is_measured_from_outside(corpus: Corpus, tmp_path: Path) -> None:
     found = processes.start(corpus.directory, tmp_path / "run", 8, 3)
     assert 0 < found["seconds"] <= found["later_seconds"]
     assert found["peak_megabytes"] >= found["megabytes"] > 10
 
 
-def test_time_to_nll_sets_medians_beside_each_other(
+def test_time_to_nll_compares_medians(
     corpus: Corpus, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands = []
