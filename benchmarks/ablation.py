@@ -35,9 +35,9 @@ WITHOUT: dict[str, dict[str, Any]] = {
 def recipes(settings: dict[str, Any]) -> dict[str, Recipe]:
     """Return the recipe of every row; techniques that the best one doesn't use have none."""
     best = Recipe.of(**settings)
-    rows = {"best": best}
+    rows, used = {"best": best}, best.to_dict()
     for name, without in WITHOUT.items():
-        if all(getattr(best, setting) != value for setting, value in without.items()):
+        if all(used[setting] != value for setting, value in without.items()):
             rows[f"without {name}"] = Recipe.of(**{**settings, **without})
     return rows
 

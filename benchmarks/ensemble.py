@@ -21,6 +21,7 @@ from musicrnn.corpus import Split, open_corpus
 from musicrnn.corpus.batches import evaluation_batches
 from musicrnn.evaluation import check_fits
 from musicrnn.nn import MusicRNN
+from musicrnn.nn.heads import marginals_of
 
 
 def ensemble_nll(models: Sequence[MusicRNN], split: Split) -> float:
@@ -31,9 +32,18 @@ def ensemble_nll(models: Sequence[MusicRNN], split: Split) -> float:
             frames, mask = torch.from_numpy(batch.frames), torch.from_numpy(batch.mask)
             mean = torch.zeros_like(frames, dtype=torch.float64)
             for model in models:
-                mean += model.head.probabilities(model.score(frames, mask).parameters.double()) / len(models)
+                mean += _marginals(model, torch.from_numpy(batch.inputs)) / len(models)
             nats -= _log_likelihood(mean, frames)[mask].sum().item()
     return nats / split.frames
+
+
+def _marginals(model: MusicRNN, inputs: Tensor) -> Tensor:
+    """Return the probability of a one in every cell, float64, shape (B, T, D), from inputs of that shape."""
+    parts = []
+    for _, features, _ in model.chunks(inputs):
+        distribution = model.head(features._replace(log_odds=features.log_odds.double()))
+        parts.append(marginals_of(distribution, (*features.hidden.shape[:2], model.head.noise_size)))
+    return torch.cat(parts, dim=1)
 
 
 def _log_likelihood(probabilities: Tensor, frames: Tensor) -> Tensor:
