@@ -16,7 +16,6 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +25,7 @@ from musicrnn.corpus import Split
 from musicrnn.evaluation.metrics import FrameMetrics
 
 CHUNK_FRAMES = 2**18
-"""Frames counted at a time."""
+"""Frames counted at a time, on average."""
 
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.int64)
 """The bits of every byte, the highest first, shape (256, 8)."""
@@ -84,7 +83,8 @@ def count_transitions(split: Split, *, skip_first_frame: bool = False) -> NDArra
     """
     width, skipped = split.layout.width, int(skip_first_frame)
     before, after, both = (np.zeros(width, np.int64) for _ in range(3))
-    for pieces in _chunks(split):
+    for rows in np.array_split(np.arange(len(split)), min(len(split), 1 + split.frames // CHUNK_FRAMES)):
+        pieces = [split.packed(row) for row in rows]
         frames = np.concatenate(pieces)
         ends = np.cumsum([len(piece) for piece in pieces])
         starts = np.concatenate([[0], ends[:-1]])
@@ -105,17 +105,6 @@ def column_ones(packed: NDArray[np.uint8], width: int) -> NDArray[np.int64]:
     keys = packed + 256 * np.arange(columns)
     histograms = np.bincount(keys.ravel(), minlength=256 * columns).reshape(columns, 256)
     return np.asarray((histograms @ _BITS).reshape(-1)[:width])
-
-
-def _chunks(split: Split) -> Iterator[list[NDArray[np.uint8]]]:
-    """Yield the packed frames of consecutive pieces, at least ``CHUNK_FRAMES`` frames at a time."""
-    pieces, frames = list[NDArray[np.uint8]](), 0
-    for index in range(len(split)):
-        pieces.append(split.packed(index))
-        frames += len(pieces[-1])
-        if frames >= CHUNK_FRAMES or index == len(split) - 1:
-            yield pieces
-            pieces, frames = [], 0
 
 
 def _rates(counts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -72,9 +72,9 @@ def compare(first: Sequence[PieceLikelihood], second: Sequence[PieceLikelihood])
         raise ModelError(
             "two models to compare: expected the same pieces and frames of both, found different ones"
         )
-    gaps = np.array([one.nats - other.nats for one, other in zip(first, second, strict=True)])
-    counted = frames > 0
-    gaps, frames = gaps[counted], frames[counted]
+    nats = (frames * np.array([piece.nll_per_frame for piece in pieces]) for pieces in (first, second))
+    gaps = np.subtract(*nats)[frames > 0]
+    frames = frames[frames > 0]
     better, worse = int((gaps < 0).sum()), int((gaps > 0).sum())
     return Comparison(
         difference=float(gaps.sum() / frames.sum()) if len(frames) else float("nan"),

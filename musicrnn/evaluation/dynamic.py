@@ -24,7 +24,6 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -130,13 +129,6 @@ def evaluate_dynamically(
     )
 
 
-class _Segment(NamedTuple):
-    """Nats of the frames of a segment, shape (N,), and their gradient by all weights, shape (W,)."""
-
-    nats: Tensor
-    gradient: Tensor
-
-
 class AdaptingModel:
     """A network that adapts to pieces, starting with its trained weights for each.
 
@@ -176,8 +168,8 @@ class AdaptingModel:
             self._weights -= share * step + self._decay * (self._weights - self._trained)
         return torch.cat(scored).double().cpu().numpy()
 
-    def _segments(self, frames: NDArray[np.uint8]) -> Iterator[_Segment]:
-        """Yield the segments of a piece in order; the weights may change between them."""
+    def _segments(self, frames: NDArray[np.uint8]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield nats, shape (N,), and gradient, shape (W,), of segment after segment of a piece."""
         targets = torch.from_numpy(frames).to(self._trained)[None]
         inputs = torch.cat([torch.zeros_like(targets[:, :1]), targets[:, :-1]], dim=1)
         state: NetworkState | None = None
@@ -191,15 +183,15 @@ class AdaptingModel:
                 (torch.zeros_like(parameter) if gradient is None else gradient).reshape(-1)
                 for parameter, gradient in zip(self._parameters, gradients, strict=True)
             ]
-            yield _Segment(nats.detach()[0], torch.cat(filled))
+            yield nats.detach()[0], torch.cat(filled)
 
     def _gradient_scale(self, train: Split) -> Tensor:
         """Return the root mean square of the gradient on training segments, shape (W,)."""
         squares, count = torch.zeros_like(self._trained), 0
         every = max(1, int((-(-train.lengths // self._segment)).sum()) // SEGMENTS)
         for index in range(0, len(train), every):
-            for segment in self._segments(train[index].frames):
-                squares += segment.gradient.square()
+            for _, gradient in self._segments(train[index].frames):
+                squares += gradient.square()
                 count += 1
             if count >= SEGMENTS:
                 break

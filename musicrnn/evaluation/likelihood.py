@@ -38,11 +38,6 @@ class PieceLikelihood:
     frames: int
     nll_per_frame: float
 
-    @property
-    def nats(self) -> float:
-        """Nats of all its frames."""
-        return self.frames * self.nll_per_frame
-
 
 @dataclass(frozen=True)
 class SplitLikelihood:
