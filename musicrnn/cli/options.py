@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,6 +79,11 @@ def chosen_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise UsageError(f"--device {name}: expected a device of this machine: {reason}") from error
     return name
+
+
+def music_source(path: Path) -> tuple[Path | bytes, str]:
+    """Return where to read a piece of music from, the bytes of stdin for ``-``, and its name in messages."""
+    return (sys.stdin.buffer.read(), "stdin") if str(path) == "-" else (path, str(path))
 
 
 def one_of(flag: str, value: str, choices: tuple[str, ...]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from musicrnn.cli import console
 from musicrnn.cli.flags import flag
-from musicrnn.cli.options import Model, chosen_model
+from musicrnn.cli.options import Model, chosen_model, music_source
 from musicrnn.errors import UsageError
 
 BARS, TEMPO = 16, 120  # those of sampling.lengths, which needs torch
@@ -49,7 +48,7 @@ class Sampling:
 class Primer:
     """Primer."""
 
-    primer: Path | None = flag(None, "A MIDI file to continue; - for stdin.")
+    primer: Path | None = flag(None, "A MIDI, MusicXML or ABC file to continue; - for MIDI on stdin.")
     include_primer: bool = flag(False, "Begin the output with the primer.")
 
 
@@ -75,9 +74,8 @@ def sample(
     layout = layout_of(network)
     before = score = None
     if primer.primer is not None:
-        piped = str(primer.primer) == "-"
-        source = sys.stdin.buffer.read() if piped else primer.primer
-        before, score = read_primer(source, layout, "stdin" if piped else str(primer.primer))
+        source, name = music_source(primer.primer)
+        before, score = read_primer(source, layout, name)
     tempo = lengths.choose_tempo(length.tempo, layout, score, network.data)
     metre = lengths.choose_metre(score, network.data)
     frames = asked.frames(layout.resolution, tempo, metre)

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from musicrnn.corpus.source import Source
 from musicrnn.corpus.store import pack
 from musicrnn.errors import MidiError, MusicRNNError, RollError, about
-from musicrnn.music import Layout, PianoRoll, Score, read_midi
-from musicrnn.music.notation import SUFFIXES, read_notation
+from musicrnn.music import Layout, PianoRoll, Score, read_score
 from musicrnn.music.parts import select_parts, sustain
 from musicrnn.music.pianoroll import MAX_FRAMES, on_grid, to_frames
 from musicrnn.music.tonality import find_key, key_of_signature, semitones_to_c
@@ -111,11 +110,8 @@ def convert(source: Source, preparation: Preparation) -> Converted:
 
 def _convert_music(source: Source, preparation: Preparation) -> Converted:
     content = source.read()
-    suffix = source.suffix
-    score = (
-        read_notation(content, suffix, source.path) if suffix in SUFFIXES else read_midi(content, source.path)
-    )
-    facts: dict[str, Any] = {"reader": score.reader if suffix not in SUFFIXES else "music21"}
+    score = read_score(content, source.path)
+    facts: dict[str, Any] = {"reader": score.reader}
     _count(facts, "hanging_notes", score.hanging)
     if not score.note_count:
         raise MidiError(f"{source.path}: expected notes, found none", "no-notes")

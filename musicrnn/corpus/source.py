@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from musicrnn.errors import FileError, MidiError
 from musicrnn.music import PianoRoll
 from musicrnn.music.midi import read_file
-
-_TUNE = re.compile(rb"^X:", re.MULTILINE)
-_FIELD = re.compile(rb"^[A-Z]:[^\n]*\n", re.MULTILINE)
+from musicrnn.music.notation import split_tunes, suffix_of
 
 
 @dataclass(frozen=True)
@@ -36,8 +33,8 @@ class Source:
 
     @property
     def suffix(self) -> str:
-        """How the name of its file ends, in small letters."""
-        return "." + self.name.rpartition(".")[2].partition("#")[0].lower()
+        """The suffix of its file's name, in small letters."""
+        return suffix_of(self.name)
 
     def read(self) -> bytes:
         """Return the bytes of its file.
@@ -49,10 +46,7 @@ class Source:
         return read_file(self.path) if self.content is None else self.content
 
     def tunes(self) -> Iterator[Source]:
-        """Yield itself, or the tunes of a book of tunes in ABC, each as a source of its own.
-
-        What the book says before its first tune goes for every tune that doesn't say otherwise.
-        """
+        """Yield itself, or each tune of an ABC file as a source of its own."""
         if self.suffix != ".abc" or self.refusal:
             yield self
             return
@@ -61,14 +55,7 @@ class Source:
         except (FileError, MidiError) as error:
             yield replace(self, refusal=(str(error), error.reason))
             return
-        starts = [match.start() for match in _TUNE.finditer(content)]
-        if not starts:
-            yield replace(self, content=content)
-            return
-        common = _FIELD.findall(content[: starts[0]])
-        for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(content)], strict=True), 1):
-            first, _, rest = content[start:end].partition(b"\n")
-            fields = [field for field in common if b"\n" + field[:2] not in b"\n" + rest]
-            tune = b"".join([first, b"\n", *fields, rest])
-            place = f"#{number}" if len(starts) > 1 else ""
+        tunes = split_tunes(content)
+        for number, tune in enumerate(tunes, 1):
+            place = f"#{number}" if len(tunes) > 1 else ""
             yield replace(self, name=self.name + place, path=self.path + place, content=tune)

@@ -1,4 +1,4 @@
-"""Written music -> Score: MusicXML and ABC through music21, which is asked for only when it is needed."""
+"""Music in any notation -> Score: MIDI, and through music21, an optional package, MusicXML and ABC."""
 
 from __future__ import annotations
 
@@ -6,31 +6,66 @@ import io
 import re
 import warnings
 import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 from musicrnn.errors import MidiError
-from musicrnn.music.midi import MAX_FILE_BYTES, read_midi
+from musicrnn.music.midi import MAX_FILE_BYTES, read_file, read_midi
 from musicrnn.music.score import Score
 
 SUFFIXES = {".abc": "abc", ".musicxml": "musicxml", ".xml": "musicxml", ".mxl": "musicxml"}
-"""Names of files that hold written music, and what music21 calls their format."""
+"""Suffixes of written music, and music21's names of their formats."""
 
 _DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
+_TUNE = re.compile(rb"^X:", re.MULTILINE)
+_FIELD = re.compile(rb"^[A-Z]:[^\n]*\n", re.MULTILINE)
 
 
-def read_notation(content: bytes, suffix: str, name: str) -> Score:
-    """Read a piece of written music.
+def suffix_of(name: str) -> str:
+    """Return the suffix of a file's name in small letters, ``.abc`` for ``tunes.abc#2``, the second tune."""
+    return "." + name.rpartition(".")[2].partition("#")[0].lower()
+
+
+def read_score(source: Path | str | bytes, name: str | None = None) -> Score:
+    """Read a piece of music: MusicXML or ABC if its name has such a suffix, else MIDI.
 
     Args:
-        content: The file: MusicXML, plain or compressed, or one tune in ABC.
-        suffix: How its name ends, one of ``SUFFIXES``.
-        name: What to call it in errors.
+        source: A path, or the bytes of the file. Of an ABC file with several tunes the first is read.
+        name: The file's name, also in errors, if it isn't the path.
 
     Returns:
         The score, repeats played once as written.
 
     Raises:
-        MidiError: music21 isn't installed (``needs-music21``) or can't read it (``damaged``).
+        FileError: The file can't be read.
+        MidiError: The bytes can't be read as music; the error's ``reason`` says why in one word.
     """
+    name = name or ("the given bytes" if isinstance(source, bytes) else str(source))
+    suffix = suffix_of(name)
+    if suffix not in SUFFIXES:
+        return read_midi(source, name)
+    content = source if isinstance(source, bytes) else read_file(source)
+    return replace(read_midi(_to_midi(content, suffix, name), name), reader="music21")
+
+
+def split_tunes(content: bytes) -> list[bytes]:
+    """Return the tunes of an ABC file, or the file as it is if it has none.
+
+    Fields before the first tune hold for every tune that doesn't set them itself.
+    """
+    starts = [match.start() for match in _TUNE.finditer(content)]
+    if not starts:
+        return [content]
+    common, tunes = _FIELD.findall(content[: starts[0]]), []
+    for start, end in zip(starts, [*starts[1:], len(content)], strict=True):
+        first, _, rest = content[start:end].partition(b"\n")
+        fields = [field for field in common if b"\n" + field[:2] not in b"\n" + rest]
+        tunes.append(b"".join([first, b"\n", *fields, rest]))
+    return tunes
+
+
+def _to_midi(content: bytes, suffix: str, name: str) -> bytes:
+    """Return written music as the bytes of a MIDI file."""
     try:
         import music21
     except ImportError as error:
@@ -40,15 +75,16 @@ def read_notation(content: bytes, suffix: str, name: str) -> Score:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if suffix == ".abc":
+                content = split_tunes(content)[0]
             text = _text(_unzipped(content) if suffix == ".mxl" else content)
             parsed = music21.converter.parseData(text, format=SUFFIXES[suffix])
             for part in parsed.getElementsByClass("Part") or [parsed]:
                 music21.harmony.realizeChordSymbolDurations(part)
-            midi = music21.midi.translate.streamToMidiFile(parsed).writestr()
-    except Exception as error:  # music21 raises whatever its parsers run into
+            return bytes(music21.midi.translate.streamToMidiFile(parsed).writestr())
+    except Exception as error:  # music21 raises any kind of error
         found = " ".join(str(error).split())[:200] or type(error).__name__
         raise MidiError(f"{name}: expected music that music21 can read, found: {found}", "damaged") from error
-    return read_midi(midi, name)
 
 
 def _unzipped(content: bytes) -> bytes:
@@ -64,7 +100,7 @@ def _unzipped(content: bytes) -> bytes:
 
 
 def _text(content: bytes) -> str:
-    """Return the text of a file, without the line in which XML names the encoding that it no longer has."""
+    """Return the text of a file without its XML declaration, whose encoding no longer applies."""
     try:
         text = content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except UnicodeDecodeError:

@@ -1,15 +1,15 @@
-"""Primers: music that the model hears before it goes on."""
+"""Primers: music that the model continues."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from musicrnn.errors import MidiError, about
-from musicrnn.music import Layout, PianoRoll, Score, rasterize, read_midi
+from musicrnn.music import Layout, PianoRoll, Score, rasterize, read_score
 
 
 def read_primer(source: Path | bytes, layout: Layout, name: str) -> tuple[PianoRoll, Score]:
-    """Read a MIDI file as a primer for models of a layout.
+    """Read a piece of music as a primer for models of a layout.
 
     Args:
         source: The file, or its bytes.
@@ -21,10 +21,10 @@ def read_primer(source: Path | bytes, layout: Layout, name: str) -> tuple[PianoR
 
     Raises:
         FileError: The file can't be read.
-        MidiError: It is no MIDI file, or has no notes in the model's pitch range.
+        MidiError: It isn't music, or has no notes in the model's pitch range.
         RollError: It is too long.
     """
-    score = read_midi(source, name)
+    score = read_score(source, name)
     with about(name):
         roll = rasterize(score, layout)
     if not roll.sounding.any():

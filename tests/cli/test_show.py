@@ -232,6 +232,16 @@ def test_written_music_is_shown(invoke: Invoke, tmp_path: Path) -> None:
     assert (found["quarters"], found["notes"], found["metre"]) == (8, 5, [4, 4])
 
 
+def test_written_music_is_rendered_and_continued(invoke: Invoke, tmp_path: Path, trained: Path) -> None:
+    pytest.importorskip("music21")
+    (tmp_path / "tunes.abc").write_text(TUNES)
+    document = json.loads(ran(invoke("render", "tunes.abc", "--sample-rate", 8000, "--json")))
+    assert document["file"] == "tunes.wav" and document["seconds"] > 3
+    assert (
+        ran(invoke("sample", trained, "--primer", "tunes.abc", "--frames", 4, "-o", "on.mid")) == "on.mid\n"
+    )
+
+
 def test_written_music_asks_for_music21(
     invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

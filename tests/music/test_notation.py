@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from musicrnn.errors import MidiError
-from musicrnn.music import notation
-from musicrnn.music.notation import read_notation
-from musicrnn.music.score import Key, Metre, Score
+from musicrnn.music import midi_bytes, notation
+from musicrnn.music.notation import read_score
+from musicrnn.music.score import NOTE, Key, Metre, Score, Track
 
 TUNE = b'X:1\nT:A tune\nM:3/4\nL:1/8\nQ:1/4=100\nK:G\n"G"G2 B2 d2|"C"e4 d2|]\n'
 PIECE = """<?xml version="1.0" encoding="UTF-8"?>
@@ -53,7 +55,7 @@ def quarters(score: Score) -> list[list[tuple[float, float, int]]]:
 
 @pytest.mark.usefixtures("music21")
 def test_a_tune_in_abc_is_read_with_its_chords_tempo_metre_and_key() -> None:
-    score = read_notation(TUNE, ".abc", "tune.abc")
+    score = read_score(TUNE, "tune.abc")
     melody = [(0, 1, 67), (1, 2, 71), (2, 3, 74), (3, 5, 76), (5, 6, 74)]
     chords = [(0, 3, 55), (0, 3, 59), (0, 3, 62), (3, 6, 48), (3, 6, 52), (3, 6, 55)]
     assert [sorted(track) for track in quarters(score)] == [sorted(melody + chords)]
@@ -75,7 +77,7 @@ def test_a_tune_in_abc_is_read_with_its_chords_tempo_metre_and_key() -> None:
     ids=["UTF-8", "UTF-8 with a mark", "UTF-16", "Latin-1", "compressed", "compressed in a folder"],
 )
 def test_musicxml_is_read(content: bytes, suffix: str) -> None:
-    score = read_notation(content, suffix, "piece")
+    score = read_score(content, f"piece{suffix}")
     assert quarters(score) == [[(0, 1, 60), (0, 1, 63), (2, 3, 67)]]
     assert score.tracks[0].name in ("Flute", "Flöte")
     assert (score.metres, score.keys) == ((Metre(0, 3, 4),), (Key(0, -3, True),))
@@ -94,8 +96,10 @@ def test_musicxml_is_read(content: bytes, suffix: str) -> None:
     ],
 )
 def test_what_music21_cannot_read_is_damaged(content: bytes, suffix: str) -> None:
-    with pytest.raises(MidiError, match=r"a book: expected music that music21 can read, found: .") as caught:
-        read_notation(content, suffix, "a book")
+    with pytest.raises(
+        MidiError, match=r"a book\.\w+: expected music that music21 can read, found: ."
+    ) as caught:
+        read_score(content, f"a book{suffix}")
     assert caught.value.reason == "damaged"
 
 
@@ -103,11 +107,30 @@ def test_what_music21_cannot_read_is_damaged(content: bytes, suffix: str) -> Non
 def test_compressed_music_expands_to_no_more_than_any_piece_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notation, "MAX_FILE_BYTES", len(PIECE) - 1)
     with pytest.raises(MidiError, match=f"more than {len(PIECE) - 1} bytes once expanded"):
-        read_notation(compressed(), ".mxl", "bomb.mxl")
+        read_score(compressed(), "bomb.mxl")
 
 
 def test_says_what_to_install_where_music21_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "music21", None)
     with pytest.raises(MidiError, match=r"tune\.abc: expected music21 .*pip install music21") as caught:
-        read_notation(TUNE, ".abc", "tune.abc")
+        read_score(TUNE, "tune.abc")
     assert caught.value.reason == "needs-music21"
+
+
+@pytest.mark.parametrize("name", ["piece.mid", "piece", "stdin"])
+def test_any_other_name_is_read_as_midi(name: str, tmp_path: Path) -> None:
+    notes = np.array([(0, 480, 60, 80)], NOTE)
+    content = midi_bytes(Score(480, (Track(notes),)))
+    (tmp_path / name).write_bytes(content)
+    for score in (read_score(content, name), read_score(content), read_score(tmp_path / name)):
+        assert (quarters(score), score.reader) == ([[(0, 1, 60)]], "symusic")
+    with pytest.raises(MidiError, match=f"{name}: expected a MIDI file") as caught:
+        read_score(TUNE, name)
+    assert caught.value.reason == "not-midi"
+
+
+@pytest.mark.usefixtures("music21")
+def test_the_first_tune_of_several_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "tunes.ABC"
+    path.write_bytes(TUNE + b"\nX:2\nK:C\nC8|\n")
+    assert (read_score(path).quarters, read_score(path).reader) == (6, "music21")

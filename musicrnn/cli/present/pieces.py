@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from musicrnn.cli import console
-from musicrnn.corpus import Source
+from musicrnn.cli.options import music_source
 from musicrnn.errors import RollError, about
-from musicrnn.music import PianoRoll, Score, Track, read_midi, to_pianoroll
-from musicrnn.music.notation import SUFFIXES, read_notation
+from musicrnn.music import PianoRoll, Score, Track, read_score, to_pianoroll
+from musicrnn.music.midi import read_file
+from musicrnn.music.notation import split_tunes, suffix_of
 from musicrnn.music.statistics import RollCounts
 from musicrnn.music.tonality import find_key, key_of_signature
 
@@ -63,23 +63,13 @@ def read_piece(path: Path, resolution: int) -> Piece:
     Raises:
         MusicRNNError: The file can't be read, or holds nothing.
     """
-    kind, name, score = _read(path)
+    source, name = music_source(path)
+    if suffix_of(name) == ".abc" and (tunes := len(split_tunes(read_file(path)))) > 1:
+        console.note(f"{path}: the first of {tunes} tunes")
+    score = read_score(source, name)
+    kind = "notation" if score.reader == "music21" else "midi"
     with about(name):
         return Piece(kind, path, score, to_pianoroll(score, resolution, (0, 127)))
-
-
-def _read(path: Path) -> tuple[str, str, Score]:
-    """Return the kind of a file, its name in messages, and the piece that it holds."""
-    if str(path) == "-":
-        return "midi", "stdin", read_midi(sys.stdin.buffer.read(), "stdin")
-    if path.suffix.lower() not in SUFFIXES:
-        return "midi", str(path), read_midi(path)
-    tunes = Source(path.name, str(path)).tunes()
-    first = next(tunes)
-    if more := sum(1 for _ in tunes):
-        console.note(f"{path}: the first of {more + 1} tunes")
-    score = read_notation(first.read(), path.suffix.lower(), first.path)
-    return "notation", first.path, replace(score, reader="music21")
 
 
 def _describe(number: int, track: Track) -> dict[str, Any]:
