@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, field, fields
+from functools import cache
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -106,6 +107,7 @@ def assemble(cls: type[_Group], values: Mapping[str, Any]) -> _Group:
     return cls(**arguments)
 
 
+@cache
 def _types(cls: type[Any]) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {

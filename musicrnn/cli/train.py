@@ -13,9 +13,9 @@ import typer
 from musicrnn.cli import console
 from musicrnn.cli.flags import Settings, flag
 from musicrnn.cli.options import CORPUS, RUNS, chosen_corpus, chosen_device, device_flag
-from musicrnn.cli.plot_process import PlotProcess
 from musicrnn.cli.present.progress import TrainingProgress
 from musicrnn.errors import UsageError
+from musicrnn.plots.process import PlotProcess
 
 if TYPE_CHECKING:
     from musicrnn.corpus import Corpus

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from musicrnn.cli.present.text import labelled
 
 if TYPE_CHECKING:
     from musicrnn.evaluation import Comparison, DynamicEvaluation, Evaluation, FrameMetrics, Interval
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 _OF_OTHERS = ("nll_per_frame", "nll_per_note", "accuracy", "precision", "recall", "f1", "calibration")
 """What is said of a model that another is compared with."""
+
+_LABEL = 15
 
 
 def document(found: Evaluation) -> dict[str, Any]:
@@ -77,56 +81,63 @@ def dynamic_document(found: DynamicEvaluation, gain: Comparison) -> dict[str, An
     }
 
 
-def words(found: Evaluation) -> Iterator[str]:
-    """Yield what was measured, in words."""
-    yield f"NLL per frame  {_number(found.nll_per_frame)} nats{_between(found.interval)}"
-    for label, average in (("pooled over frames", "nll_per_frame"), ("mean of pieces", "nll_mean_of_pieces")):
-        included, skipped = (getattr(way, average) for way in (found.first_included, found.first_skipped))
-        both = f"{_number(included)} first frame included, {_number(skipped)} first frame left out"
-        yield f"  {label:18}   {both}"
-    yield f"NLL per note   {_number(found.nll_per_note)} nats"
-    yield f"NLL per piece  {_number(found.nll_per_piece, 1)} nats on average"
-    baselines = found.baselines
+def words(found: Evaluation) -> list[str]:
+    """Return what was measured as lines of text."""
+    conventions, baselines = (found.first_included, found.first_skipped), found.baselines
+    both = "{} first frame included, {} first frame left out"
+    rows = [
+        ("NLL per frame", f"{_number(found.nll_per_frame)} nats{_between(found.interval)}"),
+        ("  pooled over frames   ", both.format(*(_number(each.nll_per_frame) for each in conventions))),
+        ("  mean of pieces       ", both.format(*(_number(each.nll_mean_of_pieces) for each in conventions))),
+        ("NLL per note", f"{_number(found.nll_per_note)} nats"),
+        ("NLL per piece", f"{_number(found.nll_per_piece, 1)} nats on average"),
+    ]
     if baselines is not None:
-        yield (
-            f"baselines      note unigram {_number(baselines.unigram)}, note bigram "
-            f"{_number(baselines.bigram)}, last frame repeated {_number(baselines.repeat)} nats per frame"
+        figures = (
+            f"note unigram {_number(baselines.unigram)}, note bigram {_number(baselines.bigram)}, "
+            f"last frame repeated {_number(baselines.repeat)} nats per frame"
         )
-    yield f"next frame     {_metrics_words(found.metrics)}"
+        rows.append(("baselines", figures))
+    rows.append(("next frame", _metrics_words(found.metrics)))
     if baselines is not None:
-        yield f"  last repeated  {_metrics_words(baselines.repeat_metrics)}"
+        rows.append(("  last repeated  ", _metrics_words(baselines.repeat_metrics)))
     calibration = found.calibration
-    yield (
-        f"calibration    expected error {_number(calibration.error, 4)} over all cells, "
+    errors = (
+        f"expected error {_number(calibration.error, 4)} over all cells, "
         f"{_number(calibration.likely_error, 4)} over those predicted with 0.01 or more"
     )
     bins = [part for part in calibration.bins if part.cells]
-    yield "  predicted probability " + " ".join(f"{part.confidence:.3f}" for part in bins)
-    yield "  observed frequency    " + " ".join(f"{part.frequency:.3f}" for part in bins)
+    rows += [
+        ("calibration", errors),
+        ("  predicted probability ", " ".join(f"{part.confidence:.3f}" for part in bins)),
+        ("  observed frequency    ", " ".join(f"{part.frequency:.3f}" for part in bins)),
+    ]
+    return labelled(rows, _LABEL)
 
 
-def comparison_words(name: str, other: Evaluation, found: Comparison) -> Iterator[str]:
-    """Yield how the model compares with another, in words."""
-    yield f"against {name}: {_number(other.nll_per_frame)} nats per frame{_between(other.interval)}"
-    yield f"  difference     {_difference(found)}"
-    yield (
-        f"  significance   p = {found.permutation_p:.2g} by the permutation test, "
+def comparison_words(name: str, other: Evaluation, found: Comparison) -> list[str]:
+    """Return the comparison with another model as lines of text."""
+    tests = (
+        f"p = {found.permutation_p:.2g} by the permutation test, "
         f"p = {found.wilcoxon_p:.2g} by Wilcoxon's signed-rank test, paired by piece"
     )
+    return [
+        f"against {name}: {_number(other.nll_per_frame)} nats per frame{_between(other.interval)}",
+        *labelled([("  difference", _difference(found)), ("  significance", tests)], 17),
+    ]
 
 
-def dynamic_words(found: DynamicEvaluation, gain: Comparison) -> Iterator[str]:
-    """Yield what adapting brought, in words."""
-    how = found.adaptation
-    yield (
-        f"dynamic evaluation: {_number(found.nll_per_frame)} nats per frame{_between(found.interval)}, "
-        f"in {found.seconds:.1f} s"
-    )
-    yield f"  difference     {_difference(gain)}"
-    yield (
-        f"  adapting       to each piece from the trained weights, after every {how.segment} frames scored; "
+def dynamic_words(found: DynamicEvaluation, gain: Comparison) -> list[str]:
+    """Return what adapting changes as lines of text."""
+    how, nll = found.adaptation, f"{_number(found.nll_per_frame)} nats per frame{_between(found.interval)}"
+    adapting = (
+        f"to each piece from the trained weights, after every {how.segment} frames scored; "
         f"rate {how.rate:g}, decay {how.decay:g}"
     )
+    return [
+        f"dynamic evaluation: {nll}, in {found.seconds:.1f} s",
+        *labelled([("  difference", _difference(gain)), ("  adapting", adapting)], 17),
+    ]
 
 
 def plot(models: Mapping[str, Evaluation], layout: Layout, title: str, path: Path) -> None:
