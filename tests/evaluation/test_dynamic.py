@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def test_steps_are_those_of_a_plain_loop() -> None:
             model.zero_grad()
             scored = model.score(true[:, part], None, inputs[:, part], state)
             scored.nats.sum().backward()
-            state = [tuple(tensor.detach() for tensor in layer) for layer in scored.state]
+            state = scored.state.detach()
             found.append({name: p.grad.clone() for name, p in model.named_parameters()})
             nats += scored.nats[0].tolist()
             between(found[-1])
@@ -134,35 +134,12 @@ def test_repetition_is_learned() -> None:
     assert found.nll_per_frame < usual.nll_per_frame - 0.5
 
 
-def test_the_state_is_carried_whatever_it_holds() -> None:
-    class Memory(NamedTuple):
-        heard: torch.Tensor
-        count: int
-
-    class Remembering(MusicRNN):
-        """Carries a memory that grows beside the states of its layers."""
-
-        lengths: list[int]
-
-        def score(self, frames: Any, mask: Any = None, heard: Any = None, state: Any = None) -> Any:
-            layers, memory = (None, Memory(frames[:, :0], 0)) if state is None else (state[:-1], state[-1])
-            self.lengths.append(memory.count)
-            scored = super().score(frames, mask, heard, layers)
-            kept = Memory(torch.cat([memory.heard, frames * self.head.linear.bias], 1), memory.count + 1)
-            assert not memory.heard.requires_grad
-            return scored._replace(state=[*scored.state, kept])
-
+def test_the_whole_state_is_carried_from_segment_to_segment() -> None:
     torch.manual_seed(0)
-    model = Remembering(NetworkSettings.of(hidden=5), LAYOUT.width)
-    model.lengths = lengths = []
-    adapting = AdaptingModel(model, split(TRAIN), ADAPTATION)
-    adapting._model.lengths = lengths  # type: ignore[attr-defined]
-    lengths.clear()
-    (piece,) = random_pieces([11], 4)
-    np.testing.assert_array_equal(
-        adapting.score(piece), AdaptingModel(network(), split(TRAIN), ADAPTATION).score(piece)
-    )
-    assert lengths[:3] == [0, 1, 2]
+    settings = NetworkSettings.of(hidden=5, layers=2, attention=2, pitchwise=3, clock="3")
+    model, (piece,) = build(settings, LAYOUT.width, LAYOUT.to_dict()).eval(), random_pieces([18], 8)
+    fixed = AdaptingModel(model, split(TRAIN), Adaptation(rate=0, decay=0, segment=4))
+    np.testing.assert_allclose(fixed.score(piece), static(model, piece), rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,10 @@ def test_everything_is_counted_as_by_a_plain_loop(layout: Layout, skip: bool) ->
     for piece in pieces:
         frames = torch.from_numpy(piece)[None].float()
         with torch.no_grad():
-            scored = model.score(frames)
-        nats.append(scored.nats[0].double().numpy())
-        predicted.append(torch.sigmoid(scored.parameters[0].double()).numpy()[skip:])
+            inputs = torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
+            log_odds = model.features(inputs)[0].log_odds[0]
+            nats.append(model.nll(frames)[0].double().numpy())
+        predicted.append(torch.sigmoid(log_odds.double()).numpy()[skip:])
         observed.append(piece[skip:] > 0)
         positions[skip : len(piece)] += nats[-1][skip:]
     found = score_split(model, split(pieces, layout), skip_first_frame=skip)
