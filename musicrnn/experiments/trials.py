@@ -8,7 +8,6 @@ trial holds its claim, which ends with the process.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,11 +22,11 @@ import torch
 from musicrnn.checkpoint import Epoch, read_metrics
 from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.errors import FileError, ModelError, UsageError
-from musicrnn.files import exclusive, read_bytes
+from musicrnn.files import exclusive
 from musicrnn.nn import MusicRNN
 from musicrnn.processes.child import GRACE
 from musicrnn.processes.pool import Done, Job, Pool
-from musicrnn.training import STATE, Recipe, train
+from musicrnn.training import STATE, Recipe, read_settings, train
 from musicrnn.training.callbacks import Callback
 from musicrnn.training.run import load_state
 
@@ -78,15 +77,14 @@ def read_trial(directory: Path, recipe: Recipe | None = None) -> TrialRecord:
         recipe: The settings that it must have, if that is to be checked.
 
     Raises:
-        FileError: Its files are damaged.
+        FileError: Its metrics are damaged.
         ModelError: Its state is damaged.
-        UsageError: It was trained with other settings.
+        UsageError: Its settings are damaged or differ.
     """
-    config = directory / "config.json"
-    if not config.exists():
+    if not (directory / "config.json").exists():
         return TrialRecord()
     if recipe is not None:
-        _check_settings(config, recipe)
+        _check_settings(directory, recipe)
     nlls = [epoch.valid_nll for epoch in read_metrics(directory)]
     if (directory / "README.md").exists():  # the model card is written last
         return TrialRecord("complete", nlls)
@@ -242,17 +240,14 @@ def _has_exploded(directory: Path) -> bool:
     return (directory / STATE).exists() and load_state(directory)[1].rate_share < 1
 
 
-def _check_settings(config: Path, recipe: Recipe) -> None:
+def _check_settings(directory: Path, recipe: Recipe) -> None:
     """Refuse a run of other settings."""
-    try:
-        found = Recipe.of(**json.loads(read_bytes(config))["training"]).to_dict()
-    except (ValueError, TypeError, KeyError, UsageError) as error:
-        raise FileError(f"{config}: expected the settings of a run: {error!r}") from error
+    found = Recipe.of(**read_settings(directory / "config.json")).to_dict()
     for name, expected in recipe.to_dict().items():
         if found[name] != expected:
             raise UsageError(
-                f"{config.parent}: expected a run with {name} {expected}, found {found[name]}; choose "
-                "another folder, or remove this one"
+                f"{directory}: expected a run with {name} {expected}, found {found[name]}; choose another "
+                "folder, or remove this one"
             )
 
 

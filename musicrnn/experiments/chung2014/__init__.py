@@ -11,7 +11,7 @@ References:
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,24 +20,10 @@ from musicrnn.corpus import Corpus
 from musicrnn.errors import UsageError
 from musicrnn.experiments.chung2014.corpora import open_corpora
 from musicrnn.experiments.chung2014.measure import model_job
-from musicrnn.experiments.chung2014.paper import CELLS, TABLE_1, TABLE_2, UNITS, table_1
-from musicrnn.experiments.chung2014.progress import (
-    EntryProgress,
-    Tell,
-    measure_epochs,
-    seconds_left,
-    train_entries,
-)
+from musicrnn.experiments.chung2014.paper import CELLS, TABLE_2, table_1
+from musicrnn.experiments.chung2014.progress import EntryProgress, measure_epochs, seconds_left, train_entries
 from musicrnn.experiments.chung2014.report import markdown_1, markdown_2, markdown_conventions, write_report
-from musicrnn.experiments.chung2014.rows import (
-    Rate,
-    Row,
-    documents,
-    make_rates,
-    make_row,
-    merged_rates,
-    merged_rows,
-)
+from musicrnn.experiments.chung2014.rows import Rate, Row, documents, make_rates, make_row, merged
 from musicrnn.experiments.chung2014.settings import make_entries, rule
 from musicrnn.experiments.chung2014.shipping import ship
 from musicrnn.experiments.trials import run_all
@@ -46,10 +32,7 @@ from musicrnn.processes.pool import Pool
 
 __all__ = [
     "CELLS",
-    "SHIPPED",
-    "TABLE_1",
     "TABLE_2",
-    "UNITS",
     "Reproduction",
     "Row",
     "check",
@@ -95,7 +78,7 @@ def reproduce(
     seeds: int = 1,
     workers: int = 0,
     dry: bool = False,
-    tell: Tell = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Reproduction:
     """Train every cell on every corpus, as far as that isn't done, and write tables, plots and a page.
 
@@ -134,8 +117,8 @@ def reproduce(
             f"{each.name}: train {row.train:.3f}, valid {row.valid:.3f}, test {row.test:.3f}"
             + (f"; at most about {_duration(left)} left" if left else "")
         )
-        rows[:] = merged_rows(directory / "table2.json", [row])
-        rates[:] = merged_rates(directory / "rates.json", make_rates(each))
+        rows[:] = merged(directory / "table2.json", [row])
+        rates[:] = merged(directory / "rates.json", make_rates(each))
         write_report(rows, rates, directory, row.data)
 
     with exclusive(directory), Pool(count) as pool:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from musicrnn.checkpoint import read_metrics
 from musicrnn.errors import FileError
@@ -15,11 +15,12 @@ from musicrnn.experiments.chung2014.paper import TABLE_2, UNITS
 from musicrnn.experiments.chung2014.progress import EntryProgress
 from musicrnn.experiments.chung2014.settings import learning_rates
 from musicrnn.files import read_bytes
+from musicrnn.training import Recipe, read_settings
 
 
 @dataclass(frozen=True)
 class Row:
-    """An entry of table 2: the paper's figures and ours, nats per frame, without noise.
+    """A row of table 2: the paper's figures and ours, nats per frame, without noise.
 
     Attributes:
         data: The data set.
@@ -33,14 +34,10 @@ class Row:
         best_epoch: The one whose weights were kept.
         seconds: Time of its training.
         seeds: How many trainings the figures are averaged over.
-        paper_train: As printed.
-        paper_test: As printed.
-        train: All frames of the training pieces.
-        valid: All frames of the validation pieces.
-        test: All frames of the test pieces.
-        train_deviation: Standard deviation over seeds; None where there is one.
-        valid_deviation: The same.
-        test_deviation: The same.
+        paper_train, paper_test: As printed.
+        train, valid, test: All frames of the split.
+        train_deviation, valid_deviation, test_deviation: Standard deviation over seeds; None where there is
+            one.
         test_skip_first: Without the first frame of every piece.
         test_per_piece: Averaged piece by piece.
         test_skip_first_per_piece: Both.
@@ -71,11 +68,6 @@ class Row:
     test_skip_first_per_piece: float
     model: str
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """Its place in the table."""
-        return self.data, self.cell
-
 
 @dataclass(frozen=True)
 class Rate:
@@ -100,12 +92,11 @@ class Rate:
     state: str
 
 
+AnyRow = TypeVar("AnyRow", Row, Rate)
+
+
 def make_row(
-    data: str,
-    cell: str,
-    models: Sequence[Path],
-    figures: Sequence[Mapping[str, float]],
-    rates: int,
+    data: str, cell: str, models: Sequence[Path], figures: Sequence[Mapping[str, float]], rates: int
 ) -> Row:
     """Return a row of table 2.
 
@@ -117,18 +108,14 @@ def make_row(
         rates: How many learning rates were tried.
 
     Raises:
-        FileError: A model's settings or metrics are missing or damaged.
+        FileError: A model's settings or metrics are missing, or its metrics damaged.
+        UsageError: Its settings are damaged.
     """
     epochs = read_metrics(models[0])
     if not epochs:
         raise FileError(f"{models[0] / 'metrics.jsonl'}: expected at least one epoch, found none")
     nlls = [epoch.valid_nll for epoch in epochs]
-    path = models[0] / "config.json"
-    try:
-        learning_rate = float(json.loads(read_bytes(path))["training"]["learning_rate"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise FileError(f"{path}: expected what a training wrote, found damage: {error!r}") from error
-    rates_tried = learning_rates()
+    rate, tried = Recipe.of(**read_settings(models[0] / "config.json")).initial_rate, learning_rates()
     means = {name: statistics.fmean(each[name] for each in figures) for name in figures[0]}
     deviations = {
         f"{name}_deviation": statistics.stdev(each[name] for each in figures) if len(figures) > 1 else None
@@ -139,8 +126,8 @@ def make_row(
         data=data,
         cell=cell,
         hidden=UNITS[cell],
-        learning_rate=learning_rate,
-        rate=rates_tried.index(learning_rate) + 1 if learning_rate in rates_tried else None,
+        learning_rate=rate,
+        rate=tried.index(rate) + 1 if rate in tried else None,
         rates=rates,
         epochs=len(epochs),
         best_epoch=nlls.index(min(nlls)) + 1,
@@ -156,9 +143,9 @@ def make_row(
 def make_rates(progress: EntryProgress) -> list[Rate]:
     """Return the outcome of every learning rate of an entry, from low to high."""
     rates = []
-    for candidate in progress.entry.candidates:
-        record, pruned = progress.records[candidate], progress.standing.pruned.get(candidate)
-        if candidate == progress.standing.chosen:
+    for each in progress.entry.candidates:
+        record, pruned = progress.records[each], progress.standing.pruned.get(each)
+        if each == progress.standing.chosen:
             state = "chosen"
         elif pruned is None:
             state = "complete"
@@ -166,33 +153,30 @@ def make_rates(progress: EntryProgress) -> list[Rate]:
             state = f"exploded in epoch {pruned + 1}"
         else:
             state = f"pruned after {pruned} epochs"
-        rates.append(
-            Rate(
-                data=candidate.data,
-                cell=candidate.cell,
-                rate=candidate.number,
-                learning_rate=candidate.rate,
-                epochs=pruned or record.epochs,
-                valid=record.best(pruned),
-                state=state,
-            )
-        )
+        epochs, best = pruned or record.epochs, record.best(pruned)
+        rates.append(Rate(each.data, each.cell, each.number, each.rate, epochs, best, state))
     return rates
 
 
-def merged_rows(path: Path, new: Sequence[Row]) -> list[Row]:
-    """Return new rows with those of earlier calls that ``table2.json`` has, in the paper's order."""
-    found = [row for row in _read(path, Row) if (Path(row.model) / "metrics.jsonl").exists()]
-    rows = {row.key: row for row in [*found, *new]}
-    return [rows[data, cell] for data in TABLE_2 for cell in TABLE_2[data] if (data, cell) in rows]
+def merged(path: Path, new: Sequence[AnyRow]) -> list[AnyRow]:
+    """Return new rows with those of other entries that a table on disk has, in the paper's order.
 
+    Rows of another version of the table and of runs that are gone are left out.
 
-def merged_rates(path: Path, new: Sequence[Rate]) -> list[Rate]:
-    """Return new rates with those of earlier calls that ``rates.json`` has, in the paper's order."""
-    fresh = {(rate.data, rate.cell) for rate in new}
-    rates = [rate for rate in _read(path, Rate) if (rate.data, rate.cell) not in fresh] + list(new)
-    order = [(data, cell) for data in TABLE_2 for cell in TABLE_2[data]]
-    return sorted(rates, key=lambda rate: (order.index((rate.data, rate.cell)), rate.rate))
+    Raises:
+        FileError: The table is damaged.
+    """
+    kind, order = type(new[0]), [(data, cell) for data in TABLE_2 for cell in TABLE_2[data]]
+    kept = set(order) - {(row.data, row.cell) for row in new}
+    names = {field.name for field in fields(kind)}
+    try:
+        found = json.loads(read_bytes(path)) if path.exists() else []
+        rows: list[AnyRow] = [kind(**values) for values in found if set(values) == names]
+    except (ValueError, TypeError) as error:
+        raise FileError(f"{path}: expected rows of a table, found damage: {error}") from error
+    rows = [row for row in rows if (row.data, row.cell) in kept and _is_there(row)]
+    rows.extend(new)
+    return sorted(rows, key=lambda row: (order.index((row.data, row.cell)), row.rate or 0))
 
 
 def documents(rows: Sequence[Row] | Sequence[Rate]) -> list[dict[str, Any]]:
@@ -200,13 +184,6 @@ def documents(rows: Sequence[Row] | Sequence[Rate]) -> list[dict[str, Any]]:
     return [asdict(row) for row in rows]
 
 
-def _read(path: Path, kind: type[Any]) -> list[Any]:
-    """Read rows; those of another version are left out, and made again by the next call."""
-    if not path.exists():
-        return []
-    names = {entry.name for entry in fields(kind)}
-    try:
-        found = [entry for entry in json.loads(read_bytes(path)) if set(entry) == names]
-    except (ValueError, TypeError) as error:
-        raise FileError(f"{path}: expected rows of a table, found damage: {error}") from error
-    return [kind(**entry) for entry in found if entry["cell"] in TABLE_2.get(entry["data"], {})]
+def _is_there(row: Row | Rate) -> bool:
+    """Whether the run of a row still exists; rates are kept without their runs."""
+    return isinstance(row, Rate) or (Path(row.model) / "metrics.jsonl").exists()

@@ -1,8 +1,7 @@
-"""The best networks, copied to where they ship, with cards that set the paper's figures beside ours."""
+"""The best networks, copied to the folder of shipped models, with cards that compare them with the paper."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,14 +10,14 @@ from musicrnn.corpus import Corpus
 from musicrnn.experiments.chung2014.paper import COMPARABLE, NAMES, TITLES
 from musicrnn.experiments.chung2014.rows import Row
 from musicrnn.files import read_bytes, write_bytes
-from musicrnn.training import Recipe
+from musicrnn.training import Recipe, read_settings
 from musicrnn.training.card import model_card
 
 _FILES = ("model.safetensors", "metrics.jsonl", "curves.png", "config.json")
 
 
 def ship(rows: Sequence[Row], corpora: Mapping[str, Corpus], target: Path) -> list[Path]:
-    """Copy the network of each row, without what resuming needs, and write its card anew.
+    """Copy the network of each row, without what resuming needs, and write a new card.
 
     Args:
         rows: Rows of table 2.
@@ -39,10 +38,14 @@ def ship(rows: Sequence[Row], corpora: Mapping[str, Corpus], target: Path) -> li
         source, folder = Path(row.model), target / f"{row.data}-{row.cell}"
         for name in _FILES:
             write_bytes(folder / name, read_bytes(source / name))
-        recipe = Recipe.of(**json.loads(read_bytes(source / "config.json"))["training"])
-        figures = {"best_epoch": row.best_epoch}
-        nlls = {"train_nll": row.train, "valid_nll": row.valid, "test_nll": row.test}
-        model_card(folder, load_model(folder), corpora[row.data], recipe, {**figures, **nlls})
+        recipe = Recipe.of(**read_settings(source / "config.json"))
+        figures = {
+            "best_epoch": row.best_epoch,
+            "train_nll": row.train,
+            "valid_nll": row.valid,
+            "test_nll": row.test,
+        }
+        model_card(folder, load_model(folder), corpora[row.data], recipe, figures)
         card = read_bytes(folder / "README.md").decode()
         write_bytes(folder / "README.md", card.replace("## Use\n", f"{_beside(row)}\n## Use\n", 1).encode())
         folders.append(folder)
@@ -50,14 +53,10 @@ def ship(rows: Sequence[Row], corpora: Mapping[str, Corpus], target: Path) -> li
 
 
 def _beside(row: Row) -> str:
-    """Return the section that sets the paper's figures beside ours."""
+    """Return the section that shows the paper's figures and ours."""
+    note = f"The paper's averaging on {TITLES[row.data]} can't be recovered: don't compare its figures."
     if row.data in COMPARABLE:
-        words = "The paper's figures fit this measure."
-    else:
-        words = (
-            f"The paper's averaging on {TITLES[row.data]} can't be recovered: its figures don't compare with "
-            "these."
-        )
+        note = "The paper's figures fit this measure."
     return f"""## Beside the paper
 
 One of the twelve music networks of table 2 of Chung, Gulcehre, Cho and Bengio 2014
@@ -70,5 +69,5 @@ One of the twelve music networks of table 2 of Chung, Gulcehre, Cho and Bengio 2
 | train | {row.paper_train:.2f} | {row.train:.2f} |
 | test | {row.paper_test:.2f} | {row.test:.2f} |
 
-{words}
+{note}
 """
