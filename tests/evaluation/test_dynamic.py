@@ -137,7 +137,7 @@ def test_repetition_is_learned() -> None:
 def test_the_whole_state_is_carried_from_segment_to_segment() -> None:
     torch.manual_seed(0)
     settings = NetworkSettings.of(hidden=5, layers=2, attention=2, pitchwise=3, clock="3")
-    model, (piece,) = build(settings, LAYOUT.width, LAYOUT.to_dict()).eval(), random_pieces([18], 8)
+    model, (piece,) = build(settings, LAYOUT.width, channels=2).eval(), random_pieces([18], 8)
     fixed = AdaptingModel(model, split(TRAIN), Adaptation(rate=0, decay=0, segment=4))
     np.testing.assert_allclose(fixed.score(piece), static(model, piece), rtol=1e-4)
 
