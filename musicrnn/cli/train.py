@@ -85,9 +85,9 @@ def train(
     from musicrnn import training
     from musicrnn.corpus import open_corpus
     from musicrnn.training.distributed import is_main_process, launch, started_by_launcher
-    from musicrnn.training.resuming import corpus_of, network_settings
+    from musicrnn.training.recipe import read_corpus
 
-    path = chosen_corpus(corpus or (run.config and corpus_of(run.config)) or CORPUS)
+    path = chosen_corpus(corpus or (run.config and read_corpus(run.config)) or CORPUS)
     if run.devices * run.nodes > 1 and not started_by_launcher():
         raise typer.Exit(launch(sys.argv[1:], run.devices, run.nodes))
     if not is_main_process() and not console.is_verbose():
@@ -98,8 +98,12 @@ def train(
         **(training.read_settings(run.config) if run.config else {}),
         **settings,
     }
-    source = given.get("init_from")
-    recipe = training.Recipe.of(**{**(network_settings(Path(source)) if source else {}), **given})
+    shape: dict[str, Any] = {}
+    if source := given.get("init_from"):
+        from musicrnn.training.resuming import network_settings
+
+        shape = network_settings(Path(source))
+    recipe = training.Recipe.of(**{**shape, **given})
     if run.range_test:
         _range_test(opened, recipe, run.output, chosen_device(run.device))
         return
@@ -110,14 +114,15 @@ def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: Run, comm
     """Train, alone or together with other processes, of which the first reports."""
     from musicrnn import training
     from musicrnn.training.distributed import is_main_process
-    from musicrnn.training.resuming import checked_recipe, new_run, newest_run
 
     name = f"{corpus.name}-{run.recipe or recipe.network.recurrent.cell}"
-    find = newest_run if run.resume else new_run
     allowed = {"resume": run.resume, "overwrite": run.overwrite}
     with ExitStack() as stack:
         # Before torch is imported, which takes as long.
         plots = stack.enter_context(PlotProcess()) if is_main_process() else None
+        from musicrnn.training.resuming import checked_recipe, new_run, newest_run
+
+        find = newest_run if run.resume else new_run
         world, device = stack.enter_context(training.joined(chosen_device(run.device)))
         directory = world.broadcast(lambda: run.output or find(RUNS, name))
         chosen = world.broadcast(lambda: checked_recipe(directory, corpus, recipe, given, **allowed))

@@ -239,6 +239,18 @@ def read_settings(path: Path) -> dict[str, Any]:
     return check_settings(settings, str(path))
 
 
+def read_corpus(path: Path) -> Path | None:
+    """Return the corpus of the run whose ``config.json`` this is; None for a file of settings alone.
+
+    Raises:
+        FileError: The file can't be read.
+        UsageError: It is neither TOML nor JSON.
+    """
+    data = read_table(path).get("data")
+    directory = data.get("directory") if isinstance(data, dict) else None
+    return Path(directory) if isinstance(directory, str) else None
+
+
 def read_shipped(name: str, corpus: str) -> dict[str, Any]:
     """Return the settings of a recipe that ships with the program.
 

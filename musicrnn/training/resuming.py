@@ -10,7 +10,7 @@ from typing import Any
 from musicrnn.checkpoint import read_config
 from musicrnn.corpus import Corpus, corpus_identity
 from musicrnn.errors import ModelError, UsageError
-from musicrnn.training.recipe import SETTINGS, Recipe, read_settings, read_table
+from musicrnn.training.recipe import SETTINGS, Recipe, read_settings
 from musicrnn.training.run import STATE
 from musicrnn.training.schedules import FALLING
 
@@ -46,18 +46,6 @@ def network_settings(model: Path) -> dict[str, Any]:
     """
     network = read_config(model).get("network", {})
     return {name: value for name, value in network.items() if name in SETTINGS}
-
-
-def corpus_of(config: Path) -> Path | None:
-    """Return the corpus of the run whose ``config.json`` this is; None for a file of settings alone.
-
-    Raises:
-        FileError: The file can't be read.
-        UsageError: It is neither TOML nor JSON.
-    """
-    data = read_table(config).get("data")
-    directory = data.get("directory") if isinstance(data, dict) else None
-    return Path(directory) if isinstance(directory, str) else None
 
 
 def checked_recipe(

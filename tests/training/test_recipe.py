@@ -9,7 +9,7 @@ import pytest
 
 from musicrnn.errors import UsageError
 from musicrnn.training import Recipe, read_settings, read_shipped
-from musicrnn.training.recipe import SETTINGS, TYPES
+from musicrnn.training.recipe import SETTINGS, TYPES, read_corpus
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,10 @@ def test_a_recipe_that_does_not_ship_is_refused(name: str, corpus: str) -> None:
     expected = f"--recipe {name}: expected best for jsb, .*; found no such recipe for {corpus}"
     with pytest.raises(UsageError, match=expected):
         read_shipped(name, corpus)
+
+
+def test_the_corpus_of_a_run_is_in_its_config(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"data": {"directory": "data/prepared/jsb"}}')
+    assert read_corpus(tmp_path / "config.json") == Path("data/prepared/jsb")
+    (tmp_path / "a.toml").write_text("epochs = 3\n")
+    assert read_corpus(tmp_path / "a.toml") is None

@@ -14,7 +14,6 @@ from musicrnn.errors import ModelError, UsageError
 from musicrnn.training import STATE, Recipe
 from musicrnn.training.resuming import (
     checked_recipe,
-    corpus_of,
     finished_runs,
     network_settings,
     new_run,
@@ -57,12 +56,9 @@ def test_the_newest_run_of_a_name_is_found_whatever_its_number(tmp_path: Path) -
     ]
 
 
-def test_settings_and_corpus_of_a_run(run: Path, corpus: Corpus, tmp_path: Path) -> None:
+def test_the_settings_of_a_network_are_those_of_a_recipe(run: Path) -> None:
     settings = network_settings(run)
     assert settings["hidden"] == 8 and "input_size" not in settings and "epochs" not in settings
-    assert corpus_of(run / "config.json") == corpus.directory
-    (tmp_path / "a.toml").write_text("epochs = 3\n")
-    assert corpus_of(tmp_path / "a.toml") is None
 
 
 def test_an_empty_folder_and_the_remains_of_a_killed_process_may_be_used(
