@@ -57,7 +57,7 @@ def chosen_corpus(path: Path) -> Path:
     """
     if path.exists() or len(path.parts) > 1:
         return path
-    from musicrnn.corpus.prepared import published_corpus
+    from musicrnn.corpus.build import published_corpus
     from musicrnn.corpus.registry import DATASETS
 
     return published_corpus(path.name, console.note) if path.name in DATASETS else path

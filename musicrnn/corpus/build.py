@@ -11,11 +11,11 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from musicrnn.corpus.bulk import BATCH, convert_all
 from musicrnn.corpus.convert import Converted, Preparation, convert
+from musicrnn.corpus.convert_many import BATCH, convert_many
 from musicrnn.corpus.draft import Draft
-from musicrnn.corpus.source import Source
-from musicrnn.corpus.sources import Collection
+from musicrnn.corpus.registry import DATASETS
+from musicrnn.corpus.sources import Collection, Source, collect
 from musicrnn.corpus.store import VERSION, Corpus, open_corpus
 from musicrnn.errors import CorpusError
 from musicrnn.files import exclusive, written
@@ -24,6 +24,8 @@ from musicrnn.processes.isolated import Failed, Item, Result
 
 TIME_LIMIT = 60.0
 """Seconds that one piece may take."""
+PREPARED = Path("data/prepared")
+"""Where ``prepare NAME`` puts corpora."""
 
 Progress = Callable[[Iterable[Converted], int | None, int], Iterable[Converted]]
 
@@ -110,6 +112,37 @@ def build_corpus(
     return Prepared(open_corpus(directory), sources, sum(reasons.values()), reasons, seconds)
 
 
+def published_corpus(name: str, tell: Callable[[str], None] = lambda words: None) -> Path:
+    """Return the folder of a data set's corpus; what isn't prepared yet is prepared now.
+
+    Args:
+        name: A key of ``DATASETS``.
+        tell: Is told in words if there is something to do.
+
+    Raises:
+        CorpusError: The set can't be fetched, or consists of MIDI files, which can be prepared in many ways.
+        FileError: The corpus can't be written.
+    """
+    directory = PREPARED / name
+    if (directory / "corpus.json").exists():
+        return directory
+    tell(f"preparing {name} in {directory}")
+    try:
+        collection = collect([name])
+    except CorpusError as error:
+        file = DATASETS[name].published_file
+        reason = str(error).partition("; --from")[0]
+        raise CorpusError(
+            f"{reason}; with a copy of it, `musicrnn prepare {file} -o {directory}` makes the corpus"
+        ) from error
+    if collection.layout is None:
+        raise CorpusError(
+            f"{directory}: expected a prepared corpus, found nothing; `musicrnn prepare {name}` makes it"
+        )
+    build_corpus(collection, Preparation(collection.layout), directory)
+    return directory
+
+
 @dataclass(frozen=True)
 class _Work:
     """How and where sources are converted."""
@@ -125,7 +158,7 @@ class _Work:
         Sources travel in batches. Those of a batch that crashes or hangs are tried again one by one.
         """
         batches = iter(lambda: list(islice(sources, BATCH)), [])
-        with closing(self._run(partial(convert_all, preparation=self.preparation), batches)) as running:
+        with closing(self._run(partial(convert_many, preparation=self.preparation), batches)) as running:
             for batch, found in running:
                 yield from self._one_by_one(batch) if isinstance(found, Failed) else found
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrnn.corpus.source import Source
+from musicrnn.corpus.sources import Source
 from musicrnn.corpus.store import pack
 from musicrnn.errors import MidiError, MusicRNNError, RollError, about
 from musicrnn.music import Layout, PianoRoll, Score, read_score

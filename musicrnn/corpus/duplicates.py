@@ -1,4 +1,4 @@
-"""How often pieces of a corpus repeat, in the same key or in another."""
+"""How often the pieces of a corpus repeat, in the same key or in another."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Duplicates(NamedTuple):
     """How often pieces repeat, a piece that was cut counted once.
 
     Attributes:
-        pieces: Pieces whose content an earlier piece has too.
-        transposed: Those of them that are the same in another key only.
-        across_splits: Pieces whose content is in another split, too.
+        pieces: Pieces with the content of an earlier piece.
+        transposed: Those of them that no earlier piece equals in the same key.
+        across_splits: Pieces with the content of a piece in another split.
     """
 
     pieces: int
@@ -22,21 +22,16 @@ class Duplicates(NamedTuple):
     across_splits: int
 
 
-def count_duplicates(content: NDArray[Any], lowest: NDArray[Any], split: NDArray[Any]) -> Duplicates:
-    """Count the pieces whose content repeats.
-
-    Args:
-        content: Hash of what each piece sounds, whatever its key, shape (N,).
-        lowest: Its lowest column, shape (N,).
-        split: Its split, shape (N,).
-    """
+def count_duplicates(index: NDArray[Any]) -> Duplicates:
+    """Count the pieces whose content repeats, in the index of a corpus, dtype ``store.INDEX``."""
+    _, rows = np.unique(index["part"], return_index=True)
+    content, lowest, split = (index[column][rows] for column in ("content", "lowest", "split"))
+    number = np.arange(len(rows))
     _, first, group = np.unique(content, return_index=True, return_inverse=True)
-    earlier = first[group] != np.arange(len(content))
-    exact = np.stack([group, lowest], axis=1)
-    _, first_exact, same = np.unique(exact, axis=0, return_index=True, return_inverse=True)
-    identical = first_exact[same.ravel()] != np.arange(len(content))
-    split_of_first = split[first]
-    scattered = np.zeros(len(first), bool)
-    scattered[group[split != split_of_first[group]]] = True
-    transposed = earlier & ~identical
-    return Duplicates(int(earlier.sum()), int(transposed.sum()), int(scattered[group].sum()))
+    _, first_in_key, in_key = np.unique(
+        np.stack([group, lowest], axis=1), axis=0, return_index=True, return_inverse=True
+    )
+    repeats, repeats_in_key = first[group] != number, first_in_key[in_key.ravel()] != number
+    is_split = np.zeros(len(first), bool)
+    is_split[group[split != split[first[group]]]] = True
+    return Duplicates(int(repeats.sum()), int((repeats & ~repeats_in_key).sum()), int(is_split[group].sum()))

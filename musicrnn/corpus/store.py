@@ -225,10 +225,7 @@ class Corpus(Mapping[str, Split]):
 
     def duplicates(self) -> Duplicates:
         """Count the pieces whose content repeats."""
-        _, firsts = np.unique(self.index["part"], return_index=True)
-        return count_duplicates(
-            self.index["content"][firsts], self.index["lowest"][firsts], self.index["split"][firsts]
-        )
+        return count_duplicates(self.index)
 
     def piece(self, row: int | np.integer[Any]) -> Piece:
         """Return the facts about the piece of a row of the index.

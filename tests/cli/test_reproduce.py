@@ -108,7 +108,7 @@ def test_without_a_network_one_line_says_what_to_do(
         )
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("musicrnn.corpus.prepared.collect", fail)
+    monkeypatch.setattr("musicrnn.corpus.build.collect", fail)
     done = invoke("reproduce", "--only", "jsb")
     assert done.exit_code == 1
     assert done.stderr == (

@@ -9,9 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.io
 
-from musicrnn.corpus import Corpus, Preparation, Source, build, build_corpus, collect
+from musicrnn.corpus import Collection, Corpus, Preparation, Source, build, build_corpus, collect, open_corpus
+from musicrnn.corpus.build import published_corpus
 from musicrnn.corpus.convert import Converted, convert
 from musicrnn.errors import CorpusError
 from musicrnn.music import Layout, read_midi, to_pianoroll, transpose, write_midi
@@ -97,7 +100,7 @@ def test_a_crash_and_a_hang_cost_one_piece_each(
         return [fatal(source, preparation) for source in sources]
 
     monkeypatch.setattr(build, "convert", fatal)
-    monkeypatch.setattr(build, "convert_all", fatal_all)
+    monkeypatch.setattr(build, "convert_many", fatal_all)
     done = build_corpus(collect([str(midi_folder)]), PREPARATION, tmp_path / "c", workers=2, time_limit=1)
     assert done.reasons == {"crashed": 1, "time-limit": 1}
     rest = [piece.name for piece in corpus.pieces if piece.name not in fates]
@@ -152,3 +155,33 @@ def test_a_cluster_gives_the_same_bytes(midi_folder: Path, corpus: Corpus, tmp_p
     )
     for path in corpus.directory.iterdir():
         assert (tmp_path / "c" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_what_is_there_is_taken(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data/prepared").mkdir(parents=True)
+    Path("data/prepared/jsb").symlink_to(corpus.directory)
+    said: list[str] = []
+    assert published_corpus("jsb", said.append) == Path("data/prepared/jsb") and not said
+
+
+def test_what_is_not_there_is_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rolls = {key: np.empty((1, 2), object) for key in ("traindata", "validdata", "testdata")}
+    for cells in rolls.values():
+        cells[0, 0], cells[0, 1] = np.eye(9, 88, 30, np.uint8), np.eye(7, 88, 40, np.uint8)
+    scipy.io.savemat(tmp_path / "x.mat", rolls)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("musicrnn.corpus.build.collect", lambda names: collect(["x.mat"], resolution=1))
+    said: list[str] = []
+    assert open_corpus(published_corpus("jsb", said.append)).frames == 48
+    assert said == ["preparing jsb in data/prepared/jsb"]
+
+
+def test_what_can_be_prepared_in_many_ways_is_not_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("musicrnn.corpus.build.collect", lambda names: Collection(names[0], (), 0, ""))
+    with pytest.raises(CorpusError, match="`musicrnn prepare maestro` makes it"):
+        published_corpus("maestro")
+    assert not Path("data").exists()

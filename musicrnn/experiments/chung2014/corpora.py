@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from musicrnn.corpus import Corpus, open_corpus
-from musicrnn.corpus.prepared import published_corpus
+from musicrnn.corpus.build import published_corpus
 from musicrnn.errors import CorpusError
 from musicrnn.experiments.chung2014.paper import FRAMES
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrnn.corpus.convert import Converted, Part, Preparation, convert, digest
-from musicrnn.corpus.source import Source
+from musicrnn.corpus.sources import Source
 from musicrnn.corpus.store import pack_frames, row_bytes
 from musicrnn.errors import MusicRNNError
 from musicrnn.music import Layout, PianoRoll
@@ -31,7 +31,7 @@ LONGEST = 4096
 """Frames of the longest piece that is taken along; a longer one gains nothing by company."""
 
 
-class _Heard(NamedTuple):
+class _ParsedFile(NamedTuple):
     """A file that may go the fast way: its position among the sources, its bytes' checksum, its notes."""
 
     position: int
@@ -39,13 +39,13 @@ class _Heard(NamedTuple):
     columns: Columns
 
 
-def convert_all(sources: Sequence[Source], preparation: Preparation) -> list[Converted]:
+def convert_many(sources: Sequence[Source], preparation: Preparation) -> list[Converted]:
     """Return ``[convert(source, preparation) for source in sources]``."""
     found: dict[int, Converted] = {}
     if _is_plain(preparation):
-        heard = [file for file in map(_hear, range(len(sources)), sources) if file is not None]
-        if len(heard) > 1:
-            found = dict(_convert_heard(heard, sources, preparation))
+        parsed = [file for file in map(_parse, range(len(sources)), sources) if file is not None]
+        if len(parsed) > 1:
+            found = dict(_convert_parsed(parsed, sources, preparation))
     return [found.get(place) or convert(source, preparation) for place, source in enumerate(sources)]
 
 
@@ -55,7 +55,7 @@ def _is_plain(preparation: Preparation) -> bool:
     return preparation.layout.frame_seconds is None and replace(preparation, max_frames=None) == usual
 
 
-def _hear(position: int, source: Source) -> _Heard | None:
+def _parse(position: int, source: Source) -> _ParsedFile | None:
     if source.refusal or source.roll or source.suffix in SUFFIXES:
         return None
     try:
@@ -65,7 +65,7 @@ def _hear(position: int, source: Source) -> _Heard | None:
         return None
     if columns is None or not columns.tracks:
         return None
-    return _Heard(position, hashlib.sha256(content).hexdigest(), columns)
+    return _ParsedFile(position, hashlib.sha256(content).hexdigest(), columns)
 
 
 class _Notes(NamedTuple):
@@ -88,7 +88,7 @@ class _Notes(NamedTuple):
         return _Notes(*(column[kept] for column in self))
 
 
-class _Files(NamedTuple):
+class _FileFacts(NamedTuple):
     """What is known of every file before its notes are on the grid.
 
     Attributes:
@@ -102,13 +102,13 @@ class _Files(NamedTuple):
     ordinary: NDArray[np.bool_]
 
 
-def _convert_heard(
-    heard: list[_Heard], sources: Sequence[Source], preparation: Preparation
+def _convert_parsed(
+    parsed: list[_ParsedFile], sources: Sequence[Source], preparation: Preparation
 ) -> Iterator[tuple[int, Converted]]:
     """Yield positions and results of the files that turn out to be ordinary."""
     layout = preparation.layout
-    notes, files = _join(heard, layout)
-    lengths, notes = _on_grid(notes, heard, files.ordinary, layout)
+    notes, files = _join(parsed, layout)
+    lengths, notes = _on_grid(notes, parsed, files.ordinary, layout)
     longest = min(LONGEST, preparation.max_frames or LONGEST)
     fits = (lengths >= preparation.min_frames) & (lengths <= longest)
     bases = np.append(0, np.cumsum(np.where(fits, lengths, 0)))
@@ -120,11 +120,11 @@ def _convert_heard(
     records["pitch"] = notes.pitch
     roll = PianoRoll.from_notes(records, int(bases[-1]), layout)
     packed, width = pack_frames(roll.frames), row_bytes(layout)
-    content, merged = packed.tobytes(), _merged(records, notes.file, len(heard), layout)
+    content, merged = packed.tobytes(), _merged(records, notes.file, len(parsed), layout)
     used = np.bitwise_or.reduceat(packed, bases[:-1][fits], axis=0)
     columns = iter(np.unpackbits(used, axis=1, count=layout.pitches))
     for index in np.flatnonzero(fits).tolist():
-        file, begin, end = heard[index], int(bases[index]), int(bases[index + 1])
+        file, begin, end = parsed[index], int(bases[index]), int(bases[index + 1])
         source, sounding = sources[file.position], np.flatnonzero(next(columns))
         first, last = int(sounding[0]), int(sounding[-1]) + 1
         facts: dict[str, Any] = {"reader": "symusic"}
@@ -141,9 +141,9 @@ def _convert_heard(
         )
 
 
-def _join(heard: list[_Heard], layout: Layout) -> tuple[_Notes, _Files]:
+def _join(parsed: list[_ParsedFile], layout: Layout) -> tuple[_Notes, _FileFacts]:
     """Return the notes of all files, and what can be told of the files."""
-    tracks = [(number, *track) for number, file in enumerate(heard) for track in file.columns.tracks]
+    tracks = [(number, *track) for number, file in enumerate(parsed) for track in file.columns.tracks]
     sizes = [len(columns["time"]) for _, _, columns in tracks]
     start, duration, pitch = (
         np.concatenate([columns[name] for _, _, columns in tracks]).astype(np.int64)
@@ -151,7 +151,7 @@ def _join(heard: list[_Heard], layout: Layout) -> tuple[_Notes, _Files]:
     )
     file = np.repeat([number for number, _, _ in tracks], sizes)
     pitched = np.repeat([not is_drum for _, is_drum, _ in tracks], sizes)
-    end, count = start + duration, len(heard)
+    end, count = start + duration, len(parsed)
     begins = np.append(0, np.cumsum(np.bincount(file, minlength=count))[:-1])
     odd = (start < 0) | (duration < 0) | (end >= HANGING)
     inside = pitched & (pitch >= layout.low) & (pitch <= layout.high)
@@ -159,21 +159,21 @@ def _join(heard: list[_Heard], layout: Layout) -> tuple[_Notes, _Files]:
     ordinary[file[odd]] = False
     outside = np.bincount(file[pitched & ~inside], minlength=count)
     notes = _Notes(file, start, end, pitch).of(inside & ordinary[file])
-    return notes, _Files(np.maximum.reduceat(end, begins), outside, ordinary)
+    return notes, _FileFacts(np.maximum.reduceat(end, begins), outside, ordinary)
 
 
 def _on_grid(
-    notes: _Notes, heard: list[_Heard], ordinary: NDArray[np.bool_], layout: Layout
+    notes: _Notes, parsed: list[_ParsedFile], ordinary: NDArray[np.bool_], layout: Layout
 ) -> tuple[NDArray[np.int64], _Notes]:
     """Return how many frames each file has, 0 where it isn't ordinary, and the notes in frames from 0 on."""
-    lengths = np.zeros(len(heard), np.int64)
+    lengths = np.zeros(len(parsed), np.int64)
     if not len(notes.file):
         return lengths, notes
-    per_quarter = np.array([file.columns.ticks_per_quarter for file in heard])[notes.file]
+    per_quarter = np.array([file.columns.ticks_per_quarter for file in parsed])[notes.file]
     start = quantized(notes.start, per_quarter, layout.resolution)
     end = np.maximum(quantized(notes.end, per_quarter, layout.resolution), start + 1)
     begins = np.flatnonzero(np.diff(notes.file, prepend=-1))
-    first = np.zeros(len(heard), np.int64)
+    first = np.zeros(len(parsed), np.int64)
     first[ordinary] = np.minimum.reduceat(start, begins)
     lengths[ordinary] = np.maximum.reduceat(end, begins) - first[ordinary]
     first = first[notes.file]

@@ -10,10 +10,10 @@ import pytest
 from benchmarks import campaign
 from musicrnn.bundled import bundled
 from musicrnn.corpus import Preparation, collect
-from musicrnn.corpus import bulk as module
-from musicrnn.corpus.bulk import convert_all
+from musicrnn.corpus import convert_many as module
 from musicrnn.corpus.convert import convert
-from musicrnn.corpus.source import Source
+from musicrnn.corpus.convert_many import convert_many
+from musicrnn.corpus.sources import Source
 from musicrnn.music import Layout
 
 PREPARATIONS = [
@@ -45,14 +45,14 @@ def test_batches_of_any_size_give_what_convert_gives(sources: list[Source], prep
     expected = [convert(source, preparation) for source in sources]
     rng, found = random.Random(0), []
     while len(found) < len(sources):
-        found += convert_all(sources[len(found) : len(found) + rng.randint(1, 20)], preparation)
+        found += convert_many(sources[len(found) : len(found) + rng.randint(1, 20)], preparation)
     assert found == expected
 
 
 def test_ordinary_files_go_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
     slow: list[str] = []
     monkeypatch.setattr(module, "convert", lambda source, _: slow.append(source.name))
-    convert_all(list(collect([str(bundled("data/chorales"))]))[:16], Preparation())
+    convert_many(list(collect([str(bundled("data/chorales"))]))[:16], Preparation())
     assert slow == []
-    convert_all(list(collect([str(bundled("data/chorales"))]))[:16], Preparation(pedal=True))
+    convert_many(list(collect([str(bundled("data/chorales"))]))[:16], Preparation(pedal=True))
     assert len(slow) == 16
