@@ -6,7 +6,7 @@ same music21 gives the same bytes.
 Conventions:
     Every piece has four tracks, Soprano, Alto, Tenor and Bass. Ties are merged, repeated notes are kept
     apart, repeats are played once, fermatas are ignored, grace notes are dropped. Music starts at tick 0,
-    with its pickup if it has one; the metre is the notated one from there on.
+    with its pickup if it has one; the metre is the notated one.
 
 References:
     M. S. Cuthbert and C. Ariza 2010, music21: a toolkit for computer-aided musicology, ISMIR.
@@ -35,14 +35,14 @@ TICKS_PER_QUARTER = 24  # exact for the 32nd notes of the sources, and whole not
 CHURCH_ORGAN = 19
 VELOCITY = 80
 DEFAULT_TEMPO = 100.0  # quarter notes per minute, where the source gives none
-MOST_SILENCE = 1 / 4  # share of the piece in which no voice sounds; above are settings with long interludes
+MOST_SILENCE = 1 / 4  # share of the piece in which no voice sounds; more only in settings with long interludes
 SAME_MUSIC = 2 / 3  # share of chord progressions; the pairs of this corpus lie above 0.69 or below 0.52
-LEFT_OUT = {"bwv324": "a reading of the first verse of bwv10.7"}  # the richer of two is to stay
+LEFT_OUT = {"bwv324": "a reading of the first verse of bwv10.7"}  # the richer of the two is kept
 MINOR_FINALS = (2, 4, 9, 11)  # degrees of the signature's major scale, in semitones; see ``_key``
 
 
 class LeftOutError(Exception):
-    """A piece that doesn't belong to the corpus; the message says why."""
+    """A piece that is left out of the corpus; the message gives the reason."""
 
 
 def sources() -> list[Path]:
@@ -64,7 +64,7 @@ def read_chorale(path: Path) -> Score:
     """Convert one file of music21's corpus.
 
     Raises:
-        LeftOutError: The piece has no four voices, or they are silent for long.
+        LeftOutError: The piece doesn't have four voices, or they are silent for long.
     """
     parsed = converter.parse(path, forceSource=True, storePickle=False)
     if not isinstance(parsed, stream.Score):
@@ -101,7 +101,7 @@ def sounding(score: Score) -> NDArray[np.int16]:
 
 
 def progressions(score: Score) -> set[bytes]:
-    """Return the successions of three chords, whatever their key and durations, silence left out."""
+    """Return the three-chord progressions, independent of key and durations, without silence."""
     pitches = sounding(score)
     pitches = pitches[:, pitches.any(axis=0)]
     changes = np.flatnonzero((np.diff(pitches, axis=1) != 0).any(axis=0))
@@ -110,7 +110,7 @@ def progressions(score: Score) -> set[bytes]:
 
 
 def build(folder: Path) -> int:
-    """Write every chorale into ``folder`` and return their number; say on stderr what is left out."""
+    """Write every chorale into ``folder`` and return their number; report on stderr what is left out."""
     folder.mkdir(parents=True, exist_ok=True)
     kept: dict[str, set[bytes]] = {}
     for path in sources():
@@ -131,7 +131,7 @@ def build(folder: Path) -> int:
 
 
 def _voices(score: stream.Score) -> list[Any]:
-    """Return the four parts whose names begin with a voice's name; instruments fall away."""
+    """Return the four parts whose names begin with a voice's name; instruments are left out."""
     named = [((part.partName or "").split() or [""], part) for part in score.parts]
     found = [[part for words, part in named if words[0] == voice] for voice in VOICES]
     if any(len(parts) != 1 for parts in found):
@@ -159,7 +159,7 @@ def _ticks(quarters: float | Fraction) -> int:
 
 
 def _tempo(score: stream.Score) -> float:
-    """Return the first tempo that the source gives, in quarter notes per minute."""
+    """Return the first tempo of the source, in quarter notes per minute."""
     for mark in score.flatten().getElementsByClass(tempo.MetronomeMark):
         if quarters := mark.getQuarterBPM():
             return float(quarters)
@@ -167,7 +167,7 @@ def _tempo(score: stream.Score) -> float:
 
 
 def _metres(part: Any, start: int) -> Iterator[Metre]:
-    """Yield the time signatures of a part, counted from tick ``start``, without those that change nothing."""
+    """Yield the time signatures of a part, counted from tick ``start``, without repetitions."""
     last = None
     for signature in part.flatten().getElementsByClass(meter.TimeSignature):
         if signature.ratioString != last:
@@ -177,7 +177,7 @@ def _metres(part: Any, start: int) -> Iterator[Metre]:
 
 
 def _key(parts: Sequence[Any], voices: Sequence[NDArray[Any]]) -> Key:
-    """Return the key signature, with the mode that the last note of the bass tells.
+    """Return the key signature, with the mode implied by the last note of the bass.
 
     The sources contradict themselves: parts of one piece differ in mode and, twice, in signature, and some
     minor pieces are called major. So the signature is the one of the four parts' that leaves the fewest
