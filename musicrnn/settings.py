@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, field, fields
-from functools import cache
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -65,16 +64,18 @@ def check(group: Any) -> None:
 def declarations(cls: type[Any]) -> dict[str, Field[Any]]:
     """Return all settings of a dataclass and of those that it holds, by name."""
     found: dict[str, Field[Any]] = {}
+    types = _types(cls)
     for entry in fields(cls):
-        found |= {entry.name: entry} if entry.metadata else declarations(_types(cls)[entry.name])
+        found |= {entry.name: entry} if entry.metadata else declarations(types[entry.name])
     return found
 
 
 def setting_types(cls: type[Any]) -> dict[str, type]:
     """Return the type of every setting; those that may be None have the type of their other values."""
     found: dict[str, type] = {}
+    types = _types(cls)
     for entry in fields(cls):
-        kind = _types(cls)[entry.name]
+        kind = types[entry.name]
         found |= {entry.name: kind} if entry.metadata else setting_types(kind)
     return found
 
@@ -107,7 +108,6 @@ def assemble(cls: type[_Group], values: Mapping[str, Any]) -> _Group:
     return cls(**arguments)
 
 
-@cache
 def _types(cls: type[Any]) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {

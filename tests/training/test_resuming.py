@@ -20,7 +20,7 @@ from musicrnn.training.resuming import (
     newest_run,
 )
 
-RECIPE = Recipe(hidden=9)
+RECIPE = Recipe.of(hidden=9)
 
 
 @pytest.fixture
@@ -80,7 +80,8 @@ def test_a_run_is_replaced_or_resumed_only_if_asked_for(run: Path, corpus: Corpu
 
 def test_a_resumed_run_keeps_its_settings_but_may_get_more_epochs(run: Path, corpus: Corpus) -> None:
     resumed = checked_recipe(run, corpus, RECIPE, {"epochs": 7, "until": 2.0, "hidden": 8}, resume=True)
-    assert (resumed.hidden, resumed.epochs, resumed.until, resumed.patience) == (8, 7, 2.0, 10)
+    assert resumed.network.recurrent.hidden == 8
+    assert (resumed.epochs, resumed.until, resumed.patience) == (7, 2.0, 10)
     with pytest.raises(UsageError, match="can't resume with hidden 9: the run was started with 8"):
         checked_recipe(run, corpus, RECIPE, {"hidden": 9}, resume=True)
 
@@ -98,7 +99,7 @@ def test_resuming_needs_the_saved_state_and_the_same_corpus(run: Path, corpus: C
     with pytest.raises(ModelError, match="expected the state to resume from, found nothing"):
         checked_recipe(run, corpus, RECIPE, {}, resume=True)
     (run / "metrics.jsonl").write_bytes(b"")  # killed before the first state was saved
-    assert checked_recipe(run, corpus, RECIPE, {}, resume=True).hidden == 8
+    assert checked_recipe(run, corpus, RECIPE, {}, resume=True).network.recurrent.hidden == 8
     document = json.loads((run / "config.json").read_text())
     document["data"].update(name="other", directory="elsewhere")
     (run / "config.json").write_text(json.dumps(document))
