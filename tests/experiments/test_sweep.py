@@ -20,7 +20,9 @@ from musicrnn.corpus import Corpus
 from musicrnn.errors import MusicRNNError, UsageError
 from musicrnn.experiments import sweep as package
 from musicrnn.experiments.sweep import Space, SweepResult, Trial, make_space, read_space, sweep
-from musicrnn.experiments.sweep.worker import run_workers, worker_job
+from musicrnn.experiments.sweep.settings import make_settings
+from musicrnn.experiments.sweep.store import open_store
+from musicrnn.experiments.sweep.worker import run_workers
 from musicrnn.training import Recipe
 
 pytest.importorskip("optuna", reason="needs the extra sweep")
@@ -189,9 +191,10 @@ def test_wrong_numbers_are_refused(corpus: Corpus, tmp_path: Path, monkeypatch: 
 
 
 def test_what_a_worker_raises_is_raised_here(corpus: Corpus, tmp_path: Path) -> None:
-    job = worker_job(corpus, tmp_path, 1, None, "cpu", 1)
-    with pytest.raises(MusicRNNError, match=r"sweep\.json: can't read") as raised:
-        run_workers([job], 1, lambda: None, lambda _: None)
+    with open_store(tmp_path, make_settings(corpus, BASE, SPACE, "random", "none"), None) as store:
+        (tmp_path / "sweep.json").unlink()
+        with pytest.raises(MusicRNNError, match=r"sweep\.json: can't read") as raised:
+            run_workers(store, corpus, 1, "cpu", 1, lambda: None, lambda _: None)
     assert "Traceback" in str(raised.value.__cause__)
 
 

@@ -43,19 +43,23 @@ __all__ = [
 
 
 class SweepCallback(Protocol):
-    """Receives the events of a sweep, whichever process trains the trials."""
+    """Methods that are called during a sweep, whichever process trains the trials."""
 
     def begin(self, done: int, trials: int) -> None:
-        """The sweep starts, with so many of its trials done."""
+        """Called when the sweep starts, with so many of its trials done."""
 
     def epoch(self, trial: Trial) -> None:
-        """A trial was trained for another epoch."""
+        """Called when a trial has been trained for another epoch."""
 
     def finished(self, trial: Trial, best: Trial | None) -> None:
-        """A trial is done; ``best`` is the best of all that are complete."""
+        """Called when a trial is done; ``best`` is the best of all that are complete."""
 
     def died(self, how: str) -> None:
-        """A worker was killed; the others take over its trial."""
+        """Called when a worker was killed, with its signal or status; the others take over its trial."""
+
+
+class _NoCallback(SweepCallback):
+    """Does nothing."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def sweep(
         storage: Optuna's name of a database; None is a journal in the folder.
         workers: Processes that train trials at the same time; with one it is this process, 0 is one per core.
         device: A torch device; with several workers, ``cuda`` is all GPUs in turn.
-        callback: Receives every trial and epoch.
+        callback: Is called with every trial and epoch.
 
     Raises:
         CorpusError: The corpus has no validation pieces, or is damaged.
@@ -120,12 +124,19 @@ def sweep(
         raise UsageError(f"trials must be at least 1, got {trials}")
     if workers < 0:
         raise UsageError(f"workers must be at least 0, got {workers}")
+    from musicrnn.experiments.sweep.worker import SweepWorker, run_workers
+
     settings = make_settings(corpus, base, space, sampler, pruner)
     with open_store(directory, settings, storage) as store:
-        follower = _Follower(store, callback)
+        follower = _Follower(store, callback or _NoCallback())
         done = follower.begin(trials)
         count = min(workers or os.cpu_count() or 1, max(1, trials - done))
-        deaths = _train(store, corpus, trials, storage, device, count, follower)
+        deaths = list[str]()
+        if count > 1:
+            follow = follower.update, follower.callback.died
+            deaths = run_workers(store, corpus, trials, device, count, *follow)
+        else:
+            SweepWorker(store, corpus, trials, device, follower.update).run()
         found = [trial for trial in store.trials() if trial.state != "running" or trial.number < trials]
         done = sum(trial.state != "running" for trial in found)
         if done < trials:
@@ -136,52 +147,24 @@ def sweep(
     return _report(found, settings, corpus, directory, on_cpu=device == "cpu")
 
 
-def _train(
-    store: TrialStore,
-    corpus: Corpus,
-    trials: int,
-    storage: str | None,
-    device: str,
-    count: int,
-    follower: _Follower,
-) -> list[str]:
-    """Train in this process or in several; return the signals or statuses of workers that were killed."""
-    import torch
-
-    from musicrnn.experiments.sweep.worker import SweepWorker, run_workers, worker_job
-
-    if count == 1:
-        SweepWorker(store, corpus, trials, device, follower.update).run()
-        return []
-    gpus = torch.cuda.device_count() if device == "cuda" else 0
-    devices = [f"cuda:{index % gpus}" if gpus > 1 else device for index in range(count)]
-    threads = max(1, torch.get_num_threads() // count)
-    jobs = [worker_job(corpus, store.directory, trials, storage, device, threads) for device in devices]
-    return run_workers(jobs, threads, follower.update, follower.died)
-
-
 class _Follower:
-    """Tells a callback what has changed in a storage, whoever changed it."""
+    """Calls a callback with what has changed in a storage, whichever process changed it."""
 
-    def __init__(self, store: TrialStore, callback: SweepCallback | None) -> None:
+    def __init__(self, store: TrialStore, callback: SweepCallback) -> None:
         self.store = store
         self.callback = callback
         self.known: dict[int, Trial] = {}
 
     def begin(self, trials: int) -> int:
-        """Tell how many trials are done, and return it."""
+        """Return how many trials are done, and start."""
         self.known = {trial.number: trial for trial in self.store.trials()}
         done = sum(trial.state != "running" for trial in self.known.values())
-        if self.callback is not None:
-            self.callback.begin(done, trials)
+        self.callback.begin(done, trials)
         return done
 
     def update(self) -> None:
-        """Tell what has changed since the last call."""
-        if self.callback is None:
-            return
+        """Report what has changed since the last call."""
         trials = self.store.trials()
-        best = _best(trials)
         for trial in trials:
             before = self.known.get(trial.number)
             if before == trial:
@@ -190,12 +173,7 @@ class _Follower:
             if trial.epochs > (before.epochs if before else 0):
                 self.callback.epoch(trial)
             if trial.state != "running":
-                self.callback.finished(trial, best)
-
-    def died(self, how: str) -> None:
-        """Tell that a worker was killed."""
-        if self.callback is not None:
-            self.callback.died(how)
+                self.callback.finished(trial, _best(trials))
 
 
 def _report(

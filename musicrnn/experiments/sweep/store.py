@@ -63,33 +63,25 @@ class Trial:
     threads: int = 0
 
 
+@dataclass(eq=False)
 class TrialStore:
     """The trials of a sweep.
 
-    Args:
+    Attributes:
         study: Optuna's study.
         storage: Its storage.
         settings: The settings of the sweep.
         directory: The folder of the runs.
         folder: What trials call this folder.
-        shared: Whether the storage may have trials of other folders.
+        url: Optuna's name of the database, which may have trials of other folders; None is a journal.
     """
 
-    def __init__(
-        self,
-        study: optuna.Study,
-        storage: BaseStorage,
-        settings: SweepSettings,
-        directory: Path,
-        folder: str,
-        shared: bool,
-    ) -> None:
-        self.study = study
-        self.storage = storage
-        self.settings = settings
-        self.directory = directory
-        self.folder = folder
-        self.shared = shared
+    study: optuna.Study
+    storage: BaseStorage
+    settings: SweepSettings
+    directory: Path
+    folder: str
+    url: str | None
 
     def stored(self) -> list[FrozenTrial]:
         """Return the trials as Optuna has them, by number."""
@@ -145,10 +137,9 @@ class TrialStore:
 
         if record.reason:
             trial.set_user_attr("reason", record.reason)
-        states = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
-        state = optuna.trial.TrialState[states[record.state]]
+        state = {ours: theirs for theirs, ours in _STATES.items()}[record.state]
         value = record.best() if record.state == "complete" else None
-        self.study.tell(trial, value, state=state, skip_if_finished=True)
+        self.study.tell(trial, value, state=optuna.trial.TrialState[state], skip_if_finished=True)
 
 
 @contextmanager
@@ -188,7 +179,7 @@ def open_store(directory: Path, settings: SweepSettings, url: str | None) -> Ite
                 _agree(study, document)
                 if not (directory / SETTINGS).exists():
                     write_json(directory / SETTINGS, document)
-        yield TrialStore(study, storage, settings, directory, document["folder"], url is not None)
+        yield TrialStore(study, storage, settings, directory, document["folder"], url)
 
 
 def read_settings(directory: Path) -> SweepSettings:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,26 +50,24 @@ SETTLE = 2.0
 """Seconds after which machines that reach for the same trial have all written so; the last one gets it."""
 
 
+@dataclass(eq=False)
 class SweepWorker:
     """Trains trials.
 
-    Args:
+    Attributes:
         store: The trials of the sweep.
         corpus: The training and validation pieces.
-        trials: How many trials the sweep is to have.
+        count: How many trials the sweep is to have.
         device: A torch device.
         changed: Is called whenever something may have changed, and while waiting for other workers.
     """
 
-    def __init__(
-        self, store: TrialStore, corpus: Corpus, trials: int, device: str, changed: Callable[[], None]
-    ) -> None:
-        self.store = store
-        self.corpus = corpus
-        self.count = trials
-        self.device = device
-        self.changed = changed
-        self.last_signs: dict[int, tuple[object, float]] = {}
+    store: TrialStore
+    corpus: Corpus
+    count: int
+    device: str
+    changed: Callable[[], None]
+    _last_signs: dict[int, tuple[object, float]] = field(default_factory=dict)
 
     def run(self) -> None:
         """Train until all trials are done, here or elsewhere.
@@ -109,9 +108,9 @@ class SweepWorker:
             return True
         if folder:
             sign = (trial.user_attrs, trial.params, trial.intermediate_values)
-            last, since = self.last_signs.get(trial.number, (None, 0.0))
+            last, since = self._last_signs.get(trial.number, (None, 0.0))
             if sign != last:
-                self.last_signs[trial.number] = sign, time.monotonic()
+                self._last_signs[trial.number] = sign, time.monotonic()
                 return False
             if time.monotonic() - since < LOST:
                 return False
@@ -170,7 +169,7 @@ class _Reporter(Callback):
 
     def advance(self, frames: int) -> None:
         """Write a sign of life."""
-        if self.store.shared and time.monotonic() - self.last_sign > BEAT:
+        if self.store.url is not None and time.monotonic() - self.last_sign > BEAT:
             self.last_sign = time.monotonic()
             self.trial.set_user_attr("alive", round(time.time()))
 
@@ -196,49 +195,62 @@ class _Reporter(Callback):
 
 
 def run_workers(
-    jobs: list[Job], threads: int, changed: Callable[[], None], died: Callable[[str], None]
+    store: TrialStore,
+    corpus: Corpus,
+    trials: int,
+    device: str,
+    workers: int,
+    changed: Callable[[], None],
+    died: Callable[[str], None],
 ) -> list[str]:
-    """Run workers in processes of their own until all have ended.
+    """Train in processes until all trials are done or all processes have ended.
 
     Args:
-        jobs: A ``worker_job`` for each.
-        threads: Threads of each.
+        store: The trials of the sweep.
+        corpus: The training and validation pieces.
+        trials: How many trials the sweep is to have.
+        device: A torch device; ``cuda`` is all GPUs in turn.
+        workers: How many processes, which share the cores.
         changed: Is called again and again meanwhile.
-        died: Is called with the signal or status of a worker that was killed.
+        died: Is called with the signal or status of a process that was killed.
 
     Returns:
-        The signals or statuses of workers that were killed; the others have taken over their trials.
+        The signals or statuses of processes that were killed; the others have taken over their trials.
 
     Raises:
-        MusicRNNError: What a worker raised.
+        MusicRNNError: What a process raised.
     """
+    gpus = torch.cuda.device_count() if device == "cuda" else 0
+    threads = max(1, torch.get_num_threads() // workers)
+    arguments = {
+        "corpus": str(corpus.directory),
+        "directory": str(store.directory),
+        "storage": store.url,
+        "trials": trials,
+        "threads": threads,
+    }
+    jobs = dict[int, Job]()
+    for index in range(workers):
+        own = f"cuda:{index % gpus}" if gpus > 1 else device
+        jobs[index] = Job(f"{__name__}:work", {**arguments, "device": own})
     deaths = list[str]()
-    left = dict(enumerate(jobs))
 
-    def ended(index: int, done: Done) -> None:
-        del left[index]
+    def finished(index: int, done: Done) -> None:
+        del jobs[index]
         if done.error is not None:
             raise done.error
         if done.death:
             deaths.append(done.death)
             died(done.death)
 
-    with Pool(len(jobs), threads) as pool:
-        run_jobs(pool, lambda: left, ended, changed)
+    with Pool(workers, threads) as pool:
+        run_jobs(pool, lambda: jobs, finished, changed)
     changed()
     return deaths
 
 
-def worker_job(
-    corpus: Corpus, directory: Path, trials: int, storage: str | None, device: str, threads: int
-) -> Job:
-    """Return the job of a worker of the sweep in a folder."""
-    places = {"corpus": str(corpus.directory), "directory": str(directory), "storage": storage}
-    return Job(f"{__name__}:work", {**places, "trials": trials, "device": device, "threads": threads})
-
-
 def work(corpus: str, directory: str, storage: str | None, trials: int, device: str, threads: int) -> None:
-    """Do a ``worker_job``, in a process of its own."""
+    """Train in this process, as ``run_workers`` asks."""
     torch.set_num_threads(threads)
     folder = Path(directory)
     with open_store(folder, read_settings(folder), storage) as store:
