@@ -58,10 +58,6 @@ class SweepCallback(Protocol):
         """Called when a worker was killed, with its signal or status; the others take over its trial."""
 
 
-class _NoCallback(SweepCallback):
-    """Does nothing."""
-
-
 @dataclass(frozen=True)
 class SweepResult:
     """The outcome of a sweep.
@@ -128,13 +124,12 @@ def sweep(
 
     settings = make_settings(corpus, base, space, sampler, pruner)
     with open_store(directory, settings, storage) as store:
-        follower = _Follower(store, callback or _NoCallback())
+        follower = _Follower(store, callback)
         done = follower.begin(trials)
         count = min(workers or os.cpu_count() or 1, max(1, trials - done))
         deaths = list[str]()
         if count > 1:
-            follow = follower.update, follower.callback.died
-            deaths = run_workers(store, corpus, trials, device, count, *follow)
+            deaths = run_workers(store, corpus, trials, device, count, follower.update, follower.died)
         else:
             SweepWorker(store, corpus, trials, device, follower.update).run()
         found = [trial for trial in store.trials() if trial.state != "running" or trial.number < trials]
@@ -150,7 +145,7 @@ def sweep(
 class _Follower:
     """Calls a callback with what has changed in a storage, whichever process changed it."""
 
-    def __init__(self, store: TrialStore, callback: SweepCallback) -> None:
+    def __init__(self, store: TrialStore, callback: SweepCallback | None) -> None:
         self.store = store
         self.callback = callback
         self.known: dict[int, Trial] = {}
@@ -159,11 +154,14 @@ class _Follower:
         """Return how many trials are done, and start."""
         self.known = {trial.number: trial for trial in self.store.trials()}
         done = sum(trial.state != "running" for trial in self.known.values())
-        self.callback.begin(done, trials)
+        if self.callback is not None:
+            self.callback.begin(done, trials)
         return done
 
     def update(self) -> None:
         """Report what has changed since the last call."""
+        if self.callback is None:
+            return
         trials = self.store.trials()
         for trial in trials:
             before = self.known.get(trial.number)
@@ -174,6 +172,11 @@ class _Follower:
                 self.callback.epoch(trial)
             if trial.state != "running":
                 self.callback.finished(trial, _best(trials))
+
+    def died(self, how: str) -> None:
+        """Report that a worker was killed."""
+        if self.callback is not None:
+            self.callback.died(how)
 
 
 def _report(
