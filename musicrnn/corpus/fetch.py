@@ -1,8 +1,7 @@
 """Local copies of the published data sets: from the cache, from a folder, or downloaded; checked before use.
 
-A download grows as ``NAME.part`` in the cache and is called ``NAME`` only once its bytes are those that were
-published. A broken connection, an interrupt and a killed process leave the part, and the next attempt or the
-next command goes on from there where the server can.
+A download is ``NAME.part`` in the cache until it is complete and checked. A broken connection, an interrupt
+or a killed process leave that part, and the next attempt resumes it if the server can.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ if TYPE_CHECKING:
 
     from musicrnn.corpus.registry import Dataset
 
-Progress = Callable[[int, int | None], None]
-
 ATTEMPTS = 5
-TIMEOUT = 30.0  # seconds that a server may keep silent
-PAUSE = 0.5  # seconds before the second attempt; doubles with each one after it
-CHUNK = 2**14  # bytes; what arrived of a chunk is lost when the server stalls within it
-LIMIT = 4 * 2**30  # bytes to take at most where the registry doesn't know the size
+TIMEOUT = 30.0  # seconds that a server may be silent
+PAUSE = 0.5  # seconds before the second attempt; doubles with each further one
+CHUNK = 2**14  # bytes; when the server stalls within a chunk, it is lost
+LIMIT = 4 * 2**30  # most bytes to accept where the registry doesn't know the size
+
+_Progress = Callable[[int, int | None], None] | None
 
 
 class _UnfinishedError(Exception):
-    """An attempt failed, and another one may not."""
+    """An attempt failed, and another one may succeed."""
 
 
 def cache_directory() -> Path:
@@ -43,22 +42,23 @@ def cache_directory() -> Path:
     return Path(os.environ.get("MUSICRNN_CACHE") or pooch.os_cache("musicrnn")).expanduser()
 
 
-def fetch(dataset: Dataset, offline: Path | None = None, progress: Progress | None = None) -> Path:
-    """Return a local copy of a data set whose bytes are those that were published.
+def fetch(
+    dataset: Dataset, offline: Path | None = None, progress: Callable[[int, int | None], None] | None = None
+) -> Path:
+    """Return a local copy of a data set with the published bytes.
 
-    Several processes may ask for the same data set: one downloads it, the others wait.
+    Where several processes ask for the same data set, one downloads it and the others wait.
 
     Args:
         dataset: The data set.
-        offline: A folder that holds a copy; the network and the cache are left alone then.
-        progress: Is told the bytes on disk so far, and how many there will be or None.
+        offline: A folder that holds a copy; neither network nor cache are used then.
+        progress: Is called with the bytes on disk so far, and with how many there will be or None.
 
     Returns:
-        The copy in ``offline``, else the one in the cache, downloaded unless it was there.
+        The copy in ``offline``, else the one in the cache, downloaded if need be.
 
     Raises:
-        CorpusError: There is no copy in ``offline``, the download failed, or a copy isn't what was
-            published.
+        CorpusError: There is no copy in ``offline``, the download failed, or a copy has other bytes.
         FileError: The copy can't be read, or the cache can't be written.
     """
     path = (cache_directory() if offline is None else offline) / dataset.file
@@ -66,7 +66,7 @@ def fetch(dataset: Dataset, offline: Path | None = None, progress: Progress | No
         if offline is not None:
             return _copy_on_disk(offline, dataset)
         if not _is_published(path, dataset):
-            _retrieve(dataset, path, progress)
+            _update_cache(dataset, path, progress)
     except OSError as error:
         raise FileError(f"{error.filename or path}: {error.strerror or error}") from error
     return path
@@ -86,32 +86,25 @@ def _copy_on_disk(directory: Path, dataset: Dataset) -> Path:
     return path
 
 
-def _retrieve(dataset: Dataset, path: Path, progress: Progress | None) -> None:
-    """Put a checked download under ``path``, unless another process does so while this one waits."""
-    import pooch
+def _update_cache(dataset: Dataset, path: Path, progress: _Progress) -> None:
+    """Download to ``path``, unless another process does so while this one waits."""
     from filelock import FileLock
 
-    pooch.get_logger().setLevel("WARNING")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-
-    def download(_address: str, output: str, _pooch: object) -> None:
-        _download(dataset, part, progress)
-        part.replace(output)
-
     with FileLock(path.with_name(path.name + ".lock")):
         if _is_published(path, dataset):
             return
         path.unlink(missing_ok=True)
-        known_hash = dataset.sha256 and f"sha256:{dataset.sha256}"
-        pooch.retrieve(dataset.address, known_hash, dataset.file, path.parent, downloader=download)
+        part = path.with_name(path.name + ".part")
+        _download(dataset, part, progress)
+        part.replace(path)
 
 
-def _download(dataset: Dataset, part: Path, progress: Progress | None) -> None:
+def _download(dataset: Dataset, part: Path, progress: _Progress) -> None:
     """Complete ``part`` and check it.
 
     Raises:
-        CorpusError: The server refuses or keeps failing, or what it sends isn't what was published.
+        CorpusError: The server refuses or keeps failing, or sends other bytes.
     """
     reason = ""
     for attempt in range(ATTEMPTS):
@@ -129,15 +122,15 @@ def _download(dataset: Dataset, part: Path, progress: Progress | None) -> None:
         part.unlink()
         if not resumed:
             raise CorpusError(f"{dataset.address}: {fault}")
-        reason = fault  # perhaps only what an earlier attempt left was wrong
+        reason = fault  # perhaps only the part from an earlier attempt was wrong
     raise _unreachable(dataset, reason)
 
 
-def _receive(dataset: Dataset, part: Path, progress: Progress | None) -> None:
-    """Add to ``part`` what one request brings.
+def _receive(dataset: Dataset, part: Path, progress: _Progress) -> None:
+    """Append the response to one request to ``part``.
 
     Raises:
-        _UnfinishedError: The server can't be reached, is silent for too long or cuts off.
+        _UnfinishedError: The server can't be reached, is silent for too long or breaks off.
         CorpusError: The server refuses, or sends more than was published.
     """
     import requests
@@ -158,7 +151,7 @@ def _receive(dataset: Dataset, part: Path, progress: Progress | None) -> None:
                 while True:
                     if progress:
                         progress(min(size, limit), total)
-                    # one byte more than there should be tells whether the server knows an end
+                    # one byte more than expected shows whether the server ends there
                     chunk = response.raw.read(min(CHUNK, limit - size) or 1, decode_content=False)
                     size += len(chunk)
                     if not chunk or size > limit:
@@ -176,10 +169,10 @@ def _receive(dataset: Dataset, part: Path, progress: Progress | None) -> None:
 
 
 def _position(response: Response, size: int, dataset: Dataset, part: Path) -> tuple[int, int | None]:
-    """Return where in the file the body begins, and the length that the server gives for the whole.
+    """Return where in the file the response begins, and the length of the file according to the server.
 
     Raises:
-        _UnfinishedError: The server is busy or failing, or can't go on after ``size`` bytes.
+        _UnfinishedError: The server is busy or failing, or can't resume after ``size`` bytes.
         CorpusError: The server refuses.
     """
     status = response.status_code
@@ -226,7 +219,7 @@ def _is_published(path: Path, dataset: Dataset) -> bool:
 
 
 def _fault(path: Path, dataset: Dataset) -> str | None:
-    """Say in what the file differs from the published one: what was expected and what was found."""
+    """Return how the file differs from the published one, in words, or None."""
     import pooch
 
     size = path.stat().st_size
@@ -246,7 +239,7 @@ def _fault(path: Path, dataset: Dataset) -> str | None:
 
 
 def _zip_fault(path: Path, commit: str) -> str | None:
-    """Check every member's checksum, and the commit that GitHub writes into an archive's comment."""
+    """Check the members' checksums, and the commit that GitHub writes into an archive's comment."""
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()

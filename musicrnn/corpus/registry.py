@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 
@@ -64,133 +65,123 @@ _HUANG = f"https://raw.githubusercontent.com/czhuang/JSB-Chorales-dataset/{_HUAN
 _PYRO = "https://github.com/pyro-ppl/datasets/raw/a32915c210878a1d4a36adcdc7d3448f89d5e4ee/polyphonic/"
 _JUKEDECK_COMMIT = "0992bb6cd864f6d4b90d6663e08c0ef53ffaa08f"
 
-_NONE_STATED = "none stated"
-_BACH = "none stated; the music is in the public domain"
-_BENCHMARKS = "Boulanger-Lewandowski, Bengio and Vincent 2012, arXiv:1206.6392"
-_COCONET = f"{_BENCHMARKS} (the split); Huang et al. 2017, arXiv:1903.07227 (the JSON)"
-_CHORALES_NOTE = "a list of sounding pitches a frame, in the split of the benchmark"
-
-DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset
-    for dataset in (
-        Dataset(
-            name="jsb",
-            title="JSB Chorales",
-            address=_TCN + "JSB_Chorales.mat",
-            bytes=96_095,
-            sha256="ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4",
-            resolution=1,
-            licence=_NONE_STATED,
-            citation=_BENCHMARKS,
-        ),
-        Dataset(
-            name="nottingham",
-            title="Nottingham",
-            address=_TCN + "Nottingham.mat",
-            bytes=371_688,
-            sha256="d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea",
-            resolution=2,
-            licence=_NONE_STATED,
-            citation=_BENCHMARKS,
-        ),
-        Dataset(
-            name="musedata",
-            title="MuseData",
-            address=_TCN + "MuseData.mat",
-            bytes=947_219,
-            sha256="e8d9eb422ec3833c25f43a9f854d4ee0b9118a20b45f2c183395cdc30ffa14ff",
-            resolution=2,
-            licence=_NONE_STATED,
-            citation=_BENCHMARKS,
-        ),
-        Dataset(
-            name="piano-midi",
-            title="Piano-midi.de",
-            address=_TCN + "Piano_midi.mat",
-            bytes=223_732,
-            sha256="990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34",
-            resolution=2,
-            licence=_NONE_STATED,
-            citation=_BENCHMARKS,
-        ),
-        Dataset(
-            name="jsb-quarter",
-            title="JSB Chorales, quarter notes",
-            address=_HUANG + "jsb-chorales-quarter.json",
-            bytes=407_200,
-            sha256="2db9329f1881a1d3f49703ec556bf1d6f84b4f6c1d702c156536e93cf31e1c91",
-            resolution=1,
-            licence=_BACH,
-            citation=_COCONET,
-            note=_CHORALES_NOTE,
-        ),
-        Dataset(
-            name="jsb-8th",
-            title="JSB Chorales, eighth notes",
-            address=_HUANG + "jsb-chorales-8th.json",
-            bytes=870_990,
-            commit=_HUANG_COMMIT,
-            resolution=2,
-            licence=_BACH,
-            citation=_COCONET,
-            note=_CHORALES_NOTE,
-        ),
-        Dataset(
-            name="jsb-16th",
-            title="JSB Chorales, sixteenth notes",
-            address=_HUANG + "jsb-chorales-16th.json",
-            bytes=1_741_172,
-            sha256="8730aca7b64e7d29493733d1cf19fad4a5b351d8f1845e57dac27728104fd39f",
-            resolution=4,
-            licence=_BACH,
-            citation=_COCONET,
-            note=_CHORALES_NOTE,
-        ),
-        Dataset(
-            name="jsb-pickle",
-            title="JSB Chorales, the pickle of 2012",
-            address=_PYRO + "jsb_chorales.pickle",
-            bytes=2_051_809,
-            sha256="69dc4c3e52800959ac0ab3b82aa3e5f55285ce64f1705acb3e3a8ef77a5c051c",
-            resolution=1,
-            licence=_NONE_STATED,
-            citation=_BENCHMARKS,
-        ),
-        Dataset(
-            name="nottingham-midi",
-            title="Nottingham, MIDI files",
-            address=f"https://github.com/jukedeck/nottingham-dataset/archive/{_JUKEDECK_COMMIT}.zip",
-            file="nottingham-dataset.zip",
-            commit=_JUKEDECK_COMMIT,
-            resolution=4,
-            members="*/MIDI/*.mid",
-            licence="GPL-3",
-            citation="Nottingham Music Database (Eric Foxley), as cleaned by Jukedeck",
-            note="the folders MIDI/chords and MIDI/melody hold the same tunes in parts and are left out",
-        ),
-        Dataset(
-            name="maestro",
-            title="MAESTRO v3.0.0, MIDI files",
-            address="https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip",
-            bytes=58_416_533,
-            sha256="70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c",
-            frame_seconds=0.05,
-            licence="CC BY-NC-SA 4.0",
-            citation="Hawthorne et al. 2019, arXiv:1810.12247",
-            note="piano performances, without beats",
-        ),
-        Dataset(
-            name="lakh",
-            title="Lakh MIDI, full",
-            address="http://hog.ee.columbia.edu/craffel/lmd/lmd_full.tar.gz",
-            bytes=1_768_163_879,
-            sha256="6fcfe2ac49ca08f3f214cec86ab138d4fc4dabcd7f27f491a838dae6db45a12b",
-            resolution=4,
-            licence="CC BY 4.0",
-            citation="Raffel 2016, PhD thesis, Columbia University",
-        ),
-    )
+_PAPER = "Boulanger-Lewandowski, Bengio and Vincent 2012, arXiv:1206.6392"
+_BENCHMARK: dict[str, Any] = {"licence": "none stated", "citation": _PAPER}
+_COCONET: dict[str, Any] = {
+    "licence": "none stated; the music is in the public domain",
+    "citation": f"{_PAPER} (the split); Huang et al. 2017, arXiv:1903.07227 (the JSON)",
+    "note": "a list of sounding pitches a frame, in the split of the benchmark",
 }
+
+_DATASETS = (
+    Dataset(
+        name="jsb",
+        title="JSB Chorales",
+        address=_TCN + "JSB_Chorales.mat",
+        bytes=96_095,
+        sha256="ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4",
+        resolution=1,
+        **_BENCHMARK,
+    ),
+    Dataset(
+        name="nottingham",
+        title="Nottingham",
+        address=_TCN + "Nottingham.mat",
+        bytes=371_688,
+        sha256="d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea",
+        resolution=2,
+        **_BENCHMARK,
+    ),
+    Dataset(
+        name="musedata",
+        title="MuseData",
+        address=_TCN + "MuseData.mat",
+        bytes=947_219,
+        sha256="e8d9eb422ec3833c25f43a9f854d4ee0b9118a20b45f2c183395cdc30ffa14ff",
+        resolution=2,
+        **_BENCHMARK,
+    ),
+    Dataset(
+        name="piano-midi",
+        title="Piano-midi.de",
+        address=_TCN + "Piano_midi.mat",
+        bytes=223_732,
+        sha256="990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34",
+        resolution=2,
+        **_BENCHMARK,
+    ),
+    Dataset(
+        name="jsb-quarter",
+        title="JSB Chorales, quarter notes",
+        address=_HUANG + "jsb-chorales-quarter.json",
+        bytes=407_200,
+        sha256="2db9329f1881a1d3f49703ec556bf1d6f84b4f6c1d702c156536e93cf31e1c91",
+        resolution=1,
+        **_COCONET,
+    ),
+    Dataset(
+        name="jsb-8th",
+        title="JSB Chorales, eighth notes",
+        address=_HUANG + "jsb-chorales-8th.json",
+        bytes=870_990,
+        commit=_HUANG_COMMIT,
+        resolution=2,
+        **_COCONET,
+    ),
+    Dataset(
+        name="jsb-16th",
+        title="JSB Chorales, sixteenth notes",
+        address=_HUANG + "jsb-chorales-16th.json",
+        bytes=1_741_172,
+        sha256="8730aca7b64e7d29493733d1cf19fad4a5b351d8f1845e57dac27728104fd39f",
+        resolution=4,
+        **_COCONET,
+    ),
+    Dataset(
+        name="jsb-pickle",
+        title="JSB Chorales, the pickle of 2012",
+        address=_PYRO + "jsb_chorales.pickle",
+        bytes=2_051_809,
+        sha256="69dc4c3e52800959ac0ab3b82aa3e5f55285ce64f1705acb3e3a8ef77a5c051c",
+        resolution=1,
+        **_BENCHMARK,
+    ),
+    Dataset(
+        name="nottingham-midi",
+        title="Nottingham, MIDI files",
+        address=f"https://github.com/jukedeck/nottingham-dataset/archive/{_JUKEDECK_COMMIT}.zip",
+        file="nottingham-dataset.zip",
+        commit=_JUKEDECK_COMMIT,
+        resolution=4,
+        members="*/MIDI/*.mid",
+        licence="GPL-3",
+        citation="Nottingham Music Database (Eric Foxley), as cleaned by Jukedeck",
+        note="the folders MIDI/chords and MIDI/melody hold the same tunes in parts and are left out",
+    ),
+    Dataset(
+        name="maestro",
+        title="MAESTRO v3.0.0, MIDI files",
+        address="https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip",
+        bytes=58_416_533,
+        sha256="70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c",
+        frame_seconds=0.05,
+        licence="CC BY-NC-SA 4.0",
+        citation="Hawthorne et al. 2019, arXiv:1810.12247",
+        note="piano performances, without beats",
+    ),
+    Dataset(
+        name="lakh",
+        title="Lakh MIDI, full",
+        address="http://hog.ee.columbia.edu/craffel/lmd/lmd_full.tar.gz",
+        bytes=1_768_163_879,
+        sha256="6fcfe2ac49ca08f3f214cec86ab138d4fc4dabcd7f27f491a838dae6db45a12b",
+        resolution=4,
+        licence="CC BY 4.0",
+        citation="Raffel 2016, PhD thesis, Columbia University",
+    ),
+)
+
+DATASETS = {dataset.name: dataset for dataset in _DATASETS}
 
 
 def identify(content: bytes) -> Dataset | None:

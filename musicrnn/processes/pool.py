@@ -93,11 +93,9 @@ class Pool:
     def __exit__(self, *exception: object) -> None:
         for worker in self._busy:
             worker.process.terminate()
-        self.dismiss()
         deadline = time.monotonic() + child.GRACE
-        for worker in self._busy:
+        for worker in [*self._idle, *self._busy]:
             worker.end(max(0.0, deadline - time.monotonic()))
-        self._busy.clear()
 
     @property
     def free(self) -> int:
@@ -136,11 +134,6 @@ class Pool:
         error = MusicRNNError(answer["error"])
         error.__cause__ = RuntimeError(f"in a worker:\n{answer['traceback']}")
         return Done(job, error=error)
-
-    def dismiss(self) -> None:
-        """End the workers that have no job."""
-        while self._idle:
-            self._idle.pop().end()
 
 
 class _Worker:
