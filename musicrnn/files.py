@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: temporary name, fsync, rename."""
+"""Files written whole or not at all (temporary name, fsync, rename), and JSON documents with a version."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def replace_directory(new: Path, path: Path) -> None:
-    """Give a finished folder of files beside ``path`` the name ``path``; what was there before is removed.
+    """Rename a finished folder of files to ``path``, beside it; what was there before is removed.
 
     Raises:
         FileError: The folder can't be written.
@@ -74,13 +74,13 @@ def replace_directory(new: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold ``path`` against other processes while the block runs; the hold ends with the process, too.
+    """Lock ``path`` against other processes while the block runs; the lock also ends with the process.
 
     Args:
-        path: The folder or file to hold. A hidden lock file stands beside it meanwhile.
+        path: The folder or file. A hidden lock file is beside it meanwhile.
 
     Raises:
-        FileError: Another process holds it, or the lock file can't be written.
+        FileError: Another process has locked it, or the lock file can't be written.
     """
     from filelock import FileLock, Timeout
 
@@ -93,7 +93,7 @@ def exclusive(path: Path) -> Iterator[None]:
         except Timeout:
             if not lock_path.exists():
                 raise FileError(f"{path.parent}: can't write: no file can be made there") from None
-            raise FileError(f"{path}: expected to write alone, found another process at work") from None
+            raise FileError(f"{path}: another process is using it") from None
     try:
         yield
     finally:
@@ -121,28 +121,24 @@ def write_json(path: Path, document: Any) -> None:
     write_bytes(path, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def read_document(path: Path, format: str, version: int, error: type[MusicRNNError]) -> dict[str, Any]:
-    """Read a JSON document that says its format and version.
+def read_document(
+    path: Path, format: str, version: int, error: type[MusicRNNError], content: bytes | None = None
+) -> dict[str, Any]:
+    """Read a JSON document that names its format and version.
 
     Args:
         path: The file.
         format: The value that its ``format`` must have.
         version: The value that its ``version`` must have.
         error: What to raise.
+        content: The content, where it has been read already.
 
     Raises:
         FileError: The file can't be read.
         MusicRNNError: Of class ``error``: it is damaged, of another format or of another version.
     """
-    return check_document(path, read_bytes(path), format, version, error)
-
-
-def check_document(
-    path: Path, content: bytes, format: str, version: int, error: type[MusicRNNError]
-) -> dict[str, Any]:
-    """Read a JSON document from the content of its file; see ``read_document``."""
     try:
-        document = json.loads(content)
+        document = json.loads(read_bytes(path) if content is None else content)
     except ValueError as damage:
         raise error(f"{path}: expected JSON, found damage: {damage}") from damage
     if not isinstance(document, dict) or document.get("format") != format:
@@ -165,16 +161,13 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
 
 
-@contextlib.contextmanager
-def written(path: Path) -> Iterator[None]:
-    """Turn the system's refusals to write into a FileError that names the file, else ``path``."""
-    with _reported(path, "write"):
-        yield
+def written(path: Path) -> contextlib.AbstractContextManager[None]:
+    """Turn an OSError while writing into a FileError that names the file, else ``path``."""
+    return _reported(path, "write")
 
 
 @contextlib.contextmanager
 def _reported(path: Path, verb: str) -> Iterator[None]:
-    """Turn the system's refusals into a FileError that names the path."""
     try:
         yield
     except BrokenPipeError:

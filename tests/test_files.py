@@ -58,7 +58,7 @@ def test_a_held_folder_is_refused_to_others_until_its_holder_is_gone(tmp_path: P
     code = f"{HOLD}\nwith exclusive(Path({str(path)!r})):\n    print('held', flush=True)\n    time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
-        with pytest.raises(FileError, match="corpus: expected to write alone, found"), exclusive(path):
+        with pytest.raises(FileError, match="corpus: another process is using it"), exclusive(path):
             pass
         holder.kill()
     with exclusive(path):

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from musicrnn.corpus.duplicates import Duplicates, count_duplicates
 from musicrnn.errors import CorpusError, RollError
-from musicrnn.files import check_document, read_bytes
+from musicrnn.files import read_bytes, read_document
 from musicrnn.music import Layout, PianoRoll
 
 FORMAT = "musicrnn-corpus"
@@ -313,7 +313,7 @@ def open_corpus(directory: Path | str) -> Corpus:
             f"{directory}: expected a corpus (a folder that `musicrnn prepare` wrote), found {found}"
         )
     begun = _head(path)
-    head = check_document(path, begun, FORMAT, VERSION, CorpusError)
+    head = read_document(path, FORMAT, VERSION, CorpusError, begun)
     try:
         index = _open_index(directory / "index.npy", int(head["index_crc32"]))
         corpus = Corpus(directory, head, index, len(begun) - len(b"]}"))
