@@ -1,4 +1,4 @@
-"""The clock says where the next frame falls, and goes on where it stopped."""
+"""Position features tell where the next frame falls, and continue from their state."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import pytest
 import torch
 
 from musicrnn.errors import UsageError
-from musicrnn.nn.clock import Clock, periods_of
+from musicrnn.nn.position import PositionEncoding, periods_of
 
 
-def test_it_says_where_the_next_frame_falls() -> None:
-    face, state = Clock((2, 3))(torch.zeros(2, 4, 5))
-    assert face[0].tolist() == face[1].tolist()
-    assert face[0].tolist() == [[1, 0, 1, 0, 0], [0, 1, 0, 1, 0], [1, 0, 0, 0, 1], [0, 1, 1, 0, 0]]
+def test_features_tell_where_the_next_frame_falls() -> None:
+    features, state = PositionEncoding((2, 3))(torch.zeros(2, 4, 5))
+    assert features[0].tolist() == features[1].tolist()
+    assert features[0].tolist() == [[1, 0, 1, 0, 0], [0, 1, 0, 1, 0], [1, 0, 0, 0, 1], [0, 1, 1, 0, 0]]
     assert state[0].tolist() == [[4], [4]]
 
 
-def test_it_goes_on_where_it_stopped() -> None:
-    clock, frames = Clock((4, 16)), torch.zeros(1, 40, 5)
-    whole, _ = clock(frames)
-    first, state = clock(frames[:, :13])
-    second, _ = clock(frames[:, 13:], state)
+def test_counting_continues_from_the_state() -> None:
+    encoding, frames = PositionEncoding((4, 16)), torch.zeros(1, 40, 5)
+    whole, _ = encoding(frames)
+    first, state = encoding(frames[:, :13])
+    second, _ = encoding(frames[:, 13:], state)
     assert torch.equal(torch.cat([first, second], 1), whole)
 
 
@@ -30,6 +30,6 @@ def test_periods_are_read() -> None:
 
 
 @pytest.mark.parametrize("text", ["4;16", "1", "4,", "2000", "-4", "bar"])
-def test_what_no_clock_has_is_refused(text: str) -> None:
+def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="clock must"):
         periods_of(text)

@@ -64,16 +64,16 @@ def test_shape_errors_say_expected_and_got() -> None:
         layer(torch.zeros(2, 3, 5), [(torch.zeros(2, 4),)] * 2)
 
 
-def test_senseless_layers_are_refused() -> None:
+def test_impossible_layers_are_refused() -> None:
     with pytest.raises(UsageError, match="peepholes need a cell with a memory"):
         Recurrent("gru", 5, 4, peepholes=True)
-    with pytest.raises(UsageError, match="hidden_size must be at least 1, got 0"):
+    with pytest.raises(UsageError, match="hidden must be at least 1, got 0"):
         Recurrent("gru", 5, 0)
     with pytest.raises(UsageError, match="context units are the scrn's, got gru"):
         Recurrent("gru", 5, 4, context=2)
     with pytest.raises(UsageError, match=r"context must be at least 1 and below hidden \(4\), got 4"):
         Recurrent("scrn", 5, 4, context=4)
-    with pytest.raises(UsageError, match="alpha must be between 0 and 1, got 1"):
+    with pytest.raises(UsageError, match="alpha must be above 0 and below 1, got 1"):
         Recurrent("scrn", 5, 4, alpha=1)
 
 
