@@ -1,21 +1,20 @@
 """Output distributions: each head makes the distribution of the next frame of the network's features.
 
-A head is one file with one class, and a line in ``HEADS``.
+A head is a file here with a class, see ``Head``, and a line in ``HEADS``.
 """
 
 from __future__ import annotations
 
-from torch import nn
+from importlib import import_module
 
 from musicrnn.errors import UsageError
-from musicrnn.nn.heads.bernoulli import Bernoulli
 from musicrnn.nn.heads.distribution import Features, FeatureSizes, FrameDistribution, Head, marginals_of
 from musicrnn.nn.heads.output import OutputLayer
 
-HEADS: dict[str, type[nn.Module]] = {
-    "bernoulli": Bernoulli,
+HEADS = {
+    "bernoulli": "bernoulli.Bernoulli",
 }
-"""The heads by the names that ``--head`` takes."""
+"""The heads by the names that ``--head`` takes: the file of each, and the class in it."""
 
 
 def make_output(name: str, sizes: FeatureSizes) -> OutputLayer:
@@ -26,7 +25,8 @@ def make_output(name: str, sizes: FeatureSizes) -> OutputLayer:
     """
     if name not in HEADS:
         raise UsageError(f"head must be one of {', '.join(HEADS)}, got {name!r}")
-    return OutputLayer(HEADS[name], sizes)
+    module, _, head = HEADS[name].partition(".")
+    return OutputLayer(getattr(import_module(f"{__name__}.{module}"), head)(sizes), sizes)
 
 
 __all__ = [

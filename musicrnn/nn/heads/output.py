@@ -12,14 +12,14 @@ class OutputLayer(nn.Module):
     """Maps hidden states to log-odds, and features to distributions.
 
     Args:
-        head: Class of the head.
+        head: The head.
         sizes: Sizes of the features.
     """
 
-    def __init__(self, head: type[nn.Module], sizes: FeatureSizes) -> None:
+    def __init__(self, head: Head, sizes: FeatureSizes) -> None:
         super().__init__()
         self.linear = nn.Linear(sizes.hidden, sizes.pitches * sizes.channels)
-        self.distribution: Head = head(sizes)  # type: ignore[assignment]
+        self.distribution = head
 
     def forward(self, features: Features) -> FrameDistribution:
         """Return the distribution of the frame after each input frame."""
