@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,13 +17,13 @@ from typing import Any
 import pytest
 
 from musicrnn.checkpoint import load_model
-from musicrnn.corpus import Corpus
+from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.errors import MusicRNNError, UsageError
 from musicrnn.experiments import sweep as package
 from musicrnn.experiments.sweep import Space, SweepResult, Trial, make_space, read_space, sweep
 from musicrnn.experiments.sweep.settings import make_settings
 from musicrnn.experiments.sweep.store import open_store
-from musicrnn.experiments.sweep.worker import run_workers
+from musicrnn.experiments.sweep.worker import SweepWorker
 from musicrnn.training import Recipe
 
 pytest.importorskip("optuna", reason="needs the extra sweep")
@@ -191,10 +192,12 @@ def test_wrong_numbers_are_refused(corpus: Corpus, tmp_path: Path, monkeypatch: 
 
 
 def test_what_a_worker_raises_is_raised_here(corpus: Corpus, tmp_path: Path) -> None:
-    with open_store(tmp_path, make_settings(corpus, BASE, SPACE, "random", "none"), None) as store:
-        (tmp_path / "sweep.json").unlink()
-        with pytest.raises(MusicRNNError, match=r"sweep\.json: can't read") as raised:
-            run_workers(store, corpus, 1, "cpu", 1, lambda: None, lambda _: None)
+    with open_store(tmp_path / "s", make_settings(corpus, BASE, SPACE, "random", "none"), None) as store:
+        missing = open_corpus(shutil.copytree(corpus.directory, tmp_path / "corpus"))
+        shutil.rmtree(missing.directory)
+        worker = SweepWorker(store, missing, 1, "cpu", lambda: None)
+        with pytest.raises(MusicRNNError, match="expected a corpus") as raised:
+            worker.run_in_processes(1, lambda _: None)
     assert "Traceback" in str(raised.value.__cause__)
 
 

@@ -11,7 +11,7 @@ from musicrnn.corpus import Corpus
 from musicrnn.errors import ModelError, MusicRNNError, UsageError
 from musicrnn.experiments.sweep.settings import SweepSettings, make_settings
 from musicrnn.experiments.sweep.space import Choices, make_space
-from musicrnn.experiments.sweep.store import JOURNAL, open_store, read_settings
+from musicrnn.experiments.sweep.store import JOURNAL, open_store
 from musicrnn.training import Recipe
 
 pytest.importorskip("optuna", reason="needs the extra sweep")
@@ -28,7 +28,8 @@ def test_a_folder_keeps_its_settings(corpus: Corpus, tmp_path: Path) -> None:
     made = settings_of(corpus)
     with open_store(tmp_path / "s", made, None) as store:
         assert store.trials() == []
-    assert read_settings(tmp_path / "s").to_dict() == json.loads(json.dumps(made.to_dict()))
+    kept = json.loads((tmp_path / "s" / "sweep.json").read_text())
+    assert SweepSettings.from_dict(kept, "here").to_dict() == json.loads(json.dumps(made.to_dict()))
 
 
 def test_another_sweep_is_refused(corpus: Corpus, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from musicrnn.corpus import Corpus
@@ -12,19 +13,16 @@ from musicrnn.experiments.chung2014.settings import Candidate, Entry
 from musicrnn.experiments.trials import TrialRecord, read_trial, run_all, run_jobs, trial_job
 from musicrnn.processes.pool import Done, Job, Pool
 
-Tell = Callable[[str], None]
 
-
+@dataclass(eq=False)
 class EntryProgress:
     """The progress of an entry, which is read from the run folders.
 
-    Args:
+    Attributes:
         entry: The entry.
         corpus: Its data set.
         directory: The folder of the runs.
         seeds: How many seeds the best rate is trained with.
-
-    Attributes:
         records: How far each trial is.
         standing: What the pruning rule decided.
         figures: What ``measure_model`` returned for the chosen trials.
@@ -32,16 +30,19 @@ class EntryProgress:
         epoch_seconds: Time of an epoch on this machine.
     """
 
-    def __init__(self, entry: Entry, corpus: Corpus, directory: Path, seeds: int) -> None:
-        self.entry = entry
-        self.corpus = corpus
-        self.directory = directory
-        self.seeds = seeds
-        self.figures: dict[Candidate, dict[str, float]] = {}
-        self.failed: dict[Candidate, str] = {}
-        self.epoch_seconds = 0.0
-        self.records = dict.fromkeys(entry.candidates, TrialRecord())
-        for candidate in entry.candidates:
+    entry: Entry
+    corpus: Corpus
+    directory: Path
+    seeds: int
+    records: dict[Candidate, TrialRecord] = field(default_factory=dict)
+    standing: Standing = field(init=False)
+    figures: dict[Candidate, dict[str, float]] = field(default_factory=dict)
+    failed: dict[Candidate, str] = field(default_factory=dict)
+    epoch_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.records |= dict.fromkeys(self.entry.candidates, TrialRecord())
+        for candidate in self.entry.candidates:
             self.read(candidate)
 
     @property
@@ -109,20 +110,18 @@ class EntryProgress:
         )
         return [line, *self._decisions(before)]
 
-    def epochs_left(self) -> int:
-        """Return how many epochs are left to train, at most."""
-        left = (self.seeds - 1) * self.entry.epochs if not self.chosen else 0
-        for candidate in self.chosen[1:]:
-            record = self._record(candidate)
-            left += 0 if record.is_over else self.entry.epochs - record.epochs
-        return epochs_left(self.entry, self.records) + left
-
-    def longest_left(self) -> int:
-        """Return how many epochs have to be trained one after the other, at most."""
+    def epochs_left(self) -> tuple[int, int]:
+        """Return how many epochs are left at most: in all, and how many of them one after the other."""
+        whole = self.entry.epochs
         if self.chosen:
-            return self.entry.epochs * any(not self._record(each).is_over for each in self.chosen)
-        trained = min((self.records[candidate].epochs for candidate in self.standing.alive), default=0)
-        return self.entry.epochs - trained + (self.entry.epochs if self.seeds > 1 else 0)
+            records = map(self._record, self.chosen)
+            left = [whole - record.epochs for record in records if not record.is_over]
+            return sum(left), max(left, default=0)
+        if not self.standing.alive:
+            return 0, 0
+        trained = min(self.records[candidate].epochs for candidate in self.standing.alive)
+        left_here = epochs_left(self.entry, self.records) + (self.seeds - 1) * whole
+        return left_here, whole - trained + whole * (self.seeds > 1)
 
     def failures(self) -> list[str]:
         """Return what went wrong, a line each."""
@@ -148,9 +147,9 @@ class EntryProgress:
         return lines
 
 
-def measure_epochs(entries: Sequence[EntryProgress], pool: Pool, tell: Tell) -> None:
+def measure_epochs(entries: Sequence[EntryProgress], pool: Pool, tell: Callable[[str], None]) -> None:
     """Measure how long an epoch takes on this machine, for every entry that isn't complete."""
-    left = [each for each in entries if each.epochs_left()]
+    left = [each for each in entries if each.epochs_left() != (0, 0)]
     if left:
         tell("measuring how long an epoch takes here …")
     for each in left:  # one after the other: the first of a cell compiles its kernels
@@ -160,12 +159,16 @@ def measure_epochs(entries: Sequence[EntryProgress], pool: Pool, tell: Tell) -> 
 
 def seconds_left(entries: Sequence[EntryProgress], workers: int) -> float:
     """Return how long the training takes, at most, with so many processes."""
-    shared = sum(each.epochs_left() * each.epoch_seconds for each in entries) / workers
-    return max([shared, *(each.longest_left() * each.epoch_seconds for each in entries)])
+    left = [(each.epochs_left(), each.epoch_seconds) for each in entries]
+    in_all = sum(epochs * seconds for (epochs, _), seconds in left) / workers
+    return max([in_all, *(longest * seconds for (_, longest), seconds in left)])
 
 
 def train_entries(
-    entries: Sequence[EntryProgress], pool: Pool, tell: Tell, measured: Callable[[EntryProgress], None]
+    entries: Sequence[EntryProgress],
+    pool: Pool,
+    tell: Callable[[str], None],
+    measured: Callable[[EntryProgress], None],
 ) -> None:
     """Train everything that is left, and measure the best.
 

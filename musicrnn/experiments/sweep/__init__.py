@@ -120,18 +120,15 @@ def sweep(
         raise UsageError(f"trials must be at least 1, got {trials}")
     if workers < 0:
         raise UsageError(f"workers must be at least 0, got {workers}")
-    from musicrnn.experiments.sweep.worker import SweepWorker, run_workers
+    from musicrnn.experiments.sweep.worker import SweepWorker
 
     settings = make_settings(corpus, base, space, sampler, pruner)
     with open_store(directory, settings, storage) as store:
         follower = _Follower(store, callback)
         done = follower.begin(trials)
         count = min(workers or os.cpu_count() or 1, max(1, trials - done))
-        deaths = list[str]()
-        if count > 1:
-            deaths = run_workers(store, corpus, trials, device, count, follower.update, follower.died)
-        else:
-            SweepWorker(store, corpus, trials, device, follower.update).run()
+        worker = SweepWorker(store, corpus, trials, device, follower.update)
+        deaths = worker.run_in_processes(count, follower.died) if count > 1 else worker.run()
         found = [trial for trial in store.trials() if trial.state != "running" or trial.number < trials]
         done = sum(trial.state != "running" for trial in found)
         if done < trials:

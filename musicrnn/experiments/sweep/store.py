@@ -182,18 +182,6 @@ def open_store(directory: Path, settings: SweepSettings, url: str | None) -> Ite
         yield TrialStore(study, storage, settings, directory, document["folder"], url)
 
 
-def read_settings(directory: Path) -> SweepSettings:
-    """Return the settings of the sweep in a folder.
-
-    Raises:
-        FileError: The folder has none.
-        ModelError: It is another version's.
-        UsageError: It is damaged.
-    """
-    document = read_document(directory / SETTINGS, FORMAT, VERSION, ModelError)
-    return SweepSettings.from_dict(document, str(directory / SETTINGS))
-
-
 @contextmanager
 def storage_errors() -> Iterator[None]:
     """Turn what databases raise into a MusicRNNError."""

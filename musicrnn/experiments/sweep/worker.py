@@ -15,14 +15,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from musicrnn.checkpoint import Epoch
 from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.errors import UsageError
-from musicrnn.experiments.sweep.store import TrialStore, open_store, read_settings, without_warnings
+from musicrnn.experiments.sweep.settings import SweepSettings
+from musicrnn.experiments.sweep.store import TrialStore, open_store, without_warnings
 from musicrnn.experiments.trials import (
     PrunedError,
     TrialRecord,
@@ -52,7 +53,7 @@ SETTLE = 2.0
 
 @dataclass(eq=False)
 class SweepWorker:
-    """Trains trials.
+    """Trains the trials of a sweep.
 
     Attributes:
         store: The trials of the sweep.
@@ -69,8 +70,8 @@ class SweepWorker:
     changed: Callable[[], None]
     _last_signs: dict[int, tuple[object, float]] = field(default_factory=dict)
 
-    def run(self) -> None:
-        """Train until all trials are done, here or elsewhere.
+    def run(self) -> list[str]:
+        """Train in this process until all trials are done, here or elsewhere; return no deaths.
 
         Raises:
             CorpusError: The corpus is damaged.
@@ -87,7 +88,50 @@ class SweepWorker:
                 self.changed()
                 time.sleep(PAUSE)
             else:
-                return
+                return []
+
+    def run_in_processes(self, count: int, died: Callable[[str], None]) -> list[str]:
+        """Train in several processes, which share the cores and the GPUs, until all have ended.
+
+        Args:
+            count: How many processes.
+            died: Is called with the signal or status of a process that was killed.
+
+        Returns:
+            The signals or statuses of processes that were killed; the others have taken over their trials.
+
+        Raises:
+            MusicRNNError: What a process raised.
+        """
+        gpus = torch.cuda.device_count() if self.device == "cuda" else 0
+        threads = max(1, torch.get_num_threads() // count)
+        arguments = {
+            "corpus": str(self.corpus.directory),
+            "directory": str(self.store.directory),
+            "settings": self.store.settings.to_dict(),
+            "storage": self.store.url,
+            "trials": self.count,
+            "threads": threads,
+        }
+        devices = [f"cuda:{index % gpus}" if gpus > 1 else self.device for index in range(count)]
+        jobs = {
+            index: Job(f"{__name__}:work", {**arguments, "device": device})
+            for index, device in enumerate(devices)
+        }
+        deaths = list[str]()
+
+        def finished(index: int, done: Done) -> None:
+            del jobs[index]
+            if done.error is not None:
+                raise done.error
+            if done.death:
+                deaths.append(done.death)
+                died(done.death)
+
+        with Pool(count, threads) as pool:
+            run_jobs(pool, lambda: jobs, finished, self.changed)
+        self.changed()
+        return deaths
 
     def _continue(self, trial: FrozenTrial) -> bool:
         """Train a trial if it was interrupted; return whether it was."""
@@ -194,64 +238,16 @@ class _Reporter(Callback):
             raise PrunedError
 
 
-def run_workers(
-    store: TrialStore,
-    corpus: Corpus,
+def work(
+    corpus: str,
+    directory: str,
+    settings: dict[str, Any],
+    storage: str | None,
     trials: int,
     device: str,
-    workers: int,
-    changed: Callable[[], None],
-    died: Callable[[str], None],
-) -> list[str]:
-    """Train in processes until all trials are done or all processes have ended.
-
-    Args:
-        store: The trials of the sweep.
-        corpus: The training and validation pieces.
-        trials: How many trials the sweep is to have.
-        device: A torch device; ``cuda`` is all GPUs in turn.
-        workers: How many processes, which share the cores.
-        changed: Is called again and again meanwhile.
-        died: Is called with the signal or status of a process that was killed.
-
-    Returns:
-        The signals or statuses of processes that were killed; the others have taken over their trials.
-
-    Raises:
-        MusicRNNError: What a process raised.
-    """
-    gpus = torch.cuda.device_count() if device == "cuda" else 0
-    threads = max(1, torch.get_num_threads() // workers)
-    arguments = {
-        "corpus": str(corpus.directory),
-        "directory": str(store.directory),
-        "storage": store.url,
-        "trials": trials,
-        "threads": threads,
-    }
-    jobs = dict[int, Job]()
-    for index in range(workers):
-        own = f"cuda:{index % gpus}" if gpus > 1 else device
-        jobs[index] = Job(f"{__name__}:work", {**arguments, "device": own})
-    deaths = list[str]()
-
-    def finished(index: int, done: Done) -> None:
-        del jobs[index]
-        if done.error is not None:
-            raise done.error
-        if done.death:
-            deaths.append(done.death)
-            died(done.death)
-
-    with Pool(workers, threads) as pool:
-        run_jobs(pool, lambda: jobs, finished, changed)
-    changed()
-    return deaths
-
-
-def work(corpus: str, directory: str, storage: str | None, trials: int, device: str, threads: int) -> None:
-    """Train in this process, as ``run_workers`` asks."""
+    threads: int,
+) -> None:
+    """Train in this process, one of those that ``run_in_processes`` starts."""
     torch.set_num_threads(threads)
-    folder = Path(directory)
-    with open_store(folder, read_settings(folder), storage) as store:
+    with open_store(Path(directory), SweepSettings.from_dict(settings, directory), storage) as store:
         SweepWorker(store, open_corpus(corpus), trials, device, lambda: None).run()
