@@ -1,4 +1,4 @@
-"""What goes to stdout and what to stderr: results to the one, everything else to the other."""
+"""Output: results to stdout, messages, errors and progress bars to stderr."""
 
 from __future__ import annotations
 
@@ -140,9 +140,9 @@ def track(items: Iterable[_Item], total: int | None, label: str, unit: str, done
     Args:
         items: The items.
         total: How many there are in all, or None if it isn't known.
-        label: What is done with them.
-        unit: What they are.
-        done: How many were dealt with earlier.
+        label: Text before the bar.
+        unit: What the items are.
+        done: How many were processed earlier.
     """
     with progress(label, total, unit, done) as advance:
         for number, item in enumerate(items, done + 1):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Measure:
-    """What is measured."""
+class EvaluationFlags:
+    """Evaluation."""
 
     split: str = flag("test", "train, valid or test.")
     skip_first_frame: bool = flag(False, "Leave out the first frame of every piece.")
@@ -35,7 +35,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Dynamic:
+class DynamicFlags:
     """Dynamic evaluation."""
 
     dynamic: bool = flag(
@@ -53,7 +53,7 @@ class Dynamic:
         """Return how the model adapts, or None if it doesn't.
 
         Raises:
-            UsageError: A flag means nothing without ``--dynamic``.
+            UsageError: A setting is given without ``--dynamic``.
         """
         given = {"rate": self.dynamic_rate, "decay": self.dynamic_decay, "segment": self.dynamic_segment}
         how: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -75,8 +75,8 @@ def evaluate(
         ),
     ] = None,
     *,
-    measure: Measure,
-    dynamic: Dynamic,
+    flags: EvaluationFlags,
+    dynamic: DynamicFlags,
 ) -> None:
     """Measure the negative log-likelihood of held-out music, beside simple baselines and other models."""
     adaptation = dynamic.adaptation()
@@ -87,29 +87,29 @@ def evaluate(
     directory = chosen_model(model)
     network = load_model(directory)
     opened = open_corpus(chosen_corpus(corpus or _own_corpus(network.data)))
-    device = chosen_device(measure.device)
-    how: dict[str, Any] = {"skip_first_frame": measure.skip_first_frame, "device": device}
-    found = evaluate(network, opened, measure.split, **how)
+    device = chosen_device(flags.device)
+    how: dict[str, Any] = {"skip_first_frame": flags.skip_first_frame, "device": device}
+    found = evaluate(network, opened, flags.split, **how)
     counts = f"{len(found.pieces)} pieces, {found.frames:,} frames"
-    title = f"{directory} on {opened.directory}, {measure.split}: {counts}"
-    convention = "first frame left out" if measure.skip_first_frame else "first frame included"
+    title = f"{directory} on {opened.directory}, {flags.split}: {counts}"
+    convention = "first frame left out" if flags.skip_first_frame else "first frame included"
     lines = [f"{title}, {convention}", *measures.words(found)]
     document = {"model": str(directory), "corpus": str(opened.directory), **measures.document(found)}
     models = {str(directory): found}
-    if measure.against is not None:
-        name, theirs, gap = _compared(chosen_model(measure.against), opened, found, how)
+    if flags.against is not None:
+        name, theirs, gap = _compared(chosen_model(flags.against), opened, found, how)
         models[name if name != str(directory) else f"{name} again"] = theirs
         document["against"] = measures.comparison_document(name, theirs, gap)
         lines += measures.comparison_words(name, theirs, gap)
-    if measure.picture is not None:
-        measures.plot(models, opened.layout, title, measure.picture)
-        document |= {"picture": str(measure.picture), **measures.profile_document(found, opened.layout)}
-        lines.append(f"picture        {measure.picture}")
+    if flags.picture is not None:
+        measures.plot(models, opened.layout, title, flags.picture)
+        document |= {"picture": str(flags.picture), **measures.profile_document(found, opened.layout)}
+        lines.append(f"picture        {flags.picture}")
     if adaptation is not None:
         adapted, gain = _adapted(network, opened, found, adaptation, how)
         document["dynamic"] = measures.dynamic_document(adapted, gain)
         lines += measures.dynamic_words(adapted, gain)
-    if measure.per_piece:
+    if flags.per_piece:
         document["per_piece"] = [asdict(piece) for piece in found.pieces]
         lines += [
             f"{piece.nll_per_frame:8.3f}  {piece.frames:6d} frames  {piece.name}" for piece in found.pieces

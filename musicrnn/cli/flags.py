@@ -8,7 +8,7 @@ in ``--help``. A command takes groups as parameters, and the settings of a recip
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -81,7 +81,7 @@ def flattened(function: Callable[..., None], **more: type) -> Callable[..., None
     parameters: list[inspect.Parameter] = []
     for name, kind in taken.items():
         if kind is Settings or is_dataclass(kind):
-            members = list(_settings() if kind is Settings else _members(kind))
+            members = list(_members(kind))
             groups[name] = kind, [member.name for member in members]
             parameters += members
         else:
@@ -100,9 +100,15 @@ def flattened(function: Callable[..., None], **more: type) -> Callable[..., None
 
 
 def _members(group: Any) -> Iterator[inspect.Parameter]:
-    """Yield a parameter for each flag of a group."""
-    heading = str(group.__doc__).rstrip(".")
-    hints = get_type_hints(group)
+    """Yield a parameter for each flag of a group; a setting not given is None, so that files may give it."""
+    if group is Settings:
+        for name, setting in SETTINGS.items():
+            kind, usual = TYPES[name], setting.metadata["usual"] or setting.default
+            text = setting.metadata["text"] + ("" if kind is bool else f" [default: {usual}]")
+            option = typer.Option(help=text, rich_help_panel=setting.metadata["group"].capitalize())
+            yield _parameter(name, kind | None, None, option)
+        return
+    heading, hints = str(group.__doc__).rstrip("."), get_type_hints(group)
     for entry in fields(group):
         text, names, how = (entry.metadata[key] for key in ("text", "names", "how"))
         if entry.default is False and not names:
@@ -111,42 +117,25 @@ def _members(group: Any) -> Iterator[inspect.Parameter]:
         yield _parameter(entry.name, hints[entry.name], entry.default, option)
 
 
-def _settings() -> Iterator[inspect.Parameter]:
-    """Yield a parameter for each setting; one that isn't given is None, so that files may give it."""
-    for setting in SETTINGS.values():
-        kind = TYPES[setting.name]
-        usual = setting.metadata["usual"] or setting.default
-        text = setting.metadata["text"] + ("" if kind is bool else f" [default: {usual}]")
-        option = typer.Option(help=text, rich_help_panel=setting.metadata["group"].capitalize())
-        yield _parameter(setting.name, kind | None, None, option)
-
-
 def _parameter(name: str, kind: Any, default: Any, option: Any) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
-    )
+    annotation = Annotated[kind, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 class GroupedCommand(TyperCommand):
     """A command whose help lists its flags by group, those without one last."""
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
-        """Write a section for the arguments and for each group of flags."""
+        """Write a section for the arguments and for each group of flags, in columns of the same width."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": []}
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
+            if record := parameter.get_help_record(ctx):
                 is_argument = parameter.param_type_name == "argument"
                 heading = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None)
                 sections.setdefault(heading or "Options", []).append(record)
-        sections["Options"] = sections.pop("Options", [])
-        width = min(30, max(len(name) for name, _ in _all(sections.values())))
+        sections["Options"] = sections.pop("Options")
+        width = min(30, max(len(name) for records in sections.values() for name, _ in records))
         for heading, records in sections.items():
             if records:
                 with formatter.section(heading):
                     formatter.write_dl([(name.ljust(width), text) for name, text in records])
-
-
-def _all(sections: Iterable[list[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
-    for records in sections:
-        yield from records

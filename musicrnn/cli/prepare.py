@@ -24,7 +24,7 @@ _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
-class Files:
+class FileFlags:
     """Files."""
 
     output: Path | None = flag(None, "The corpus's folder. [default: data/prepared/NAME]", "--output", "-o")
@@ -32,7 +32,7 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Frames:
+class FrameFlags:
     """Frames."""
 
     resolution: int | None = flag(None, "Frames per quarter note. [default: 4]")
@@ -73,7 +73,7 @@ class Frames:
 
 
 @dataclass(frozen=True)
-class Notes:
+class NoteFlags:
     """Notes."""
 
     pedal: bool = flag(False, "Let the sustain pedal lengthen notes.")
@@ -91,7 +91,7 @@ class Notes:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class PieceFlags:
     """Pieces."""
 
     trim: bool = flag(True, "Cut off silence at the ends.")
@@ -100,7 +100,7 @@ class Pieces:
 
 
 @dataclass(frozen=True)
-class Splits:
+class SplitFlags:
     """Splits."""
 
     valid: float = flag(0.1, "Share of validation pieces, where the source has no split.")
@@ -112,12 +112,12 @@ class Splits:
 
 
 @dataclass(frozen=True)
-class Work:
+class ProcessFlags:
     """Processes."""
 
     workers: int = flag(0, "Processes; 0 is one per core. The corpus doesn't depend on it.")
     scheduler: str | None = flag(
-        None, "Address of a dask scheduler, tcp://host:8786, whose cluster does the work."
+        None, "Address of a dask scheduler, tcp://host:8786, whose cluster does the processes."
     )
     time_limit: float = flag(60.0, "Seconds that one piece may take.")
 
@@ -133,18 +133,18 @@ def prepare(
         ),
     ] = None,
     *,
-    files: Files,
-    frames: Frames,
-    notes: Notes,
-    pieces: Pieces,
-    splits: Splits,
-    work: Work,
+    files: FileFlags,
+    frames: FrameFlags,
+    notes: NoteFlags,
+    pieces: PieceFlags,
+    splits: SplitFlags,
+    processes: ProcessFlags,
 ) -> None:
     """Turn MIDI files into a corpus of piano rolls. If interrupted, run the same command to continue."""
     from musicrnn.cli.datasets import fetch_with_progress
     from musicrnn.corpus import Preparation, build_corpus, collect
 
-    _check(frames, pieces, splits, work)
+    _check(frames, pieces, splits, processes)
     names = sys.stdin if "-" in (sources or []) else ()
     collection = collect(
         sources or [], names, frames.resolution, lambda dataset: fetch_with_progress(dataset, files.offline)
@@ -171,9 +171,9 @@ def prepare(
             seed=splits.seed,
             shares=(splits.valid, splits.test),
             keep_duplicates=splits.keep_duplicates,
-            workers=work.workers or os.cpu_count() or 1,
-            time_limit=work.time_limit,
-            scheduler=work.scheduler,
+            workers=processes.workers or os.cpu_count() or 1,
+            time_limit=processes.time_limit,
+            scheduler=processes.scheduler,
             progress=_track,
         )
     except KeyboardInterrupt:
@@ -194,17 +194,19 @@ def _track(pieces: Iterable[_Item], total: int | None, done: int) -> Iterator[_I
     return console.track(pieces, total, "preparing", "pieces", done)
 
 
-def _check(frames: Frames, pieces: Pieces, splits: Splits, work: Work) -> None:
+def _check(frames: FrameFlags, pieces: PieceFlags, splits: SplitFlags, processes: ProcessFlags) -> None:
     """Refuse numbers that are out of range or contradict each other."""
     valid, test = splits.valid, splits.test
     if not (valid >= 0 and test >= 0 and valid + test < 1):
         raise UsageError(
             f"--valid, --test: expected shares that leave some to train on, found {valid}, {test}"
         )
-    if work.workers < 0:
-        raise UsageError(f"--workers: expected 0 or more, found {work.workers}")
-    if not 0 < work.time_limit < 1e6:
-        raise UsageError(f"--time-limit: expected seconds above 0 and below 1e6, found {work.time_limit}")
+    if processes.workers < 0:
+        raise UsageError(f"--workers: expected 0 or more, found {processes.workers}")
+    if not 0 < processes.time_limit < 1e6:
+        raise UsageError(
+            f"--time-limit: expected seconds above 0 and below 1e6, found {processes.time_limit}"
+        )
     low, high = pieces.min_frames, pieces.max_frames
     if low < 1:
         raise UsageError(f"--min-frames: expected 1 or more, found {low}")

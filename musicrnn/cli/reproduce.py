@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyFlags:
     """Study."""
 
     output: Path = flag(
@@ -37,13 +37,15 @@ class Study:
 
 
 def reproduce(
-    paper: Annotated[str, typer.Argument(metavar="PAPER", help="chung2014")] = "chung2014", *, study: Study
+    paper: Annotated[str, typer.Argument(metavar="PAPER", help="chung2014")] = "chung2014",
+    *,
+    study: StudyFlags,
 ) -> None:
     """Compare the tables and learning curves of Chung et al. (2014) with ours.
 
     Trains tanh, GRU and LSTM on the four music sets with the paper's settings, at ten learning rates of which
-    hopeless ones are pruned, and writes tables, pictures and a page that says which figures compare.
-    If interrupted or killed, run the same command to continue. --check evaluates the networks that ship with
+    the worst are pruned, and writes tables, pictures and a page that says which figures are comparable. If
+    interrupted or killed, run the same command to continue. --check evaluates the networks that ship with
     the program, in seconds.
     """
     if paper != "chung2014":

@@ -15,7 +15,7 @@ BARS, TEMPO = 16, 120  # those of sampling.lengths, which needs torch
 
 
 @dataclass(frozen=True)
-class Output:
+class OutputFlags:
     """Output."""
 
     output: Path = flag(Path("sample.mid"), "The MIDI file; - for stdout.", "--output", "-o")
@@ -23,7 +23,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Length:
+class LengthFlags:
     """Length and tempo."""
 
     bars: float | None = flag(None, f"Length in bars. [default: {BARS}]")
@@ -34,7 +34,7 @@ class Length:
 
 
 @dataclass(frozen=True)
-class Sampling:
+class SamplingFlags:
     """Sampling."""
 
     temperature: float = flag(1.0, "Divides the log-odds: below 1 safer, above 1 more random.")
@@ -45,7 +45,7 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Primer:
+class PrimerFlags:
     """Primer."""
 
     primer: Path | None = flag(None, "A MIDI, MusicXML or ABC file to continue; - for MIDI on stdin.")
@@ -53,7 +53,12 @@ class Primer:
 
 
 def sample(
-    model: Model = None, *, output: Output, length: Length, sampling: Sampling, primer: Primer
+    model: Model = None,
+    *,
+    output: OutputFlags,
+    length: LengthFlags,
+    sampling: SamplingFlags,
+    primer: PrimerFlags,
 ) -> None:
     """Generate new music from a model."""
     import secrets
@@ -97,7 +102,7 @@ def sample(
     console.report({"files": files, "frames": frames, "seed": seed, "seconds": elapsed}, files)
 
 
-def _check(seed: int | None, output: Output, primer: Primer) -> None:
+def _check(seed: int | None, output: OutputFlags, primer: PrimerFlags) -> None:
     """Refuse flags that contradict each other or are out of range."""
     if output.count < 1:
         raise UsageError(f"--count: expected at least 1, found {output.count}")

@@ -25,7 +25,7 @@ _RATES = "0.0003:0.03"
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchFlags:
     """Search."""
 
     output: Path | None = flag(
@@ -60,7 +60,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFlags:
     """Run."""
 
     workers: int = flag(1, "Processes, each of which runs a trial; 0 is one per core.")
@@ -73,9 +73,9 @@ class Run:
 def sweep(
     corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A prepared corpus.")] = CORPUS,
     *,
-    search: Search,
+    search: SearchFlags,
     settings: Settings,
-    run: Run,
+    run: RunFlags,
 ) -> None:
     """Search for the best settings; every trial is a run of its own.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFlags:
     """Run."""
 
     output: Path | None = flag(
@@ -70,7 +70,7 @@ def train(
     ] = None,
     *,
     settings: Settings,
-    run: Run,
+    run: RunFlags,
 ) -> None:
     """Train a network on a corpus.
 
@@ -110,7 +110,7 @@ def train(
     _train(opened, recipe, given, run, f"musicrnn train {path}")
 
 
-def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: Run, command: str) -> None:
+def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: RunFlags, command: str) -> None:
     """Train, alone or together with other processes, of which the first reports."""
     from musicrnn import training
     from musicrnn.training.distributed import is_main_process

@@ -19,7 +19,9 @@ _NETWORK, _STRUCTURE, _REGULARISATION = "network", "structure", "regularisation"
 class RecurrentSettings:
     """The stack of recurrent layers; the declarations describe every attribute."""
 
-    cell: str = setting(_NETWORK, "gru", "Recurrent unit; see above.")
+    cell: str = setting(
+        _NETWORK, "gru", "Recurrent unit: tanh, lstm, gru, gru-reset-after, gru-simplified, irnn or scrn."
+    )
     hidden: int = setting(_NETWORK, 128, "Hidden units of each layer.", least=1)
     layers: int = setting(_NETWORK, 1, "Recurrent layers.", least=1)
     peepholes: bool = setting(_NETWORK, False, "Peephole connections (lstm; Graves 2013).")

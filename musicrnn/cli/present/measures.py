@@ -1,4 +1,4 @@
-"""What ``evaluate`` found, as a JSON document, in words and as a picture."""
+"""What ``evaluate`` shows: JSON documents, lines of text and a picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from musicrnn.music import Layout
 
 _OF_OTHERS = ("nll_per_frame", "nll_per_note", "accuracy", "precision", "recall", "f1", "calibration")
-"""What is said of a model that another is compared with."""
+"""The figures that are given about the model to compare with."""
 
 _LABEL = 15
 

@@ -32,7 +32,7 @@ def page(document: _Document) -> str:
 
 
 def duplicates(document: _Document) -> str:
-    """Say how many pieces of a corpus repeat."""
+    """Return how many pieces of a corpus are duplicates."""
     found = document["duplicates"]
     if not found["pieces"]:
         return "none"
@@ -42,7 +42,7 @@ def duplicates(document: _Document) -> str:
 
 
 def skipped(document: _Document) -> str:
-    """Say how many sources a corpus lacks, and why."""
+    """Return how many sources were skipped, and why."""
     if not document["skipped"]:
         return "none"
     reasons = sorted(document["reasons"].items(), key=lambda row: -row[1])
@@ -50,7 +50,7 @@ def skipped(document: _Document) -> str:
 
 
 def playing_time(document: _Document) -> str:
-    """Say how long a corpus plays, and what that rests on."""
+    """Return how long a corpus plays, and for how many pieces that is a guess."""
     time, untimed = duration(3600 * document["hours"]), document["pieces_without_tempo"]
     pieces = count(document["pieces"], "piece")
     return f"{time}; {number(untimed)} of {pieces} without a tempo, taken at 120" if untimed else time
@@ -155,7 +155,7 @@ def _histograms(document: _Document) -> _Rows:
 
 
 def _bars(document: _Document) -> str:
-    """Return what is counted as bars, side by side: keys and metres of a corpus, and numbers of voices."""
+    """Return bar charts side by side: keys and metres of a corpus, and numbers of voices."""
     frames, voices = document["frames"], list(document["polyphony_histogram"].items())
     if len(voices) > MOST_VOICES + 1:
         more = sum(n for _, n in voices[MOST_VOICES:])

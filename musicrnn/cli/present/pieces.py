@@ -86,7 +86,7 @@ def _describe(number: int, track: Track) -> dict[str, Any]:
 
 
 def _key(score: Score) -> str | None:
-    """Return the name of the key, or None where nothing sounds or no key is likelier than another."""
+    """Return the name of the key, or None where nothing sounds or several keys are equally likely."""
     try:
         return find_key(score).name
     except RollError:

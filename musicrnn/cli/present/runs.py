@@ -1,4 +1,4 @@
-"""What ``show`` tells of models: the figures of a run, and several runs side by side."""
+"""What ``show`` gives about models: the figures of a run, and several runs side by side."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """A model's folder; its training may go on, or not have ended an epoch yet.
+    """A model's folder; the training may still run, or not have finished an epoch yet.
 
     Attributes:
         path: The folder.
@@ -80,7 +80,7 @@ def is_run(path: Path) -> bool:
 
 
 def read_run(path: Path) -> Run:
-    """Read what is told of a model.
+    """Read a model's settings and metrics.
 
     Raises:
         ModelError: It is damaged or of another version.
@@ -94,7 +94,7 @@ def read_run(path: Path) -> Run:
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
-    """Return for each path as many of its last parts as tell it from all others; equal paths get numbers."""
+    """Return for each path as few of its last parts as make it unique; equal paths are numbered."""
     whole = [(path.resolve() if path.name in ("", "..") else path.absolute()).parts for path in paths]
     names = []
     for index, parts in enumerate(whole):
