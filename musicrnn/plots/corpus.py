@@ -51,15 +51,7 @@ class CorpusOverview:
 
 
 def plot_corpus(overview: CorpusOverview, path: Path | str) -> None:
-    """Plot the page of a corpus.
-
-    Args:
-        overview: What to show.
-        path: The picture; its suffix is .png, .svg or .pdf.
-
-    Raises:
-        FileError: The suffix is another, or the file can't be written.
-    """
+    """Plot the page of a corpus."""
     with saved_figure(path, 10, 8.6, overview.title) as figure:
         caption = "\n".join(line for part in overview.caption for line in textwrap.wrap(part, 150))
         figure.supxlabel(caption, x=0.012, ha="left", fontsize=9, parse_math=False)

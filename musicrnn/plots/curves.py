@@ -59,7 +59,7 @@ def plot_curves(
 
     Args:
         curves: Values by name; index i is epoch i + 1. Values that aren't finite are left out.
-        path: The picture; its suffix is .png, .svg or .pdf.
+        path: The picture.
         x_label: What is counted.
         y_label: What the values are, with their unit.
         marks: Indices of values to mark, by label: ``{"best: epoch 12": 11}``.
@@ -67,7 +67,6 @@ def plot_curves(
 
     Raises:
         RollError: There is no curve with a finite value.
-        FileError: The suffix is another, or the file can't be written.
     """
     points = {name: _finite_points(values) for name, values in curves.items()}
     points = {name: (x, y) for name, (x, y) in points.items() if len(x)}
@@ -90,16 +89,11 @@ def plot_curves(
 def plot_runs(runs: Sequence[Curves], path: Path | str, title: str = "") -> None:
     """Plot the learning curves of several runs: a colour each, and a marker at the best epoch.
 
-    The first epochs may be above the picture, so that it shows where the runs differ in the end.
-
-    Args:
-        runs: NLLs over epochs counted from 1. Values that aren't finite are left out.
-        path: The picture; its suffix is .png, .svg or .pdf.
-        title: Title of the picture.
+    Values that aren't finite are left out. The first epochs may be above the picture, so that it shows where
+    the runs differ in the end.
 
     Raises:
         RollError: A run has no finite value in validation.
-        FileError: The suffix is another, or the file can't be written.
     """
     from matplotlib.lines import Line2D
 
@@ -130,17 +124,7 @@ def plot_runs(runs: Sequence[Curves], path: Path | str, title: str = "") -> None
 
 
 def plot_time_curves(runs: Sequence[Curves], colours: Sequence[str], path: Path | str, title: str) -> None:
-    """Plot the learning curves of runs twice: over epochs, and over wall-clock time.
-
-    Args:
-        runs: Finite NLLs of at least one epoch each, and the seconds at the end of each epoch.
-        colours: The colour of each run.
-        path: The picture; its suffix is .png, .svg or .pdf.
-        title: Title of the picture.
-
-    Raises:
-        FileError: The suffix is another, or the file can't be written.
-    """
+    """Plot finite learning curves with times, each in its colour: over epochs, and over wall-clock time."""
     from matplotlib.lines import Line2D
 
     train_style = _TRAIN | {"linewidth": 0.9}
@@ -177,18 +161,7 @@ def plot_time_curves(runs: Sequence[Curves], colours: Sequence[str], path: Path 
 def plot_range_test(
     rates: Sequence[float], nlls: Sequence[float], marks: Mapping[str, float], path: Path | str, title: str
 ) -> None:
-    """Plot the NLL of a learning-rate range test over the rate.
-
-    Args:
-        rates: Learning rate of each update.
-        nlls: Nats per frame at it.
-        marks: Rates to mark, by label: two at most.
-        path: The picture; its suffix is .png, .svg or .pdf.
-        title: Title of the picture.
-
-    Raises:
-        FileError: The suffix is another, or the file can't be written.
-    """
+    """Plot the NLL of a range test over the learning rate of each update, with at most two rates marked."""
     with saved_figure(path, 7.5, 4.2) as figure:
         axes = figure.subplots()
         axes.plot(rates, nlls, **_VALID)

@@ -34,38 +34,27 @@ class LikelihoodProfile:
         low: The lowest pitch.
         nll_per_frame: NLL of all frames, nats per frame.
         pitches: NLL of each pitch, nats per frame, shape (P,).
-        positions: First and last position of ranges of positions in a piece, counted from 1, shape (R, 2).
-        position_nll: NLL of each range, nats per frame, shape (R,).
-        predicted: Mean predicted probability of each bin's cells, shape (B,). Values that aren't finite are
-            left out.
-        observed: Observed frequency of ones in each bin, shape (B,).
-        cells: Cells in each bin, shape (B,).
+        positions: Ranges of positions in a piece: the first, counted from 1, the last, and their NLL in nats
+            per frame, shape (R, 3).
+        reliability: Bins of cells by predicted probability: its mean, the observed frequency of ones, and the
+            number of cells, shape (B, 3). Bins with a value that isn't finite are left out.
     """
 
     name: str
     low: int
     nll_per_frame: float
     pitches: NDArray[np.float64]
-    positions: NDArray[np.int64]
-    position_nll: NDArray[np.float64]
-    predicted: NDArray[np.float64]
-    observed: NDArray[np.float64]
-    cells: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    reliability: NDArray[np.float64]
 
 
 def plot_profiles(models: Sequence[LikelihoodProfile], path: Path | str, title: str = "") -> None:
-    """Plot NLL per pitch, NLL per position and the reliability curve of models on the same pieces.
-
-    Args:
-        models: One model or a few, in colours of their own.
-        path: The picture; its suffix is .png, .svg or .pdf.
-        title: Title of the picture.
+    """Plot NLL per pitch, NLL per position and the reliability curve of a few models on the same pieces.
 
     Raises:
         RollError: There are no models, or no frames were counted.
-        FileError: The suffix is another, or the file can't be written.
     """
-    if not models or not all(len(model.position_nll) for model in models):
+    if not models or not all(len(model.positions) for model in models):
         raise RollError("expected models with counted frames to plot, found none")
     with saved_figure(path, 10, 6.6, title) as figure:
         places = figure.add_gridspec(2, 5, height_ratios=(1, 1.15))
@@ -91,15 +80,15 @@ def _plot_pitches(axes: Axes, models: Sequence[LikelihoodProfile]) -> None:
 
 def _plot_positions(axes: Axes, models: Sequence[LikelihoodProfile]) -> None:
     for colour, model in zip(COLOURS, models, strict=False):
-        edges = np.append(model.positions[:, 0] - 0.5, model.positions[-1, 1] + 0.5)
-        axes.stairs(model.position_nll, edges, color=colour, linewidth=1.8, baseline=None)
+        first, last, nll = model.positions.T
+        axes.stairs(nll, np.append(first, last[-1] + 1) - 0.5, color=colour, linewidth=1.8, baseline=None)
         axes.axhline(model.nll_per_frame, color=colour, linewidth=0.8, linestyle=DASHED, zorder=0.5)
-    last = max(int(model.positions[-1, 1]) for model in models)
+    end = max(int(model.positions[-1, 1]) for model in models)
     axes.set_xscale("log")
-    ticks = [10**power * digit for power in range(8) for digit in (1, 2, 5) if 10**power * digit <= last]
+    ticks = [10**power * digit for power in range(8) for digit in (1, 2, 5) if 10**power * digit <= end]
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.set_xticks([], minor=True)
-    axes.set_xlim(0.5, last + 0.5)
+    axes.set_xlim(0.5, end + 0.5)
     axes.set_ylim(bottom=0)
     x_label = "position in the piece (frames, the first is 1); dashed: mean of all"
     style_axes(axes, "NLL per position (nats per frame)", x_label)
@@ -108,8 +97,7 @@ def _plot_positions(axes: Axes, models: Sequence[LikelihoodProfile]) -> None:
 def _plot_reliability(axes: Axes, models: Sequence[LikelihoodProfile]) -> None:
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, zorder=0.5)
     for colour, model in zip(COLOURS, models, strict=False):
-        some = np.isfinite(model.predicted) & np.isfinite(model.observed)
-        predicted, observed, cells = model.predicted[some], model.observed[some], model.cells[some]
+        predicted, observed, cells = model.reliability[np.isfinite(model.reliability).all(axis=1)].T
         look: dict[str, Any] = {"color": colour, "zorder": 2}
         axes.plot(predicted, observed, linewidth=1.4, **look)
         sizes = 10 + 70 * np.log1p(cells) / np.log1p(cells.max())

@@ -25,16 +25,7 @@ _BLACK_KEY = "#f4f6f8"
 
 
 def plot_rolls(rolls: Sequence[tuple[str, PianoRoll]], path: Path | str) -> None:
-    """Plot piano rolls, one panel below another, on common axes.
-
-    Args:
-        rolls: Title and roll of each panel, 1 to ``MAX_PANELS`` of them.
-        path: The picture; its suffix is .png, .svg or .pdf.
-
-    Raises:
-        RollError: There are no rolls, or too many.
-        FileError: The suffix is another, or the file can't be written.
-    """
+    """Plot 1 to ``MAX_PANELS`` piano rolls with their titles, one below another, on common axes."""
     if not 1 <= len(rolls) <= MAX_PANELS:
         raise RollError(f"expected 1 to {MAX_PANELS} piano rolls in a picture, found {len(rolls)}")
     with saved_figure(path, 10, 2.5 * max(len(rolls), 1.2)) as figure:

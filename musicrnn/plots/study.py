@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,61 +31,29 @@ _BEST: Mapping[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class TrialPoint:
-    """A trial to plot.
-
-    Attributes:
-        number: Counted from 0.
-        state: ``complete``, ``pruned``, ``failed`` or ``running``.
-        valid_nll: Lowest validation NLL, nats per frame, or None.
-        settings: The settings that were searched, by name.
-    """
-
-    number: int
-    state: str
-    valid_nll: float | None
-    settings: Mapping[str, Any]
+_Trial = Mapping[str, Any]
+_Limits = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class SettingAxis:
-    """The axis of a searched setting.
-
-    Attributes:
-        labels: For a setting with a few choices the label of each value; empty for numbers.
-        bounds: The least number and the greatest.
-        log: Whether the axis is logarithmic.
-    """
-
-    labels: Mapping[Any, str] = field(default_factory=dict)
-    bounds: tuple[float, float] = (0.0, 1.0)
-    log: bool = False
-
-
-def plot_sweep(
-    trials: Sequence[TrialPoint], settings: Mapping[str, SettingAxis], path: Path | str, title: str
-) -> None:
+def plot_sweep(trials: Sequence[_Trial], space: Mapping[str, Any], path: Path | str, title: str) -> None:
     """Plot the validation NLL beside each searched setting, and the best so far over the trials.
 
     Args:
-        trials: Trials from best to worst, at least one of them complete.
-        settings: The axis of each setting, by name; each has a panel.
-        path: The picture; its suffix is .png, .svg or .pdf.
+        trials: ``number``, ``state``, ``valid_nll`` and ``settings`` of each, from best to worst; at least
+            one is complete.
+        space: A list of choices, or a range with ``low``, ``high`` and ``log``, for each searched setting.
+        path: The picture.
         title: Title of the picture.
-
-    Raises:
-        FileError: The suffix is another, or the file can't be written.
     """
-    panels = len(settings) + 1
+    panels = len(space) + 1
     columns = 2 if panels == 4 else min(_COLUMNS, panels)
     height = -(-panels // columns)
-    limits = _limits([trial.valid_nll for trial in trials if trial.valid_nll is not None])
+    limits = _limits([trial["valid_nll"] for trial in trials if trial["valid_nll"] is not None])
     with saved_figure(path, 3.6 * columns + 0.4, 3.0 * height + 0.7, title) as figure:
         axes = figure.subplots(height, columns, squeeze=False, sharey=True).flatten()
-        for place, (name, setting) in zip(axes, settings.items(), strict=False):
-            _plot_setting(place, trials, name, setting, limits)
-        _plot_progress(axes[len(settings)], trials, limits)
+        for place, (name, entry) in zip(axes, space.items(), strict=False):
+            _plot_setting(place, trials, name, entry, limits)
+        _plot_progress(axes[len(space)], trials, limits)
         for place in axes[panels:]:
             place.set_visible(False)
         for row in range(height):
@@ -102,7 +70,12 @@ def plot_sweep(
         )
 
 
-def _limits(nlls: Sequence[float]) -> tuple[float, float]:
+def setting_label(value: Any) -> str:
+    """Return a setting's value as a short text; a dash stands for None."""
+    return f"{value:.3g}" if isinstance(value, float) else "-" if value is None else str(value)
+
+
+def _limits(nlls: Sequence[float]) -> _Limits:
     """Return the NLLs to show: those far worse than most are shown at the upper edge."""
     finite = [nll for nll in nlls if math.isfinite(nll)] or [0.0]
     low = min(finite)
@@ -110,29 +83,28 @@ def _limits(nlls: Sequence[float]) -> tuple[float, float]:
     return padded(low, min(max(finite), low + spread) if spread else max(finite), share=0.08, least=0.1)
 
 
-def _plot_setting(
-    axes: Axes, trials: Sequence[TrialPoint], name: str, setting: SettingAxis, limits: tuple[float, float]
-) -> None:
+def _plot_setting(axes: Axes, trials: Sequence[_Trial], name: str, entry: Any, limits: _Limits) -> None:
     """Plot the NLL of every trial over its value of a setting."""
-    places = {value: index for index, value in enumerate(setting.labels)}
-    if places:
-        axes.set_xticks(range(len(places)), list(setting.labels.values()), parse_math=False)
+    places: dict[Any, int] = {}
+    if isinstance(entry, list):
+        places = {value: index for index, value in enumerate(entry)}
+        axes.set_xticks(range(len(places)), [setting_label(value) for value in places], parse_math=False)
         axes.set_xlim(-0.6, len(places) - 0.4)
-    elif setting.log:
-        low, high = setting.bounds
+    elif entry["log"]:
+        low, high = entry["low"], entry["high"]
         margin = max(1.05, (high / low) ** 0.05)
         axes.set_xscale("log")
         axes.set_xlim(low / margin, high * margin)
 
-    def point(trial: TrialPoint) -> tuple[float, float]:
-        value = trial.settings[name]
-        beside = 0.4 * (trial.number * _GOLDEN % 1 - 0.5)  # spreads trials of the same choice, always alike
-        nll = math.inf if trial.valid_nll is None or trial.state == "failed" else trial.valid_nll
-        return places[value] + beside if places else value, min(nll, limits[1])
+    def point(trial: _Trial) -> tuple[float, float]:
+        value = trial["settings"][name]
+        jitter = 0.4 * (trial["number"] * _GOLDEN % 1 - 0.5)
+        nll = math.inf if trial["valid_nll"] is None or trial["state"] == "failed" else trial["valid_nll"]
+        return places[value] + jitter if places else value, min(nll, limits[1])
 
-    shown = [trial for trial in trials if name in trial.settings]
+    shown = [trial for trial in trials if name in trial["settings"]]
     for state, style in _STYLES.items():
-        if points := [point(trial) for trial in shown if trial.state == state]:
+        if points := [point(trial) for trial in shown if trial["state"] == state]:
             x, y = zip(*points, strict=True)
             axes.plot(x, y, linestyle="", label=state, clip_on=False, **style)
     axes.plot(*point(shown[0]), label="best", clip_on=False, **_BEST)
@@ -140,14 +112,13 @@ def _plot_setting(
     style_axes(axes, name, grid="both")
 
 
-def _plot_progress(axes: Axes, trials: Sequence[TrialPoint], limits: tuple[float, float]) -> None:
+def _plot_progress(axes: Axes, trials: Sequence[_Trial], limits: _Limits) -> None:
     """Plot the best NLL so far over the trials."""
-    numbers, best = list[int](), list[float]()
-    for trial in sorted(trials, key=lambda trial: trial.number):
-        if trial.state == "complete" and trial.valid_nll is not None:
-            axes.plot(trial.number, min(trial.valid_nll, limits[1]), clip_on=False, **_STYLES["complete"])
-            numbers.append(trial.number)
-            best.append(min([trial.valid_nll, *best[-1:]]))
-    axes.step(numbers, best, where="post", color=COLOURS[1], linewidth=1.8)
+    complete = [trial for trial in trials if trial["state"] == "complete" and trial["valid_nll"] is not None]
+    nlls = dict(sorted((trial["number"], trial["valid_nll"]) for trial in complete))
+    for number, nll in nlls.items():
+        axes.plot(number, min(nll, limits[1]), clip_on=False, **_STYLES["complete"])
+    best = list(itertools.accumulate(nlls.values(), min))
+    axes.step(list(nlls), best, where="post", color=COLOURS[1], linewidth=1.8)
     label_integers(axes.xaxis)
     style_axes(axes, "trial, and the best so far", grid="both")

@@ -35,7 +35,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the picture, which takes longer than trainings as small as these."""
-    monkeypatch.setattr("musicrnn.experiments.sweep.plot_trials", lambda *_, **__: None)
+    monkeypatch.setattr("musicrnn.experiments.sweep.plot_sweep", lambda *_, **__: None)
 
 
 def test_the_printed_command_repeats_the_best_run(invoke: Invoke, corpus: Corpus, tmp_path: Path) -> None:

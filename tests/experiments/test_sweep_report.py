@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from musicrnn.experiments.sweep.report import plot_trials, ranked, rows
+from musicrnn.experiments.sweep.report import ranked, rows
 from musicrnn.experiments.sweep.space import Choices, Range
 from musicrnn.experiments.sweep.store import Trial
 
@@ -35,28 +33,3 @@ def test_the_best_comes_first_and_what_failed_last() -> None:
 def test_a_searched_setting_of_the_name_of_a_column_keeps_its_value() -> None:
     searched = Trial(0, "complete", {"epochs": 30}, Path("s/trial-000"), 7.0, 12)
     assert rows([searched], {"epochs": Range(10, 50)})[0]["epochs"] == 30
-
-
-@pytest.mark.parametrize("count", [1, 5])
-def test_the_picture_has_a_panel_for_each_setting(
-    tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from matplotlib.figure import Figure
-
-    figures = []
-    drawn = Figure.savefig
-
-    def keep(self: Figure, *arguments: Any, **others: Any) -> Any:
-        figures.append(self)
-        return drawn(self, *arguments, **others)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    plot_trials(TRIALS[1 : 1 + count] + TRIALS[:1], SPACE, tmp_path / "sweep.png", "title")
-    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
-    axes = [each for each in figures[0].axes if each.get_visible()]
-    titles = [each.get_title(loc="left") for each in axes]
-    assert titles == ["learning_rate", "cell", "hidden", "trial, and the best so far"]
-    assert [each.get_xscale() for each in axes] == ["log", "linear", "linear", "linear"]
-    assert [label.get_text() for label in axes[1].get_xticklabels()] == ["gru", "-"]
-    if count == 5:
-        assert axes[0].get_ylim()[1] < 20  # a trial that went astray doesn't flatten the others

@@ -19,11 +19,8 @@ def model(**changes: Any) -> LikelihoodProfile:
         "name": "models/one",
         "low": 58,
         "pitches": np.array([0.0, 0.1, 0.5, 0.2, 0.0]),
-        "positions": np.array([[1, 1], [2, 2], [3, 6]]),
-        "position_nll": np.array([2.0, 1.0, 0.7]),
-        "predicted": np.array([0.02, 0.45, np.nan]),
-        "observed": np.array([0.01, 0.5, np.nan]),
-        "cells": np.array([90, 10, 0]),
+        "positions": np.array([[1, 1, 2.0], [2, 2, 1.0], [3, 6, 0.7]]),
+        "reliability": np.array([[0.02, 0.01, 90], [0.45, 0.5, 10], [np.nan, np.nan, 0]]),
         "nll_per_frame": 0.8,
     }
     return LikelihoodProfile(**{**facts, **changes})
@@ -62,7 +59,7 @@ def test_it_is_large_enough_to_read(tmp_path: Path) -> None:
 
 
 def test_no_model_no_frames_no_picture(tmp_path: Path) -> None:
-    empty = model(positions=np.zeros((0, 2), int), position_nll=np.zeros(0))
+    empty = model(positions=np.zeros((0, 3)))
     for models in ([], [empty]):
         with pytest.raises(RollError, match="expected models with counted frames to plot"):
             plot_profiles(models, tmp_path / "x.png")

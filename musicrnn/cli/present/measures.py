@@ -152,19 +152,11 @@ def plot(models: Mapping[str, Evaluation], layout: Layout, title: str, path: Pat
 
     profiles = []
     for name, found in models.items():
-        positions, bins = found.nll_per_position, found.calibration.bins
+        positions = [(part.first, part.last, part.nll_per_frame) for part in found.nll_per_position]
+        bins = [(part.confidence, part.frequency, part.cells) for part in found.calibration.bins]
+        tables = (np.array(rows, np.float64).reshape(-1, 3) for rows in (positions, bins))
         profiles.append(
-            LikelihoodProfile(
-                name=name,
-                low=layout.low,
-                nll_per_frame=found.nll_per_frame,
-                pitches=found.nll_per_pitch,
-                positions=np.array([(part.first, part.last) for part in positions]).reshape(-1, 2),
-                position_nll=np.array([part.nll_per_frame for part in positions]),
-                predicted=np.array([part.confidence for part in bins]),
-                observed=np.array([part.frequency for part in bins]),
-                cells=np.array([part.cells for part in bins]),
-            )
+            LikelihoodProfile(name, layout.low, found.nll_per_frame, found.nll_per_pitch, *tables)
         )
     plot_profiles(profiles, path, title)
 

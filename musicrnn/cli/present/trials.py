@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def trial_table(trials: Sequence[Trial], searched: Iterable[str]) -> str:
     """Return a table of trials, in their order, with a column for each setting that is searched."""
-    from musicrnn.experiments.sweep import show
+    from musicrnn.plots.study import setting_label
 
     names = list(searched)
     states = [f"{trial.state}: {trial.reason}" if trial.reason else trial.state for trial in trials]
@@ -23,7 +23,7 @@ def trial_table(trials: Sequence[Trial], searched: Iterable[str]) -> str:
         figures("trial", [trial.number for trial in trials]),
         figures("valid NLL", [trial.valid_nll for trial in trials], ".3f"),
         figures("trained" if "epochs" in names else "epochs", [trial.epochs for trial in trials]),
-        *(Column(name, [show(trial.settings.get(name)) for trial in trials]) for name in names),
+        *(Column(name, [setting_label(trial.settings.get(name)) for trial in trials]) for name in names),
         Column("state", states, "<"),
     ]
     return table(columns, width=10**9)
@@ -52,10 +52,10 @@ class TrialLines:
 
     def finished(self, trial: Trial, best: Trial | None) -> None:
         """Print a trial that ended."""
-        from musicrnn.experiments.sweep import show
+        from musicrnn.plots.study import setting_label
 
         self.done += 1
-        settings = ", ".join(f"{name} {show(value)}" for name, value in trial.settings.items())
+        settings = ", ".join(f"{name} {setting_label(value)}" for name, value in trial.settings.items())
         nll = "" if trial.valid_nll is None else f", valid {trial.valid_nll:.3f} after epoch {trial.epochs}"
         so_far = f"; best {best.valid_nll:.3f}, trial {best.number}" if best else ""
         reason = f" ({trial.reason})" if trial.reason else ""

@@ -18,11 +18,12 @@ from typing import Protocol
 
 from musicrnn.corpus import Corpus
 from musicrnn.errors import MusicRNNError, UsageError
-from musicrnn.experiments.sweep.report import plot_trials, ranked, rows, show, write_table
+from musicrnn.experiments.sweep.report import ranked, rows, write_table
 from musicrnn.experiments.sweep.settings import PRUNERS, SAMPLERS, SweepSettings, make_settings
 from musicrnn.experiments.sweep.space import Choices, Range, Space, make_space, read_space
 from musicrnn.experiments.sweep.store import Trial, TrialStore, open_store
 from musicrnn.files import write_json
+from musicrnn.plots.study import plot_sweep
 from musicrnn.training.recipe import Recipe
 
 __all__ = [
@@ -37,7 +38,6 @@ __all__ = [
     "make_space",
     "read_space",
     "rows",
-    "show",
     "sweep",
 ]
 
@@ -199,7 +199,8 @@ def _report(
     title = (
         f"{len(trials)} trials on {corpus.name}: the best is number {best.number} with {best.valid_nll:.3f}"
     )
-    plot_trials(result.trials, settings.space, result.picture, title)
+    space = {name: entry.to_json() for name, entry in settings.space.items()}
+    plot_sweep([vars(trial) for trial in result.trials], space, result.picture, title)
     return result
 
 

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from musicrnn.experiments.sweep.space import Choices, Space
+from musicrnn.experiments.sweep.space import Space
 from musicrnn.experiments.sweep.store import Trial
 from musicrnn.files import write_bytes
-from musicrnn.plots.study import SettingAxis, TrialPoint, plot_sweep
 
-_NOTHING = "-"
 _ORDER = ("complete", "pruned", "running", "failed")
 
 
@@ -56,30 +54,3 @@ def write_table(trials: Sequence[Trial], space: Space, path: Path) -> None:
     table.writeheader()
     table.writerows(lines)
     write_bytes(path, buffer.getvalue().encode())
-
-
-def show(value: Any) -> str:
-    """Return a setting's value, short enough for a table."""
-    return f"{value:.3g}" if isinstance(value, float) else _NOTHING if value is None else str(value)
-
-
-def plot_trials(trials: Sequence[Trial], space: Space, path: Path, title: str) -> None:
-    """Plot the validation NLL beside each searched setting, and the best so far over the trials.
-
-    Args:
-        trials: Trials, at least one of them complete.
-        space: The settings; each has a panel.
-        path: The picture; its suffix is .png, .svg or .pdf.
-        title: Title of the picture.
-
-    Raises:
-        FileError: The suffix is another, or the file can't be written.
-    """
-    settings = {
-        name: SettingAxis({value: show(value) for value in entry.values})
-        if isinstance(entry, Choices)
-        else SettingAxis(bounds=(entry.low, entry.high), log=entry.log)
-        for name, entry in space.items()
-    }
-    points = [TrialPoint(each.number, each.state, each.valid_nll, each.settings) for each in ranked(trials)]
-    plot_sweep(points, settings, path, title)
