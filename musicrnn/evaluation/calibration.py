@@ -47,37 +47,17 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Sums over the cells of each bin.
+    """The reliability curve and its deviation from the diagonal.
 
     Attributes:
-        sums: As ``count_calibration`` returns them, shape (3, BINS + 1).
+        bins: The bins of the reliability curve, over all cells.
+        error: The expected calibration error over all cells.
+        likely_error: The same over cells with a probability of at least ``LIKELY``.
     """
 
-    sums: NDArray[np.float64]
-
-    @property
-    def bins(self) -> list[Bin]:
-        """The bins of the reliability curve, over all cells."""
-        cells, confidence, ones = self._merged
-        with np.errstate(invalid="ignore"):
-            columns = (cells.astype(int), confidence / cells, ones / cells)
-        edges = (np.arange(BINS + 1) / BINS).tolist()
-        return list(map(Bin, edges, edges[1:], *(column.tolist() for column in columns)))
-
-    @property
-    def error(self) -> float:
-        """The expected calibration error over all cells."""
-        return _error(self._merged)
-
-    @property
-    def likely_error(self) -> float:
-        """The expected calibration error over cells with a probability of at least ``LIKELY``."""
-        return _error(self.sums[:, 1:])
-
-    @property
-    def _merged(self) -> NDArray[np.float64]:
-        """The sums with both parts of the first bin together, shape (3, BINS)."""
-        return np.column_stack([self.sums[:, 0] + self.sums[:, 1], self.sums[:, 2:]])
+    bins: list[Bin]
+    error: float
+    likely_error: float
 
 
 def count_calibration(
@@ -100,6 +80,16 @@ def count_calibration(
     )
     sums[:, 0] = rest
     return sums
+
+
+def calibration_of(sums: NDArray[np.float64]) -> Calibration:
+    """Return the calibration of cells counted by ``count_calibration``."""
+    cells, confidence, ones = merged = np.column_stack([sums[:, 0] + sums[:, 1], sums[:, 2:]])
+    edges = (np.arange(BINS + 1) / BINS).tolist()
+    with np.errstate(invalid="ignore"):
+        columns = (cells.astype(int), confidence / cells, ones / cells)
+    bins = list(map(Bin, edges, edges[1:], *(column.tolist() for column in columns)))
+    return Calibration(bins, _error(merged), _error(sums[:, 1:]))
 
 
 def _error(sums: NDArray[np.float64]) -> float:

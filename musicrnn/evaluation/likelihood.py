@@ -22,7 +22,7 @@ from musicrnn.corpus import Corpus
 from musicrnn.errors import ModelError
 from musicrnn.evaluation.baselines import Baselines, measure_baselines
 from musicrnn.evaluation.bootstrap import Interval, bootstrap_interval
-from musicrnn.evaluation.calibration import Calibration
+from musicrnn.evaluation.calibration import Calibration, calibration_of
 from musicrnn.evaluation.metrics import FrameMetrics
 from musicrnn.evaluation.profile import PositionRange, position_ranges
 from musicrnn.evaluation.scoring import score_split
@@ -178,7 +178,7 @@ def evaluate(
         first_nats=scores.first_nats,
         split=split,
         metrics=FrameMetrics(*scores.positives.tolist()),
-        calibration=Calibration(scores.calibration),
+        calibration=calibration_of(scores.calibration),
         nll_per_pitch=scores.pitch_nats / max(1, position_frames.sum()),
         nll_per_position=position_ranges(scores.position_nats, position_frames),
         baselines=baselines,

@@ -100,14 +100,7 @@ def _count_nats(scores: Scores, batch: Batch, nats: NDArray[np.float64], skip_fi
 
 
 def _count_cells(scores: Scores, probabilities: Tensor, frames: Tensor, count: int) -> None:
-    """Add the cells of R frames.
-
-    Args:
-        scores: What the counts are added to.
-        probabilities: Predicted probability of each cell, zero in frames that aren't counted, shape (R, D).
-        frames: Binary frames, shape (R, D).
-        count: Number of frames that are counted.
-    """
+    """Add the cells of frames, shape (R, D), of which ``count`` are counted; the others are all zero."""
     pitches, width = len(scores.pitch_nats), frames.shape[1]
     rows = probabilities.new_ones(len(frames))
     total = (rows @ probabilities).double().sum().item()

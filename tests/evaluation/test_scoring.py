@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicrnn.evaluation.calibration import Calibration
+from musicrnn.evaluation.calibration import calibration_of
 from musicrnn.evaluation.scoring import score_split
 from musicrnn.music import Layout
 from musicrnn.nn import NetworkSettings, build
@@ -47,7 +47,7 @@ def test_everything_is_counted_as_by_a_plain_loop(layout: Layout, skip: bool) ->
     guess, truth = p[:, :5] >= 0.5, y[:, :5]
     assert found.positives.tolist() == [(guess & truth).sum(), (guess & ~truth).sum(), (truth & ~guess).sum()]
     bins = np.minimum((p.astype(np.float32) * 10).astype(int), 9)
-    for part, index in zip(Calibration(found.calibration).bins, range(10), strict=True):
+    for part, index in zip(calibration_of(found.calibration).bins, range(10), strict=True):
         inside = bins == index
         assert part.cells == inside.sum()
         if part.cells:
@@ -57,8 +57,9 @@ def test_everything_is_counted_as_by_a_plain_loop(layout: Layout, skip: bool) ->
 
 def test_the_first_bin_is_empty_if_all_cells_are_likely() -> None:
     model = build(NetworkSettings.of(hidden=2), 5).eval()
-    found = Calibration(score_split(model, split(random_pieces([7, 3], 1, 5), NARROW)).calibration)
-    assert found.sums[:, 0].tolist() == [0, 0, 0]
+    sums = score_split(model, split(random_pieces([7, 3], 1, 5), NARROW)).calibration
+    assert sums[:, 0].tolist() == [0, 0, 0]
+    found = calibration_of(sums)
     assert found.bins[0].cells == 0 and np.isnan(found.bins[0].confidence)
     assert found.error == found.likely_error
 
