@@ -1,71 +1,59 @@
-"""Averages of the weights along the way, which generalise better than the last ones.
+"""Averages of the weights over updates, which generalise better than the last weights.
 
 References:
-    Polyak and Juditsky 1992; Izmailov et al. 2018, arXiv:1803.05407; the exponential mean is corrected for
-    its start as Adam's are (Kingma and Ba 2015).
+    Polyak and Juditsky 1992; Izmailov et al. 2018, arXiv:1803.05407; the bias correction of the exponential
+    mean is Adam's (Kingma and Ba 2015).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
-class Average:
-    """The mean of all weights after an update, or one in which older weights count less and less.
+class Average(nn.Module):
+    """The mean of the weights over all updates, or one with exponentially decaying shares.
 
     Args:
-        values: The weights, shape (N,), of which the average is to be kept.
+        weights: The weights to average, shape (N,).
         kind: ``none``, ``ema`` or ``polyak``.
-        decay: Share of the exponential mean that stays at an update.
+        decay: Share of the exponential mean that each update keeps.
 
     Attributes:
-        values: The average, shape (N,); zero before the first update.
-        updates: Updates so far.
+        values: The average, shape (N,); zero before the first update; empty for ``none``.
+        updates: Number of updates so far, shape ().
     """
 
-    def __init__(self, values: Tensor, kind: str = "none", decay: float = 0.99) -> None:
-        self.values = torch.zeros_like(values if kind != "none" else values[:0])
-        self.updates = 0
+    values: Tensor
+    updates: Tensor
+
+    def __init__(self, weights: Tensor, kind: str = "none", decay: float = 0.99) -> None:
+        super().__init__()
+        self.register_buffer("values", torch.zeros_like(weights if kind != "none" else weights[:0]))
+        self.register_buffer("updates", torch.tensor(0))
         self._kind, self._decay = kind, decay
 
-    def update(self, values: Tensor) -> None:
-        """Take in the weights after an update, shape (N,)."""
+    def update(self, weights: Tensor) -> None:
+        """Include the weights after an update, shape (N,)."""
         if self._kind == "none":
             return
         self.updates += 1
-        if self._kind == "polyak":
-            share = 1 / self.updates
-        else:
-            share = (1 - self._decay) / (1 - self._decay**self.updates)
-        self.values.lerp_(values, share)
+        updates = int(self.updates)
+        share = 1 / updates if self._kind == "polyak" else (1 - self._decay) / (1 - self._decay**updates)
+        self.values.lerp_(weights, share)
 
     @contextmanager
-    def applied(self, values: Tensor) -> Iterator[None]:
-        """Put the average in the place of the weights ``values`` while the block runs."""
+    def applied(self, weights: Tensor) -> Iterator[None]:
+        """Replace the weights by their average while the block runs."""
         if not self.updates:
             yield
             return
-        last = values.clone()
-        values.copy_(self.values)
+        last = weights.clone()
+        weights.copy_(self.values)
         try:
             yield
         finally:
-            values.copy_(last)
-
-    def state(self) -> dict[str, Tensor]:
-        """Return what going on takes."""
-        return {"values": self.values, "updates": torch.tensor(self.updates)}
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what ``state`` returned.
-
-        Raises:
-            KeyError: Something is missing.
-            RuntimeError: It is of another shape.
-        """
-        self.values.copy_(state["values"])
-        self.updates = int(state["updates"])
+            weights.copy_(last)

@@ -71,6 +71,10 @@ class World:
         return list(pieces[self.rank :: self.size])
 
 
+ALONE = World()
+"""A training in one process."""
+
+
 def started_by_launcher() -> bool:
     """Return whether this process is one of several that train together."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1

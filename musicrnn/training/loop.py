@@ -1,4 +1,4 @@
-"""The training loop: epochs with early stopping, the best weights kept, every update repeatable."""
+"""The training loop: epochs, validation, early stopping; the best weights are kept."""
 
 from __future__ import annotations
 
@@ -8,20 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from musicrnn.checkpoint import (
-    Epoch,
-    load_model,
-    load_weights,
-    new_model,
-    save_config,
-    save_weights,
-    write_metrics,
-)
+from musicrnn.checkpoint import Epoch, load_weights, save_config, save_weights, write_metrics
 from musicrnn.corpus import Corpus, Split
 from musicrnn.corpus.batches import (
     Augmentation,
@@ -33,32 +25,20 @@ from musicrnn.corpus.batches import (
 from musicrnn.errors import ModelError, UsageError
 from musicrnn.files import exclusive
 from musicrnn.nn import MusicRNN
-from musicrnn.nn.settings import DropoutSettings
 from musicrnn.plots.curves import plot_curves
-from musicrnn.settings import flatten
 from musicrnn.training.callbacks import Callback
 from musicrnn.training.card import write_results
-from musicrnn.training.distributed import World
+from musicrnn.training.distributed import ALONE, World
 from musicrnn.training.interruption import interruption
 from musicrnn.training.recipe import Recipe
-from musicrnn.training.run import (
-    STATE,
-    Position,
-    Trained,
-    load_state,
-    mean_speed,
-    save_state,
-    state_mismatch,
-)
+from musicrnn.training.run import STATE, Position, Trained, load_state, mean_speed, save_state, state_mismatch
 from musicrnn.training.schedules import best_epoch, is_over, learning_rate
-from musicrnn.training.trainer import Trainer, TrainingBatch, Update, spans
+from musicrnn.training.trainer import Trainer, TrainingBatch, Update, make_trainer, spans
 
 ON_NAN = ("stop", "skip")
 
-_NO_DROPOUT = DropoutSettings()
-
 LEAST_RATE_SHARE = 2.0**-40
-"""What skipped updates may leave of the learning rate before training gives up."""
+"""Share of the learning rate below which training gives up on skipping updates."""
 
 
 def train(
@@ -71,25 +51,26 @@ def train(
     on_nan: str = "stop",
     save_minutes: float = 10.0,
     callbacks: Sequence[Callback] = (),
-    world: World | None = None,
+    world: World = ALONE,
     plot: Callable[..., None] = plot_curves,
 ) -> Trained:
     """Train a network on a corpus and write the run.
 
-    What is drawn in an epoch depends on its number and the seed, so a run that finds its state in
-    ``directory`` goes on as if it had never stopped. Without validation pieces the training NLL decides.
+    A run whose state is in ``directory`` is resumed, with the same result as if it had never stopped: what is
+    random in an epoch depends on its number and the seed alone. Without validation pieces the training NLL
+    decides which weights are best.
 
     Args:
         corpus: Needs a ``train`` split.
         recipe: The network and how it is trained.
-        directory: Where the run goes.
+        directory: The run's folder.
         device: A torch device.
-        overwrite: Remove what is in ``directory``, once the new network stands, instead of going on with it.
-        on_nan: What to do where the loss or the gradient isn't finite: ``stop``, or ``skip`` to go on from
-            the weights before, at half the learning rate. Either way the weights before it are kept.
-        save_minutes: How often to save in the middle of an epoch; it is saved at its end anyway.
+        overwrite: Remove the contents of ``directory``, once the network is built, instead of resuming.
+        on_nan: What to do when the loss or the gradient isn't finite: ``stop``, or ``skip`` the update and
+            continue at half the learning rate. Either way the weights before it are restored.
+        save_minutes: How often to save within an epoch; it is always saved at its end.
         callbacks: Called after every update and epoch.
-        world: The processes that train together, as ``joined`` gives them; each of them calls this.
+        world: The processes that train together, as ``joined`` returns them; each of them calls this.
         plot: Plots the learning curves, called as ``plot_curves``.
 
     Returns:
@@ -97,158 +78,124 @@ def train(
 
     Raises:
         CorpusError: The corpus has no training pieces, or its frames are damaged.
-        FileError: ``directory`` can't be written, or another process trains there.
-        KeyboardInterrupt: SIGINT or SIGTERM came; the run is saved.
-        ModelError: The loss became infinite or NaN, or the state found isn't this training's.
+        FileError: ``directory`` can't be written, or another process is using it.
+        KeyboardInterrupt: SIGINT or SIGTERM arrived; the run is saved.
+        ModelError: The loss became infinite or NaN, or the state in ``directory`` is of another training.
         UsageError: Mixed precision without a GPU.
     """
     if recipe.precision != "float32" and not device.startswith("cuda"):
         raise UsageError(f"precision {recipe.precision} needs a GPU, got the device {device}")
     if on_nan not in ON_NAN:
         raise UsageError(f"on_nan must be one of {', '.join(ON_NAN)}, got {on_nan!r}")
-    world = world or World()
-    with interruption() as asked, exclusive(directory) if world.is_main else nullcontext():
-        loop = _Loop(corpus, recipe, directory, device, world, callbacks, overwrite)
-        loop.skips, loop.asked, loop.save_seconds = on_nan == "skip", asked, 60 * save_minutes
-        done = loop.run()
+    with interruption() as interrupted, exclusive(directory) if world.is_main else nullcontext():
+        trainer = make_trainer(corpus, recipe, device, world)
+        if world.is_main and overwrite and directory.is_dir():
+            shutil.rmtree(directory)
+        skip, seconds = on_nan == "skip", 60 * save_minutes
+        trained = _Loop(corpus, recipe, directory, trainer, callbacks, skip, seconds, interrupted).run()
         if world.is_main:
-            write_results(done, corpus, recipe, plot)
-        return done
+            write_results(trained, corpus, recipe, plot)
+        return trained
 
 
-def mean_nll(model: MusicRNN, split: Split, world: World | None = None) -> float:
+def mean_nll(model: MusicRNN, split: Split, world: World = ALONE) -> float:
     """Return the negative log-likelihood of a split, nats per frame."""
-    world, device = world or World(), next(model.parameters()).device
+    device = str(next(model.parameters()).device)
     model.eval()
     total = torch.zeros(1, dtype=torch.float64)
     with torch.no_grad():
-        for number, batch in enumerate(evaluation_batches(split)):
+        for number, loaded in enumerate(evaluation_batches(split)):
             if number % world.size == world.rank:
-                loaded = TrainingBatch.from_batch(batch, str(device))
-                total += model.score(loaded.frames, loaded.mask, loaded.inputs).nats.double().sum().cpu()
+                batch = TrainingBatch.from_batch(loaded, device)
+                total += model.score(batch.frames, batch.mask, batch.inputs).nats.double().sum().cpu()
     return world.all_reduce(total).item() / split.frames
 
 
-def make_trainer(corpus: Corpus, recipe: Recipe, device: str = "cpu", world: World | None = None) -> Trainer:
-    """Return a network with fresh weights, or those of ``recipe.init_from``, ready to be trained.
-
-    Raises:
-        CorpusError: The corpus has no training pieces.
-        ModelError: The network to start from is of another shape.
-    """
-    world, split = world or World(), corpus["train"]
-    torch.manual_seed(recipe.seed)
-    model = new_model(recipe.network, corpus.facts())
-    model.head.start_at(torch.as_tensor(split.rates(), dtype=torch.float32))
-    if recipe.init_from is not None:
-        start = load_model(recipe.init_from)
-        here, there = (
-            {"input_size": each.input_size, **flatten(replace(each.settings, regularisation=_NO_DROPOUT))}
-            for each in (model, start)
-        )
-        if here != there:
-            differing = [name for name, value in here.items() if there[name] != value]
-            wanted, found = ({name: shape[name] for name in differing} for shape in (here, there))
-            raise ModelError(f"{recipe.init_from}: expected a network with {wanted}, found {found}")
-        model.load_state_dict(start.state_dict())
-    model.to(device)
-    world.broadcast(model.warm_up)  # the main process compiles, the others load what it compiled
-    if not world.is_main:
-        model.warm_up()
-    return Trainer(model, recipe, split.frames, world)
-
-
+@dataclass
 class _Loop:
-    """A training under way."""
+    """A training; the arguments are those of ``train``."""
 
-    def __init__(
-        self,
-        corpus: Corpus,
-        recipe: Recipe,
-        directory: Path,
-        device: str,
-        world: World,
-        callbacks: Sequence[Callback],
-        overwrite: bool,
-    ) -> None:
-        self.corpus, self.recipe, self.directory = corpus, recipe, directory
-        self.device, self.world, self.callbacks = device, world, callbacks
-        self.split = corpus["train"]
-        self.skips, self.save_seconds = False, 600.0
-        self.asked: Callable[[], bool] = lambda: False
-        self.trainer = make_trainer(corpus, recipe, device, world)
-        self.started = self.saved = time.monotonic()
+    corpus: Corpus
+    recipe: Recipe
+    directory: Path
+    trainer: Trainer
+    callbacks: Sequence[Callback]
+    skip_nonfinite: bool
+    save_seconds: float
+    interrupted: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        self.world, self.split = self.trainer.world, self.corpus["train"]
         self.position = Position()
-        if world.is_main and overwrite and directory.is_dir():
-            shutil.rmtree(directory)
-        self._resume()
-        if world.is_main:
-            save_config(directory, self.trainer.model, recipe.to_dict())
-            write_metrics(directory, self.position.history)
+        self.started = self.saved = time.monotonic()
 
     def run(self) -> Trained:
-        """Train until the recipe has it enough."""
-        position, model = self.position, self.trainer.model
+        """Train until the stopping rule is met."""
+        self._resume()
+        recipe, position, model = self.recipe, self.position, self.trainer.model
+        if self.world.is_main:
+            save_config(self.directory, model, recipe.to_dict())
+            write_metrics(self.directory, position.history)
         for callback in self.callbacks:
             callback.begin(model, self.split.frames, position.history, position.batch)
-        with model.fitting_threads(self.recipe.batch_size, self.split.frames / max(1, len(self.split))):
-            while not is_over(self.recipe, position.nlls):
+        with model.fitting_threads(recipe.batch_size, self.split.frames / max(1, len(self.split))):
+            while not is_over(recipe, position.nlls):
                 self._epoch()
             return self._finish()
 
     def _resume(self) -> None:
-        """Put everything back to where it was when it was saved, if it was."""
+        """Restore the saved state, if there is one."""
         found = self.world.broadcast(
             lambda: load_state(self.directory) if (self.directory / STATE).exists() else None
         )
         if found is None:
             return
-        tensors, self.position = found
+        state, self.position = found
         try:
-            self.trainer.load(tensors)
-        except (RuntimeError, KeyError, ValueError) as error:
+            self.trainer.load_state_dict(state)
+        except RuntimeError as error:
             raise state_mismatch(self.directory, error) from error
 
     def _save(self) -> None:
-        """Save where the training is."""
         now = time.monotonic()
         self.position.seconds += now - self.saved
         self.saved = now
         if self.world.is_main:
-            save_state(self.directory, self.trainer.state(), self.position)
+            save_state(self.directory, self.trainer.state_dict(), self.position)
+
+    def _is_interrupted(self) -> bool:
+        """Return whether any process received a signal to stop."""
+        return bool(self.world.all_reduce(torch.tensor(float(self.interrupted()))))
+
+    def _learning_rate(self, part: float) -> float:
+        """Return the learning rate when a part of the epoch is done."""
+        position = self.position
+        return learning_rate(self.recipe, position.nlls, part, position.updates) * position.rate_share
 
     def _epoch(self) -> None:
-        """Pass over the training pieces, from where the position is, and over the validation pieces."""
-        recipe, position, trainer = self.recipe, self.position, self.trainer
+        """Train on all pieces, or those that a resumed run has left, then validate and save."""
+        recipe, position = self.recipe, self.position
         number, begun = len(position.history), time.monotonic() - position.epoch_seconds
         order = training_order(self.split, recipe.batch_size, [recipe.seed, number], recipe.chunk_frames)
-        for batches in self._batches(order[position.batch :], number):
-            trainer.model.train()
-            asked = self._update(order, batches, number)
+        self.trainer.model.train()
+        for batches in self._batches(order[position.batch :]):
+            self._update(order, batches)
             position.epoch_seconds = time.monotonic() - begun
-            late = time.monotonic() - self.saved > self.save_seconds
-            if asked or late:
+            interrupted = self._is_interrupted()
+            if interrupted or time.monotonic() - self.saved > self.save_seconds:
                 self._save()
-            if asked:
+            if interrupted:
                 raise KeyboardInterrupt
-        spent = time.monotonic() - begun
-        nll = position.nats / position.frames if position.frames else math.inf
-        with trainer.evaluated():
-            judged = (
-                mean_nll(trainer.model, self.corpus["valid"], self.world) if "valid" in self.corpus else nll
-            )
-            judged = judged if math.isfinite(judged) else math.inf
-            best = judged < min(position.nlls, default=math.inf) or not position.nlls
-            if best and self.world.is_main:
-                save_weights(self.directory, trainer.model.state_dict())
-        rate = learning_rate(recipe, position.nlls, 1.0, position.updates) * position.rate_share
+        seconds = time.monotonic() - begun
+        train_nll = position.nats / position.frames if position.frames else math.inf
+        valid_nll, is_best = self._validate(train_nll)
         metrics = Epoch(
             epoch=number + 1,
-            train_nll=nll,
-            valid_nll=judged,
-            learning_rate=rate,
+            train_nll=train_nll,
+            valid_nll=valid_nll,
+            learning_rate=self._learning_rate(1.0),
             gradient_norm=position.norms / max(1, position.steps),
-            frames_per_second=position.frames / spent,
+            frames_per_second=position.frames / seconds,
             seconds=position.seconds + time.monotonic() - self.saved,
             padding=1 - position.frames / max(1, position.computed),
             skipped=position.skipped,
@@ -256,78 +203,74 @@ class _Loop:
         position.next_epoch(metrics)
         self._save()
         for callback in self.callbacks:
-            callback.epoch(metrics, best)
-        if self.world.all_reduce(torch.tensor(float(self.asked()))) and not is_over(recipe, position.nlls):
+            callback.epoch(metrics, is_best)
+        if self._is_interrupted() and not is_over(recipe, position.nlls):
             raise KeyboardInterrupt
 
-    def _batches(self, order: list[list[int]], epoch: int) -> Iterator[list[TrainingBatch]]:
-        """Yield the batches of each update; the next ones are loaded while these are trained on."""
-        recipe = self.recipe
+    def _validate(self, train_nll: float) -> tuple[float, bool]:
+        """Return the validation NLL, or the training NLL without validation pieces, and whether it is best.
+
+        The weights are saved if it is.
+        """
+        model, corpus, nlls = self.trainer.model, self.corpus, self.position.nlls
+        with self.trainer.evaluation_weights():
+            nll = mean_nll(model, corpus["valid"], self.world) if "valid" in corpus else train_nll
+            nll = nll if math.isfinite(nll) else math.inf
+            is_best = not nlls or nll < min(nlls)
+            if is_best and self.world.is_main:
+                save_weights(self.directory, model.state_dict())
+        return nll, is_best
+
+    def _batches(self, order: list[list[int]]) -> Iterator[list[TrainingBatch]]:
+        """Yield the batches of each update; the next ones are loaded meanwhile."""
+        recipe, epoch, size = self.recipe, len(self.position.history), self.recipe.accumulate
         augmentation = Augmentation(*recipe.semitones_in(epoch), recipe.input_noise)
 
-        def load(batches: list[list[int]]) -> list[Batch]:
-            return [self._share(pieces, augmentation, epoch) for pieces in batches]
+        def load(pieces: list[int]) -> Batch:
+            """Load this process's share of a batch; if it is empty, a piece that is masked out."""
+            mine = self.world.share(pieces)
+            batch = training_batch(self.split, mine or pieces[:1], augmentation, [recipe.seed, epoch])
+            return batch if mine else batch._replace(mask=batch.mask & False)
 
-        groups = [
-            order[start : start + recipe.accumulate] for start in range(0, len(order), recipe.accumulate)
-        ]
+        groups = [order[start : start + size] for start in range(0, len(order), size)]
         with ThreadPoolExecutor(1) as loader:
-            following = loader.submit(load, groups[0]) if groups else None
-            for number in range(len(groups)):
-                assert following is not None
-                loaded = following.result()
-                if number + 1 < len(groups):
-                    following = loader.submit(load, groups[number + 1])
-                yield [TrainingBatch.from_batch(batch, self.device) for batch in loaded]
+            waiting = (loader.submit(list, map(load, group)) for group in groups)
+            loading = next(waiting, None)
+            while loading is not None:
+                loaded, loading = loading.result(), next(waiting, None)
+                yield [TrainingBatch.from_batch(batch, self.trainer.device) for batch in loaded]
 
-    def _share(self, pieces: list[int], augmentation: Augmentation, epoch: int) -> Batch:
-        """Load this process's share of a batch; where there is none, a piece that doesn't count."""
-        mine = self.world.share(pieces)
-        batch = training_batch(self.split, mine or pieces[:1], augmentation, [self.recipe.seed, epoch])
-        return batch if mine else batch._replace(mask=batch.mask & False)
-
-    def _update(self, order: list[list[int]], batches: list[TrainingBatch], epoch: int) -> bool:
-        """Train on the batches of an update, or chunk by chunk of several; return whether to stop."""
-        recipe, position, asked = self.recipe, self.position, False
-        first = position.batch
+    def _update(self, order: list[list[int]], batches: list[TrainingBatch]) -> None:
+        """Train on the batches of an update, which is several updates if pieces are cut into chunks."""
+        recipe, position = self.recipe, self.position
+        epoch, first = len(position.history), position.batch
         pieces = [piece for batch in order[first : first + len(batches)] for piece in batch]
         lengths = self.split.lengths[pieces]
+        averaged = recipe.average != "polyak" or epoch + 1 >= recipe.average_start
         for span in spans(int(lengths.max()), recipe.chunk_frames):
             frames = int((lengths.clip(*span) - span[0]).sum())
             seed = [recipe.seed, epoch, first, span[0], position.skipped]
-            update = self.trainer.compute_gradient(batches, span, frames, seed, self.asked())
-            asked = asked or update.stop
+            update = self.trainer.compute_gradient(batches, span, frames, seed)
             if not update.is_finite:
-                self._handle_nonfinite(update, epoch, first, pieces[0])
+                self._handle_nonfinite(update, pieces[0])
                 break
-            part = first / len(order)
-            rate = learning_rate(recipe, position.nlls, part, position.updates) * position.rate_share
-            self.trainer.step(rate, recipe.average != "polyak" or epoch + 1 >= recipe.average_start)
-            position.updates += 1
-            position.steps += 1
-            position.nats += update.nats
-            position.frames += frames
-            position.computed += update.computed
-            position.norms += update.norm
+            self.trainer.step(self._learning_rate(first / len(order)), averaged)
+            position.count(update, frames)
             for callback in self.callbacks:
                 callback.advance(frames)
         position.batch += len(batches)
-        return asked or (self.world.size == 1 and self.asked())
 
-    def _handle_nonfinite(self, update: Update, epoch: int, batch: int, first: int) -> None:
-        """Go back to the weights before the last step and lower the rate; stop unless told to skip."""
+    def _handle_nonfinite(self, update: Update, first: int) -> None:
+        """Restore the weights before the last step and halve the rate; stop, unless updates are skipped."""
         position = self.position
         self.trainer.rollback()
         position.rate_share /= 2
         position.skipped += 1
         name = self.split.pieces[first if update.nonfinite_piece is None else update.nonfinite_piece].name
-        what = (
-            f"loss became {update.nats}"
-            if update.nats - update.nats != 0
-            else f"gradient became {update.norm}"
-        )
-        where = f"the {what} in epoch {epoch + 1}, batch {batch + 1}, at {name}"
-        if self.skips and position.rate_share >= LEAST_RATE_SHARE:
+        quantity, value = ("gradient", update.norm) if math.isfinite(update.nats) else ("loss", update.nats)
+        epoch, batch = len(position.history) + 1, position.batch + 1
+        where = f"the {quantity} became {value} in epoch {epoch}, batch {batch}, at {name}"
+        if self.skip_nonfinite and position.rate_share >= LEAST_RATE_SHARE:
             text = f"{where}; restored the previous weights, at {position.rate_share:g} of the learning rate"
             for callback in self.callbacks:
                 callback.warn(text)
@@ -336,20 +279,17 @@ class _Loop:
             save_weights(self.directory, self.trainer.model.state_dict())
         self._save()
         raise ModelError(
-            f"{where}; the weights before are kept, and --resume goes on from them at half the learning "
-            "rate; --on-nan skip does so by itself"
+            f"{where}; the previous weights are saved: --resume continues from them at half the learning "
+            "rate, --on-nan skip does so by itself"
         )
 
     def _finish(self) -> Trained:
-        """Load the best weights, measure them, and write what is written once."""
-        model, corpus = self.trainer.model, self.corpus
+        """Load the best weights and measure them."""
+        model, corpus, history = self.trainer.model, self.corpus, self.position.history
         model.load_state_dict(self.world.broadcast(lambda: load_weights(self.directory, model.state_dict())))
-        model.eval()
         nlls = {split: mean_nll(model, corpus[split], self.world) for split in corpus}
-        model.to("cpu")
-        history = self.position.history
         return Trained(
-            model=model,
+            model=model.to("cpu"),
             directory=self.directory,
             history=history,
             best_epoch=best_epoch(self.position.nlls) + 1,

@@ -15,9 +15,8 @@ from musicrnn.corpus.batches import Augmentation, training_batch, training_order
 from musicrnn.errors import ModelError
 from musicrnn.files import write_json
 from musicrnn.plots.curves import plot_range_test
-from musicrnn.training.loop import make_trainer
 from musicrnn.training.recipe import Recipe
-from musicrnn.training.trainer import TrainingBatch
+from musicrnn.training.trainer import TrainingBatch, make_trainer
 
 _SMOOTH = 0.9
 """Share of the mean NLL that stays from update to update."""

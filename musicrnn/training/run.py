@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -20,6 +20,9 @@ from musicrnn.checkpoint import Epoch, read_tensors, to_safetensors, write_metri
 from musicrnn.errors import ModelError
 from musicrnn.files import write_bytes
 from musicrnn.nn import MusicRNN
+
+if TYPE_CHECKING:
+    from musicrnn.training.trainer import Update
 
 STATE = Path("resume") / "state.safetensors"
 
@@ -61,8 +64,17 @@ class Position:
         """Validation NLL of every epoch done."""
         return [epoch.valid_nll for epoch in self.history]
 
+    def count(self, update: Update, frames: int) -> None:
+        """Add an update of so many real frames."""
+        self.updates += 1
+        self.steps += 1
+        self.nats += update.nats
+        self.frames += frames
+        self.computed += update.computed
+        self.norms += update.norm
+
     def next_epoch(self, metrics: Epoch) -> None:
-        """Close the present epoch."""
+        """Record a finished epoch and begin the next."""
         self.history.append(metrics)
         self.batch = self.frames = self.computed = self.steps = self.skipped = 0
         self.nats = self.norms = self.epoch_seconds = 0.0

@@ -1,7 +1,7 @@
-"""What moves in a training, and one update of it: forward, backward, noise, clipping, step.
+"""One training update: forward and backward pass, weight noise, clipping, optimizer step.
 
-Everything drawn for an update comes from the seed, the epoch and the number of the update, so that an update
-is the same whether or not the program was started anew before it, and in every process that takes part.
+Everything random in an update comes from seeds that the caller gives, so an update is the same in a resumed
+run, and in every process that takes part.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,11 +17,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from musicrnn.checkpoint import load_model, new_model
+from musicrnn.corpus import Corpus
 from musicrnn.corpus.batches import Batch
+from musicrnn.errors import ModelError
 from musicrnn.nn import MusicRNN
+from musicrnn.nn.parameters import FlatParameters
+from musicrnn.nn.settings import DropoutSettings
 from musicrnn.nn.state import NetworkState
+from musicrnn.settings import flatten
 from musicrnn.training.average import Average
-from musicrnn.training.distributed import World
+from musicrnn.training.distributed import ALONE, World
 from musicrnn.training.optimizers import OPTIMIZERS
 from musicrnn.training.recipe import Recipe
 from musicrnn.training.weight_noise import WeightNoise
@@ -50,7 +56,7 @@ class TrainingBatch:
     state: NetworkState | None = None
 
     @classmethod
-    def from_batch(cls, batch: Batch, device: str) -> TrainingBatch:
+    def from_batch(cls, batch: Batch, device: torch.device | str) -> TrainingBatch:
         """Return a batch of the corpus as tensors on a device."""
         frames, inputs, mask, semitones = (
             torch.from_numpy(array).to(device)
@@ -59,9 +65,9 @@ class TrainingBatch:
         return cls(frames, inputs, mask, batch.mask.sum(1), batch.pieces, semitones)
 
     def chunk(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor, NetworkState | None, Tensor]:
-        """Return frames, mask, inputs, state and semitones of a chunk, without rows that have ended.
+        """Return frames, mask, inputs, state and semitones of a chunk, without pieces that have ended.
 
-        Where all have ended one frame of padding remains, since every process takes part in every update.
+        If all have ended, one frame of padding remains, since every process takes part in every update.
         """
         rows = int(np.count_nonzero(self.lengths > start))
         if not rows:
@@ -77,20 +83,18 @@ class TrainingBatch:
 
 
 class Update(NamedTuple):
-    """What came of an update.
+    """The figures of an update.
 
     Attributes:
         nats: Sum over its real frames, in all processes.
         norm: Norm of the gradient before clipping.
-        computed: Frames computed, padding included.
-        stop: Whether any process was asked to stop.
+        computed: Frames computed, padding included, in all processes.
         nonfinite_piece: Position of the first piece whose likelihood isn't finite, if there is one.
     """
 
     nats: float
     norm: float
     computed: int
-    stop: bool
     nonfinite_piece: int | None
 
     @property
@@ -100,7 +104,7 @@ class Update(NamedTuple):
 
 
 class _Scorer(nn.Module):
-    """The model's likelihood as a forward pass, for those who wrap modules."""
+    """The model's likelihood as a forward pass, which is what DistributedDataParallel wraps."""
 
     def __init__(self, model: MusicRNN) -> None:
         super().__init__()
@@ -114,138 +118,117 @@ class _Scorer(nn.Module):
 
 
 class Trainer:
-    """A network in training.
+    """A network and everything that changes while it is trained.
 
     Args:
         model: On the device where it is trained.
-        recipe: How.
+        recipe: How to train it.
         frames: Training frames of the corpus.
-        world: The processes that take part.
+        world: The processes that train together.
 
     Attributes:
         model: The network.
-        optimizer: Holds all parameters.
-        average: Of the weights along the way.
+        device: Where it is.
+        parameters: Its parameters and those of the weight noise.
+        optimizer: Updates them.
+        average: Their average over updates.
     """
 
-    def __init__(self, model: MusicRNN, recipe: Recipe, frames: int, world: World | None = None) -> None:
-        self.model, self.world = model, world or World()
-        self.noise = WeightNoise(model, recipe.weight_noise, recipe.adaptive_weight_noise)
-        self.noise.to(next(model.parameters()).device)
-        self.optimizer = OPTIMIZERS[recipe.optimizer](
-            [*model.parameters(), *self.noise.parameters()],
-            recipe.momentum,
-            recipe.square_decay,
-            recipe.weight_decay,
-        )
-        self.average = Average(self.optimizer.values, recipe.average, recipe.average_decay)
+    def __init__(self, model: MusicRNN, recipe: Recipe, frames: int, world: World = ALONE) -> None:
+        self.model, self.world = model, world
         self._recipe, self._frames = recipe, frames
+        self.device = next(model.parameters()).device
+        self._noise = WeightNoise(model, recipe.weight_noise, recipe.adaptive_weight_noise).to(self.device)
+        self.parameters = FlatParameters([*model.parameters(), *self._noise.parameters()])
+        self.optimizer = OPTIMIZERS[recipe.optimizer](
+            self.parameters, recipe.momentum, recipe.square_decay, recipe.weight_decay
+        )
+        self.average = Average(self.parameters.values, recipe.average, recipe.average_decay)
         self._scorer: nn.Module = _Scorer(model)
-        if self.world.size > 1:
+        if world.size > 1:
             self._scorer = nn.parallel.DistributedDataParallel(self._scorer)
-        self._moving = [self.optimizer.values, *self.optimizer.memory.values(), self.average.values]
-        self._before = [tensor.clone() for tensor in self._moving]
-        self._counts = (0, 0)
+        parts = {"model": model, "noise": self._noise, "optimizer": self.optimizer, "average": self.average}
+        self._parts = nn.ModuleDict(parts)
+        self._changing = [self.parameters.values, *self.optimizer.buffers(), *self.average.buffers()]
+        self._before = [tensor.clone() for tensor in self._changing]
 
     def compute_gradient(
-        self,
-        batches: Sequence[TrainingBatch],
-        span: tuple[int, int],
-        frames: int,
-        seed: Sequence[int],
-        stop: bool = False,
+        self, batches: Sequence[TrainingBatch], span: tuple[int, int], frames: int, seed: Sequence[int]
     ) -> Update:
-        """Compute the gradient of an update, clipped, without taking the step.
+        """Compute the clipped gradient of an update, without taking the step.
 
         Args:
-            batches: This process's shares of its batches.
-            span: First and last frame of the chunk.
+            batches: This process's shares of the update's batches.
+            span: First frame of the chunk, and the one after its last.
             frames: Real frames of the chunk, in all processes.
-            seed: What noise and dropout are drawn from.
-            stop: Whether this process was asked to stop.
+            seed: Seed of noise and dropout.
         """
-        optimizer, size = self.optimizer, self.world.size
-        optimizer.gradients.zero_()
-        nats, computed, bad = 0.0, 0, None
-        _seed([*seed, self.world.rank], optimizer.values.device)
-        with self.noise.applied(optimizer, np.random.Generator(np.random.SFC64(list(seed)))):
+        size = self.world.size
+        self.parameters.gradients.zero_()
+        nats, computed, nonfinite = 0.0, 0, None
+        _seed([*seed, self.world.rank], self.device)
+        with self._noise.applied(self.parameters, np.random.Generator(np.random.SFC64(list(seed)))):
             for number, batch in enumerate(batches):
-                parts = batch.chunk(*span)
+                chunk = batch.chunk(*span)
                 with self._synchronised(number == len(batches) - 1), self._precision():
-                    each, after = self._scorer(*parts)
+                    each, after = self._scorer(*chunk)
                     total = each.sum()
                     (total * (size / frames)).backward()
                 batch.state = after.detach()
                 nats += total.item()
-                computed += parts[1].numel()
-                if not math.isfinite(nats) and bad is None:
+                computed += chunk[1].numel()
+                if not math.isfinite(nats) and nonfinite is None:
                     rows = torch.nonzero(~torch.isfinite(each.detach()).all(1)).flatten().tolist()
-                    bad = batch.pieces[rows[0] if rows else 0]
+                    nonfinite = batch.pieces[rows[0] if rows else 0]
         if size > 1:
-            sums = self.world.all_reduce(torch.tensor([nats, computed, float(stop)], dtype=torch.float64))
-            nats, computed, stop = float(sums[0]), int(sums[1]), bool(sums[2] > 0)
+            sums = self.world.all_reduce(torch.tensor([nats, computed], dtype=torch.float64))
+            nats, computed = float(sums[0]), int(sums[1])
             if not math.isfinite(nats):
-                bad = self.world.first_of(bad)
-        self.noise.add_gradients(optimizer, self._frames)
-        return Update(nats, optimizer.clip(self._recipe.clip_norm), computed, stop, bad)
+                nonfinite = self.world.first_of(nonfinite)
+        self._noise.add_gradients(self.parameters, self._frames)
+        return Update(nats, self.parameters.clip_gradients(self._recipe.clip_norm), computed, nonfinite)
 
     def step(self, rate: float, averaged: bool = True) -> None:
-        """Take the step that ``attempt`` prepared.
+        """Update the parameters with the gradient computed before.
 
         Args:
             rate: The learning rate.
-            averaged: Whether the weights enter the average.
+            averaged: Whether the new weights enter the average.
         """
-        for before, tensor in zip(self._before, self._moving, strict=True):
-            before.copy_(tensor)
-        self._counts = (self.optimizer.steps, self.average.updates)
+        self._keep()
         self.optimizer.step(rate)
         if averaged:
-            self.average.update(self.optimizer.values)
+            self.average.update(self.parameters.values)
 
     def rollback(self) -> None:
-        """Undo the last step: what it led to can't be trained on."""
-        for before, tensor in zip(self._before, self._moving, strict=True):
+        """Undo the last step."""
+        for before, tensor in zip(self._before, self._changing, strict=True):
             tensor.copy_(before)
-        self.optimizer.steps, self.average.updates = self._counts
 
-    def evaluated(self) -> AbstractContextManager[None]:
-        """Return a context in which the network has the weights that are evaluated and kept."""
-        return self.average.applied(self.optimizer.values)
+    def evaluation_weights(self) -> AbstractContextManager[None]:
+        """Return a context in which the network has the weights to evaluate and keep."""
+        return self.average.applied(self.parameters.values)
 
-    def state(self) -> dict[str, Tensor]:
-        """Return what going on takes, by name."""
-        parts: dict[str, Mapping[str, Tensor]] = {
-            "model": self.model.state_dict(),
-            "noise": self.noise.state_dict(),
-            "optimizer": self.optimizer.state(),
-            "average": self.average.state(),
-        }
-        return {
-            f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()
-        }
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all state that resuming needs, by name."""
+        return self._parts.state_dict()
 
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what ``state`` returned.
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what ``state_dict`` returned.
 
         Raises:
-            KeyError: Something is missing.
-            RuntimeError: It is of another shape.
+            RuntimeError: A tensor is missing, unknown or of another shape.
         """
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "noise": {}, "optimizer": {}, "average": {}}
-        for name, tensor in state.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = tensor
-        self.model.load_state_dict(parts["model"])
-        self.noise.load_state_dict(parts["noise"])
-        self.optimizer.load(parts["optimizer"])
-        self.average.load(parts["average"])
-        for before, tensor in zip(self._before, self._moving, strict=True):
+        self._parts.load_state_dict(state)
+        self._keep()
+
+    def _keep(self) -> None:
+        """Remember what ``rollback`` restores."""
+        for before, tensor in zip(self._before, self._changing, strict=True):
             before.copy_(tensor)
-        self._counts = (self.optimizer.steps, self.average.updates)
 
     def _synchronised(self, last: bool) -> AbstractContextManager[Any]:
-        """Return a context for a backward pass; gradients travel with the last of an update."""
+        """Return a context for a backward pass; processes exchange gradients in the last of an update."""
         wrapped = self._scorer
         if isinstance(wrapped, nn.parallel.DistributedDataParallel) and not last:
             return wrapped.no_sync()
@@ -254,20 +237,49 @@ class Trainer:
     def _precision(self) -> AbstractContextManager[Any]:
         if self._recipe.precision == "float32":
             return nullcontext()
-        return torch.autocast(self.optimizer.values.device.type, getattr(torch, self._recipe.precision))
+        return torch.autocast(self.device.type, getattr(torch, self._recipe.precision))
+
+
+def make_trainer(corpus: Corpus, recipe: Recipe, device: str = "cpu", world: World = ALONE) -> Trainer:
+    """Return a network with fresh weights, or those of ``recipe.init_from``, ready to be trained.
+
+    Raises:
+        CorpusError: The corpus has no training pieces.
+        ModelError: The network to start from has another shape.
+    """
+    split = corpus["train"]
+    torch.manual_seed(recipe.seed)
+    model = new_model(recipe.network, corpus.facts())
+    model.head.start_at(torch.as_tensor(split.rates(), dtype=torch.float32))
+    if recipe.init_from is not None:
+        start, none = load_model(recipe.init_from), DropoutSettings()
+        here, there = (
+            {"input_size": each.input_size, **flatten(replace(each.settings, regularisation=none))}
+            for each in (model, start)
+        )
+        if here != there:
+            differing = [name for name, value in here.items() if there[name] != value]
+            wanted, found = ({name: shape[name] for name in differing} for shape in (here, there))
+            raise ModelError(f"{recipe.init_from}: expected a network with {wanted}, found {found}")
+        model.load_state_dict(start.state_dict())
+    model.to(device)
+    world.broadcast(model.warm_up)  # the main process compiles, the others load what it compiled
+    if not world.is_main:
+        model.warm_up()
+    return Trainer(model, recipe, split.frames, world)
 
 
 def spans(longest: int, chunk: int) -> Iterator[tuple[int, int]]:
-    """Yield first and last frame of the chunks of pieces; no chunks means whole pieces."""
+    """Yield where chunks of pieces begin and end, in frames; a ``chunk`` of 0 means whole pieces."""
     step = chunk or longest
     for start in range(0, longest, step):
         yield start, min(start + step, longest)
 
 
 def _seed(seed: Sequence[int], device: torch.device) -> None:
-    """Seed the random state of a device, which dropout draws from, from several numbers.
+    """Seed the random state of a device, which dropout uses, from several numbers.
 
-    ``torch.manual_seed`` seeds every kind of device that there could be, and notes who asked each time.
+    ``torch.manual_seed`` would seed every kind of device, and record the caller each time.
     """
     number = int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0] >> np.uint64(1))
     torch.default_generator.manual_seed(number)

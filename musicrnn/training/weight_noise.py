@@ -1,9 +1,8 @@
-"""Weight noise: a Gaussian perturbation of the recurrent layers' matrices, drawn once per update.
+"""Weight noise: Gaussian noise on the recurrent layers' matrices, sampled once per update.
 
-With a fixed deviation it is a regulariser. With an adaptive one every weight has a mean and a deviation of
-its own, and what is minimised is the description length of music and weights: the expected NLL plus the
-divergence of the weights' distribution from a Gaussian prior, whose mean and variance are the best for the
-weights there are.
+With a fixed standard deviation it is a regulariser. When adaptive, every weight has its own mean and
+deviation, and training minimises the description length of music and weights: the expected NLL plus the
+divergence of the weights' distribution from a Gaussian prior, whose mean and variance fit the weights best.
 
 References:
     Graves 2011, "Practical variational inference for neural networks"; Jim, Giles and Horne 1996. The fixed
@@ -20,19 +19,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from musicrnn.training.optimizers import Optimizer
+from musicrnn.nn.parameters import FlatParameters
 
 
 class WeightNoise(nn.Module):
-    """Disturbs the input and recurrent matrices W and U of every layer; biases and peepholes stay clean.
+    """Adds noise to the input and recurrent matrices W and U of every layer, not to biases and peepholes.
 
     Args:
         module: The network, or some of its layers.
-        deviation: Standard deviation of the noise; zero draws nothing.
-        adaptive: Whether the deviations are learned, from that value on.
+        deviation: Standard deviation of the noise; zero turns it off.
+        adaptive: Whether each weight's deviation is learned, starting at ``deviation``.
 
     Attributes:
-        log_deviation: Logarithms of the deviations, shape (M,), a parameter to train; None if not adaptive.
+        log_deviation: Logarithms of the deviations, shape (M,), trained; None if not adaptive.
     """
 
     def __init__(self, module: nn.Module, deviation: float, adaptive: bool = False) -> None:
@@ -46,66 +45,54 @@ class WeightNoise(nn.Module):
         self._noise: Tensor | None = None
 
     @contextmanager
-    def applied(self, optimizer: Optimizer, source: np.random.Generator) -> Iterator[None]:
-        """Add noise to the matrices, and take it away afterwards.
-
-        Forward and backward belong inside the block, the optimizer's step behind it.
+    def applied(self, parameters: FlatParameters, generator: np.random.Generator) -> Iterator[None]:
+        """Add noise to the matrices while the block runs: the forward and backward pass, not the step.
 
         Args:
-            optimizer: Holds the matrices.
-            source: What the noise is drawn from: numpy's normal numbers take a third of the time of torch's.
+            parameters: All parameters that are trained, the matrices among them.
+            generator: Samples the noise: numpy's normal numbers take a third of the time of torch's.
         """
         if self.deviation == 0:
             yield
             return
-        spans = self._spans(optimizer.values)
-        sizes = [len(span) for span in spans]
-        clean = [span.clone() for span in spans]
-        drawn = torch.from_numpy(source.standard_normal(sum(sizes), np.float32))
-        self._noise = drawn.to(optimizer.values.device)
+        matrices = [parameters.values[span] for span in parameters.spans(self._matrices)]
+        sizes = [len(matrix) for matrix in matrices]
+        clean = [matrix.clone() for matrix in matrices]
+        sample = torch.from_numpy(generator.standard_normal(sum(sizes), np.float32))
+        self._noise = sample.to(parameters.values.device)
         if self.log_deviation is None:
             self._noise *= self.deviation
         else:
             self._noise *= self.log_deviation.detach().exp()
-        for span, noise in zip(spans, torch.split(self._noise, sizes), strict=True):
-            span += noise
+        for matrix, noise in zip(matrices, torch.split(self._noise, sizes), strict=True):
+            matrix += noise
         try:
             yield
         finally:
-            for span, values in zip(spans, clean, strict=True):
-                span.copy_(values)
+            for matrix, values in zip(matrices, clean, strict=True):
+                matrix.copy_(values)
 
-    def add_gradients(self, optimizer: Optimizer, frames: int) -> None:
-        """Add to the gradients of an NLL per frame what the description length of the weights adds.
+    def add_gradients(self, parameters: FlatParameters, frames: int) -> None:
+        """Add the gradient of the weights' description length to that of an NLL per frame.
 
         A deviation s enters the NLL by weight = mean + s * unit noise; the cost of a weight is the divergence
         of N(mean, s²) from the prior, spread over the frames of the corpus.
 
         Args:
-            optimizer: Holds the matrices, the logarithms of their deviations, and the gradients.
+            parameters: All parameters that are trained: the matrices, and the logarithms of their deviations.
             frames: Training frames of the corpus.
         """
         if self.log_deviation is None or self._noise is None:
             return
-        spans = self._spans(optimizer.gradients)
-        means = torch.cat(self._spans(optimizer.values))
+        spans = parameters.spans(self._matrices)
+        gradients = [parameters.gradients[span] for span in spans]
+        means = torch.cat([parameters.values[span] for span in spans])
         variances = (2 * self.log_deviation.detach()).exp()
         centre = means.mean()
         prior = (variances + (means - centre) ** 2).mean()
         assert self.log_deviation.grad is not None
-        self.log_deviation.grad.add_(torch.cat(spans) * self._noise)
+        self.log_deviation.grad.add_(torch.cat(gradients) * self._noise)
         self.log_deviation.grad.add_((variances / prior - 1) / frames)
-        pull = (means - centre) / prior / frames
-        for span, part in zip(spans, torch.split(pull, [len(span) for span in spans]), strict=True):
-            span += part
-
-    def _spans(self, vector: Tensor) -> list[Tensor]:
-        """Return the parts of an optimizer's vector that belong to the matrices; neighbours are one part."""
-        ends: list[list[int]] = []
-        for matrix in self._matrices:
-            start = int(matrix.storage_offset())
-            if ends and ends[-1][1] == start:
-                ends[-1][1] = start + matrix.numel()
-            else:
-                ends.append([start, start + matrix.numel()])
-        return [vector[start:end] for start, end in ends]
+        cost = (means - centre) / prior / frames
+        for gradient, part in zip(gradients, torch.split(cost, list(map(len, gradients))), strict=True):
+            gradient += part

@@ -53,7 +53,7 @@ def test_going_on_from_a_saved_state_gives_the_same_bits() -> None:
         whole.update(values)
     for values in weights[:3]:
         first.update(values)
-    second.load(first.state())
+    second.load_state_dict(first.state_dict())
     for values in weights[3:]:
         second.update(values)
     assert torch.equal(whole.values, second.values)

@@ -9,8 +9,7 @@ import torch
 from musicrnn.corpus import Corpus
 from musicrnn.corpus.batches import Augmentation, training_batch
 from musicrnn.training import Recipe
-from musicrnn.training.loop import make_trainer
-from musicrnn.training.trainer import Trainer, TrainingBatch, spans
+from musicrnn.training.trainer import Trainer, TrainingBatch, make_trainer, spans
 
 PLAIN = Recipe.of(hidden=8, weight_noise=0.0, input_noise=0.0, clip_norm=0.0)
 
@@ -28,16 +27,16 @@ def gradient(
     trainer.model.train()
     update = trainer.compute_gradient(batches, span, frames, [0])
     assert update.is_finite
-    return trainer.optimizer.gradients.clone()
+    return trainer.parameters.gradients.clone()
 
 
 def test_the_gradient_is_that_of_the_mean_over_all_real_frames(corpus: Corpus) -> None:
     trainer, (batch,) = make_trainer(corpus, PLAIN), load(corpus, [0, 1, 2])
     frames = int(batch.lengths.sum())
     found = gradient(trainer, [batch], (0, batch.frames.shape[1]), frames)
-    trainer.optimizer.gradients.zero_()
+    trainer.parameters.gradients.zero_()
     (trainer.model.nll(batch.frames, batch.mask).sum() / frames).backward()
-    torch.testing.assert_close(found, trainer.optimizer.gradients)
+    torch.testing.assert_close(found, trainer.parameters.gradients)
 
 
 def test_batches_accumulated_are_as_good_as_one_large_batch(corpus: Corpus) -> None:
@@ -70,11 +69,11 @@ def test_chunks_carry_the_state_and_cut_the_gradient(corpus: Corpus, structure: 
     state = [tuple(tensor.clone() for tensor in layer) for layer in again.state or []]
     frames_, mask, inputs, *_ = again.chunk(6, 12)
     trainer.compute_gradient([again], (6, 12), 1, [0])
-    found = trainer.optimizer.gradients.clone()
-    trainer.optimizer.gradients.zero_()
+    found = trainer.parameters.gradients.clone()
+    trainer.parameters.gradients.zero_()
     carried = [tuple(tensor[: len(mask)] for tensor in layer) for layer in state]
     model.score(frames_, mask, inputs, carried).nats.sum().backward()
-    torch.testing.assert_close(found, trainer.optimizer.gradients)
+    torch.testing.assert_close(found, trainer.parameters.gradients)
 
 
 def test_rows_that_have_ended_are_left_out(corpus: Corpus) -> None:
@@ -97,7 +96,7 @@ def test_an_update_is_the_same_whatever_was_drawn_before_it(corpus: Corpus) -> N
     (batch,) = load(corpus, [0, 1, 2])
     assert torch.equal(gradient(trainer, [batch], span, frames), first)
     trainer.compute_gradient(load(corpus, [0, 1, 2]), span, frames, [1])
-    assert not torch.equal(trainer.optimizer.gradients, first)
+    assert not torch.equal(trainer.parameters.gradients, first)
 
 
 @pytest.mark.parametrize("average", ["none", "ema", "polyak"])
@@ -106,11 +105,11 @@ def test_a_step_can_be_taken_back(corpus: Corpus, average: str) -> None:
     (batch,) = load(corpus, [0, 1])
     for seed in range(3):
         trainer.compute_gradient([batch], (0, batch.frames.shape[1]), 10, [seed])
-        before = {name: tensor.clone() for name, tensor in trainer.state().items()}
+        before = {name: tensor.clone() for name, tensor in trainer.state_dict().items()}
         trainer.step(0.1)
-    assert not torch.equal(trainer.optimizer.values, before["average.values"])
+    assert not torch.equal(trainer.parameters.values, before["average.values"])
     trainer.rollback()
-    for name, tensor in trainer.state().items():
+    for name, tensor in trainer.state_dict().items():
         assert torch.equal(tensor, before[name]), name
 
 

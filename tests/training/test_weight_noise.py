@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from musicrnn.nn import Recurrent
-from musicrnn.training.optimizers import Adam
+from musicrnn.nn.parameters import FlatParameters
 from musicrnn.training.weight_noise import WeightNoise
 
 
-def noisy(layer: Recurrent, deviation: float, adaptive: bool = False) -> tuple[WeightNoise, Adam]:
+def noisy(layer: Recurrent, deviation: float, adaptive: bool = False) -> tuple[WeightNoise, FlatParameters]:
     noise = WeightNoise(layer, deviation, adaptive)
-    return noise, Adam([*layer.parameters(), *noise.parameters()])
+    return noise, FlatParameters([*layer.parameters(), *noise.parameters()])
 
 
 @pytest.mark.parametrize("adaptive", [False, True])
@@ -19,8 +19,8 @@ def test_matrices_are_disturbed_by_the_given_deviation_and_restored_exactly(adap
     torch.manual_seed(0)
     layer = Recurrent("lstm", 60, 50, layers=2, peepholes=True)
     clean = {name: parameter.detach().clone() for name, parameter in layer.named_parameters()}
-    noise, optimizer = noisy(layer, 0.075, adaptive)
-    with noise.applied(optimizer, np.random.default_rng(0)):
+    noise, parameters = noisy(layer, 0.075, adaptive)
+    with noise.applied(parameters, np.random.default_rng(0)):
         moved = {name: (p.detach() - clean[name]).std().item() for name, p in layer.named_parameters()}
     for name, deviation in moved.items():
         assert deviation == pytest.approx(0.075 if "weight" in name else 0, rel=0.05), name
@@ -31,8 +31,8 @@ def test_matrices_are_disturbed_by_the_given_deviation_and_restored_exactly(adap
 def test_gradients_are_those_of_the_disturbed_weights() -> None:
     torch.manual_seed(0)
     layer, x = Recurrent("tanh", 4, 3), torch.randn(1, 5, 4)
-    noise, optimizer = noisy(layer, 0.5)
-    with noise.applied(optimizer, np.random.default_rng(0)):
+    noise, parameters = noisy(layer, 0.5)
+    with noise.applied(parameters, np.random.default_rng(0)):
         (disturbed,) = torch.autograd.grad(layer(x)[0].sum(), layer.layers[0].weight_hh)
         layer(x)[0].sum().backward()
     torch.testing.assert_close(layer.layers[0].weight_hh.grad, disturbed)
@@ -43,14 +43,14 @@ def test_gradients_are_those_of_the_disturbed_weights() -> None:
 def test_weights_are_restored_after_an_error_and_zero_noise_draws_nothing() -> None:
     layer = Recurrent("tanh", 4, 3)
     before = layer.layers[0].weight_ih.detach().clone()
-    noise, optimizer = noisy(layer, 0.5)
-    with pytest.raises(RuntimeError), noise.applied(optimizer, np.random.default_rng(0)):
+    noise, parameters = noisy(layer, 0.5)
+    with pytest.raises(RuntimeError), noise.applied(parameters, np.random.default_rng(0)):
         raise RuntimeError
     assert torch.equal(layer.layers[0].weight_ih, before)
     source = np.random.default_rng(0)
     state = source.bit_generator.state
-    none, optimizer = noisy(layer, 0.0)
-    with none.applied(optimizer, source):
+    none, parameters = noisy(layer, 0.0)
+    with none.applied(parameters, source):
         pass
     assert source.bit_generator.state == state
 
@@ -60,12 +60,12 @@ def test_deviations_get_the_gradient_of_the_description_length() -> None:
     frames = 7
     torch.manual_seed(0)
     layer, x = Recurrent("tanh", 4, 3), torch.randn(1, 5, 4)
-    noise, optimizer = noisy(layer, 0.3, adaptive=True)
+    noise, parameters = noisy(layer, 0.3, adaptive=True)
     assert noise.log_deviation is not None and noise.log_deviation.shape == (3 * 4 + 3 * 3,)
-    optimizer.gradients.zero_()
-    with noise.applied(optimizer, np.random.default_rng(0)):
+    parameters.gradients.zero_()
+    with noise.applied(parameters, np.random.default_rng(0)):
         layer(x)[0].square().sum().backward()
-    noise.add_gradients(optimizer, frames)
+    noise.add_gradients(parameters, frames)
 
     torch.manual_seed(0)
     fresh = Recurrent("tanh", 4, 3)

@@ -16,8 +16,7 @@ from musicrnn.experiments.trials import open_once
 from musicrnn.nn import MusicRNN
 from musicrnn.processes.pool import Job
 from musicrnn.training import Recipe
-from musicrnn.training.loop import make_trainer
-from musicrnn.training.trainer import TrainingBatch
+from musicrnn.training.trainer import TrainingBatch, make_trainer
 
 MEASURED = 0.4
 """Seconds of training that are measured, and as many of evaluation."""
