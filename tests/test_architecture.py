@@ -1,4 +1,4 @@
-"""The walls of the house: layers, lazy imports, file sizes, and what README and CI promise."""
+"""Architecture: layers, lazy imports, file sizes, and the commands in README and CI."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_music_and_corpora_work_without_torch() -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_file_outgrows_its_room(path: Path) -> None:
+def test_no_file_is_too_long(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 

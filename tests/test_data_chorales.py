@@ -1,4 +1,4 @@
-"""The bundled chorales: readable, four voices, and what ``data/build_chorales.py`` makes."""
+"""The bundled chorales: readable, in four voices, and identical to the output of ``data/build_chorales.py``."""
 
 import hashlib
 import importlib.util
@@ -33,7 +33,7 @@ def test_number_and_size(files):
     assert sum(path.stat().st_size for path in files) < 1_500_000
 
 
-def test_the_readme_tells_the_checksum(files):
+def test_the_readme_contains_the_checksum(files):
     whole = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
     assert whole in (DATA / "README.md").read_text(encoding="utf-8")
 
@@ -59,13 +59,13 @@ def test_each_voice_keeps_its_range(scores, voice):
     assert (pitches.min(), pitches.max()) == RANGES[voice]
 
 
-def test_voices_sing_one_note_at_a_time(scores):
+def test_voices_have_one_note_at_a_time(scores):
     for name, score in scores.items():
         for track in score.tracks:
             assert (track.notes["start"][1:] >= track.notes["end"][:-1]).all(), f"{name}, {track.name}"
 
 
-def test_music_starts_at_once_and_is_rarely_silent(scores):
+def test_music_starts_at_tick_0_and_is_rarely_silent(scores):
     for name, score in scores.items():
         sounds = np.zeros(score.end, bool)
         for start, end in score.pitched()[["start", "end"]].tolist():

@@ -1,4 +1,4 @@
-"""The models that ship: they load, name no machine that they were made on, and are as good as they say."""
+"""Shipped models: they load, contain no local paths, and reach the NLL in their model cards."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ FILES = {
 }
 SHARED = ROOT.parent / "shared" / "benchmarks"
 BEST = {"nottingham": 2.80, "jsb": 7.70, "musedata": 6.40, "piano-midi": 7.20}
-"""What the best networks must be below: the best published figures of their kind, or lower."""
+"""Upper bounds of the NLL of the best networks: the best published figures of their kind, or lower."""
 
 
-def test_they_are_there() -> None:
+def test_all_models_are_present() -> None:
     assert len(MODELS) == 1 + len(BEST) + 12
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.name)
-def test_a_shipped_model_loads_and_names_no_place_of_its_own(path: Path) -> None:
+def test_a_shipped_model_loads_and_contains_no_local_path(path: Path) -> None:
     assert load_model(path).parameter_count > 10_000
     document = json.loads((path / "config.json").read_text())
     assert document["data"]["directory"] == f"data/prepared/{document['data']['name']}"
@@ -54,7 +54,7 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return build_corpus(collection, Preparation(collection.layout), directory).corpus
 
 
-def test_models_are_as_good_as_their_cards_say(published: Corpus) -> None:
+def test_models_reach_the_nll_in_their_cards(published: Corpus) -> None:
     name = published.directory.name
     for path in [ROOT / "models" / f"best-{name}", *(ROOT / "models" / "chung2014").glob(f"{name}-*")]:
         found = evaluate(load_model(path), published).nll_per_frame

@@ -1,4 +1,4 @@
-"""What is installed: a wheel that plays, prepares and finds its data with no checkout at hand."""
+"""The wheel: installed without a checkout, it generates, prepares and finds its data."""
 
 from __future__ import annotations
 
