@@ -44,8 +44,8 @@ class TrialRecord:
     """How far a trial is.
 
     Attributes:
-        state: ``unfinished``, ``complete`` or ``exploded`` (its loss became infinite or NaN) as the folder
-            says; besides, ``pruned`` or ``failed`` as ``run_trial`` found.
+        state: On disk ``unfinished``, ``complete`` or ``exploded`` (the loss became infinite or NaN);
+            ``run_trial`` may also return ``pruned`` or ``failed``.
         nlls: Validation NLL of every epoch, nats per frame.
         reason: Why it failed.
     """
@@ -139,11 +139,11 @@ def failed_trial(error: Exception) -> TrialRecord:
 
 @contextmanager
 def claim(directory: Path, patience: float = 0.0) -> Iterator[bool]:
-    """Hold a trial against other processes while the block runs; yield whether this process holds it.
+    """Lock a trial for this process while the block runs; yield whether that was possible.
 
     Args:
         directory: The run folder; the lock is a hidden file beside it.
-        patience: Seconds to wait for a process that holds it.
+        patience: Seconds to wait for another process that holds the lock.
 
     Raises:
         FileError: The lock can't be written.
@@ -217,10 +217,7 @@ def trial_job(corpus: Corpus, recipe: Recipe, directory: Path, epochs: int | Non
 
 
 def train_in_worker(corpus: str, directory: str, recipe: dict[str, Any], epochs: int | None) -> str:
-    """Do what ``trial_job`` asks for, with one thread.
-
-    The worker of a parent that was killed saves its trial and ends by itself, which is waited for.
-    """
+    """Do a ``trial_job`` with one thread; first wait for the worker of a killed parent to save the trial."""
     torch.set_num_threads(1)
     path = Path(directory)
     with claim(path, patience=GRACE) as claimed:

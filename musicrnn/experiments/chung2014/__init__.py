@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from musicrnn.bundled import resolve
@@ -102,15 +103,13 @@ def reproduce(
     if workers < 0:
         raise UsageError(f"workers must be at least 0, got {workers}")
     count = workers or _cores()
-    named = {corpus.name: corpus for corpus in corpora}
+    named, runs = {corpus.name: corpus for corpus in corpora}, directory / "runs"
     rows: list[Row] = []
     rates: list[Rate] = []
 
     def measured(each: EntryProgress) -> None:
-        models, figures = (
-            [each.folder(run) for run in each.measured],
-            [each.figures[run] for run in each.measured],
-        )
+        models = [each.folder(candidate) for candidate in each.measured]
+        figures = [each.figures[candidate] for candidate in each.measured]
         row = make_row(each.entry.data, each.entry.cell, models, figures, len(each.entry.candidates))
         left = seconds_left(entries, count)
         tell(
@@ -122,10 +121,8 @@ def reproduce(
         write_report(rows, rates, directory, row.data)
 
     with exclusive(directory), Pool(count) as pool:
-        entries = [
-            EntryProgress(entry, named[entry.data], directory / "runs", seeds)
-            for entry in make_entries(list(named), cells, quick)
-        ]
+        planned = make_entries(list(named), cells, quick)
+        entries = [EntryProgress(entry, named[entry.data], runs, seeds) for entry in planned]
         measure_epochs(entries, pool, tell)
         seconds = seconds_left(entries, count)
         plan = _plan(entries, seconds, count)
@@ -154,8 +151,7 @@ def check(
     """
     jobs = {
         (corpus.name, cell): model_job(corpus, resolve(models / f"{corpus.name}-{cell}"))
-        for corpus in corpora
-        for cell in cells
+        for corpus, cell in product(corpora, cells)
     }
     with Pool(min(workers or _cores(), len(jobs))) as pool:
         figures = run_all(pool, jobs)

@@ -35,15 +35,7 @@ def epoch_job(corpus: Corpus, recipe: Recipe) -> Job:
 
 
 def measure_model(corpus: str, model: str) -> dict[str, float]:
-    """Measure a network, without noise.
-
-    Args:
-        corpus: The folder of the corpus.
-        model: The folder of the model.
-
-    Returns:
-        Nats per frame under the names of the columns of table 2, and ``parameters``.
-    """
+    """Return the NLLs of a network without noise, under the names of ``Row``, and its ``parameters``."""
     torch.set_num_threads(1)
     network, opened = load_model(model), open_once(corpus)
     test, skip = (evaluate(network, opened, "test", skip_first_frame=skipped) for skipped in (False, True))

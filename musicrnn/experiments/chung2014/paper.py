@@ -1,4 +1,4 @@
-"""What the paper prints: sizes, parameter counts and likelihoods.
+"""The figures that the paper prints: sizes, parameter counts and likelihoods.
 
 References:
     Chung, Gulcehre, Cho and Bengio 2014, arXiv:1412.3555, tables 1 and 2.
@@ -6,7 +6,7 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -18,7 +18,7 @@ class Size:
         task: ``music`` or ``speech``.
         cell: The recurrent unit; the LSTM has peepholes.
         hidden: Its units, H.
-        inputs: Width of its input, D, with which the paper's counts come out.
+        inputs: Width of its input, D, which gives the paper's counts.
         paper: Parameters of the layer as printed, in thousands.
     """
 
@@ -67,7 +67,7 @@ TITLES = {
 }
 
 COMPARABLE = ("nottingham", "jsb")
-"""The data sets of which the paper's figures fit the usual measure."""
+"""The data sets whose figures in the paper fit the usual measure."""
 
 FRAMES = {
     "nottingham": (176_561, 45_513, 44_463),
@@ -80,15 +80,5 @@ FRAMES = {
 
 def table_1() -> list[dict[str, Any]]:
     """Return the rows of table 1: as printed, and as counted here."""
-    return [
-        {
-            "task": size.task,
-            "cell": size.cell,
-            "hidden": size.hidden,
-            "inputs": size.inputs,
-            "paper": size.paper,
-            "here": round(size.parameters / 1000, 1),
-            "parameters": size.parameters,
-        }
-        for size in TABLE_1
-    ]
+    counts = [(size, size.parameters) for size in TABLE_1]
+    return [{**asdict(size), "here": round(n / 1000, 1), "parameters": n} for size, n in counts]

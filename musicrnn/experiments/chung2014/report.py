@@ -59,15 +59,10 @@ def write_report(rows: Sequence[Row], rates: Sequence[Rate], directory: Path, ch
 
 
 def plot_data(title: str, rows: Sequence[Row], path: Path) -> None:
-    """Plot the learning curves of a data set's units, as figures 2 and 3 of the paper.
-
-    Args:
-        title: The name of the data set.
-        rows: Rows of table 2, whose models have the curves.
-        path: The picture.
+    """Plot the learning curves of a data set's rows, as figures 2 and 3 of the paper.
 
     Raises:
-        FileError: A run's metrics are missing or damaged, or the picture can't be written.
+        FileError: A run's metrics are missing or damaged, or the plot can't be written.
     """
     colours = dict(zip(NAMES, COLOURS, strict=False))
     plot_time_curves([_curves(row) for row in rows], [colours[row.cell] for row in rows], path, title)

@@ -27,17 +27,12 @@ class Row:
         cell: The recurrent unit.
         hidden: Its units.
         parameters: Of the whole network, output layer included.
-        learning_rate: The chosen one.
-        rate: Its number among the ten, from 1.
-        rates: How many of them were tried.
-        epochs: Epochs trained.
-        best_epoch: The one whose weights were kept.
+        learning_rate: The chosen one; ``rate`` is its number among the ten, from 1, of which ``rates`` were
+            tried.
+        epochs: Epochs trained; the weights of ``best_epoch`` were kept.
         seconds: Time of its training.
-        seeds: How many trainings the figures are averaged over.
-        paper_train, paper_test: As printed.
-        train, valid, test: All frames of the split.
-        train_deviation, valid_deviation, test_deviation: Standard deviation over seeds; None where there is
-            one.
+        seeds: How many trainings ``train``, ``valid`` and ``test`` are averaged over; the deviations are the
+            standard deviations over them, None where there is one.
         test_skip_first: Without the first frame of every piece.
         test_per_piece: Averaged piece by piece.
         test_skip_first_per_piece: Both.
@@ -76,8 +71,7 @@ class Rate:
     Attributes:
         data: The data set.
         cell: The recurrent unit.
-        rate: Number of the rate, from 1.
-        learning_rate: The rate.
+        rate: Number of ``learning_rate``, from 1.
         epochs: Epochs trained.
         valid: Lowest validation NLL when it was pruned, or at its end; nats per frame.
         state: ``chosen``, ``complete``, ``pruned after N epochs`` or ``exploded in epoch N``.

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
 
 from musicrnn.experiments.chung2014.paper import UNITS
 from musicrnn.training.recipe import Recipe
@@ -29,16 +31,8 @@ SCHEDULE = "plateau"
 epochs, so that a longer training begins in the same way."""
 
 
-@dataclass(frozen=True)
-class Training:
-    """The choices made here for a data set.
-
-    Attributes:
-        batch_size: Pieces in a batch.
-        epochs: Epochs at most.
-        patience: Epochs without improvement after which training stops.
-        rungs: Epochs after which the rates are compared.
-    """
+class Training(NamedTuple):
+    """The choices made here for a data set; ``rungs`` are the epochs after which the rates are compared."""
 
     batch_size: int
     epochs: int
@@ -97,23 +91,18 @@ class Candidate:
     def recipe(self) -> Recipe:
         """How it is trained."""
         training = TRAININGS[self.data]
+        network = {"cell": self.cell, "hidden": UNITS[self.cell], "peepholes": self.cell == "lstm"}
+        optimizer = {"optimizer": "rmsprop", "decay": DECAY, "momentum": MOMENTUM, "schedule": SCHEDULE}
+        noise = {"weight_noise": 0.075, "clip_norm": 1.0, "input_noise": 0.0, "dropout": 0.0}
         return Recipe.of(
-            cell=self.cell,
-            hidden=UNITS[self.cell],
-            peepholes=self.cell == "lstm",
-            optimizer="rmsprop",
+            **network,
+            **optimizer,
+            **noise,
+            average="none",
             learning_rate=self.rate,
-            decay=DECAY,
-            momentum=MOMENTUM,
-            schedule=SCHEDULE,
             batch_size=training.batch_size,
             epochs=training.epochs,
             patience=training.patience,
-            weight_noise=0.075,
-            clip_norm=1.0,
-            input_noise=0.0,
-            dropout=0.0,
-            average="none",
             seed=self.seed,
         )
 
@@ -149,20 +138,13 @@ def learning_rates() -> list[float]:
 
 
 def make_entries(data: Sequence[str], cells: Sequence[str], quick: bool = False) -> list[Entry]:
-    """Return the entries to train.
-
-    Args:
-        data: Data sets, keys of ``TRAININGS``.
-        cells: Cells.
-        quick: Take only the best known rate of each entry.
-    """
+    """Return the entries to train, with all rates or, if ``quick``, only with the best known one."""
     entries = []
-    for name in data:
-        for cell in cells:
-            numbers = [BEST_RATES[name][cell]] if quick else range(1, RATES + 1)
-            candidates = tuple(Candidate(name, cell, number) for number in numbers)
-            rungs = () if quick else tuple(zip(TRAININGS[name].rungs, KEPT, strict=True))
-            entries.append(Entry(name, cell, candidates, rungs))
+    for name, cell in product(data, cells):
+        numbers = [BEST_RATES[name][cell]] if quick else range(1, RATES + 1)
+        candidates = tuple(Candidate(name, cell, number) for number in numbers)
+        rungs = () if quick else tuple(zip(TRAININGS[name].rungs, KEPT, strict=True))
+        entries.append(Entry(name, cell, candidates, rungs))
     return entries
 
 
