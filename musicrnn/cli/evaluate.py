@@ -6,10 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from musicrnn.cli import console
-from musicrnn.cli.flags import flag
+from musicrnn.cli.flags import argument, flag
 from musicrnn.cli.options import CORPUS, Model, chosen_corpus, chosen_device, chosen_model, device_flag
 from musicrnn.cli.present import measures
 from musicrnn.errors import ModelError, UsageError
@@ -68,10 +66,10 @@ def evaluate(
     model: Model = None,
     corpus: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="CORPUS",
-            help="A prepared corpus, or the name of a published one. [default: the one that the model was "
-            "trained on]",
+        argument(
+            "CORPUS",
+            "A prepared corpus, or the name of a published one. [default: the one that the model was trained "
+            "on]",
         ),
     ] = None,
     *,

@@ -35,6 +35,11 @@ def flag(default: Any, text: str, *names: str, **how: Any) -> Any:
     return field(default=default, metadata={"text": text, "names": names, "how": how})
 
 
+def argument(metavar: str, text: str) -> Any:
+    """Declare a positional argument, in the annotation of a parameter."""
+    return typer.Argument(metavar=metavar, help=text)
+
+
 class Settings(dict[str, Any]):
     """The settings of a recipe that were given as flags, by name."""
 

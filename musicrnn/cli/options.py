@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from musicrnn.cli import console
-from musicrnn.cli.flags import flag
+from musicrnn.cli.flags import argument, flag
 from musicrnn.errors import ModelError, UsageError
 
 CORPUS = Path("data/prepared/chorales")
@@ -18,9 +16,8 @@ SHIPPED_MODEL = Path("models/chorales-gru")
 
 Model = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="MODEL",
-        help="A model's folder. [default: the newest run under models/runs, else the shipped model]",
+    argument(
+        "MODEL", "A model's folder. [default: the newest run under models/runs, else the shipped model]"
     ),
 ]
 

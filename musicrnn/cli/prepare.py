@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import typer
-
 from musicrnn.cli import console
-from musicrnn.cli.flags import flag
+from musicrnn.cli.flags import argument, flag
 from musicrnn.cli.options import one_of, parse_pitches, parse_programs
 from musicrnn.errors import UsageError
 
@@ -125,9 +123,9 @@ class ProcessFlags:
 def prepare(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="SOURCE…",
-            help="MIDI files, folders, globs, .zip and .tar archives, MusicXML and ABC (with music21), a "
+        argument(
+            "SOURCE…",
+            "MIDI files, folders, globs, .zip and .tar archives, MusicXML and ABC (with music21), a "
             "published file of rolls (.mat, .json, .pickle), the name of a data set (see `musicrnn "
             "datasets`), or - for names of files on stdin. [default: the bundled chorales]",
         ),

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from musicrnn.cli import console
-from musicrnn.cli.flags import flag
+from musicrnn.cli.flags import argument, flag
 from musicrnn.errors import MusicRNNError, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ class StudyFlags:
 
 
 def reproduce(
-    paper: Annotated[str, typer.Argument(metavar="PAPER", help="chung2014")] = "chung2014",
+    paper: Annotated[str, argument("PAPER", "chung2014")] = "chung2014",
     *,
     study: StudyFlags,
 ) -> None:

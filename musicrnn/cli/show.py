@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from musicrnn.cli import console
+from musicrnn.cli.flags import argument, flag
 from musicrnn.cli.options import CORPUS
 from musicrnn.errors import FileError, UsageError
 
@@ -22,43 +22,45 @@ PAGE_QUARTERS = 128.0
 """Quarter notes of a piece that the picture of a corpus shows."""
 
 
+@dataclass(frozen=True)
+class ShowFlags:
+    """Options."""
+
+    output: Path | None = flag(None, "Write a picture instead: .png, .svg or .pdf.", "--output", "-o")
+    resolution: int = flag(4, "Frames per quarter note of MIDI files.")
+    quarters: float | None = flag(None, "Show only this many quarter notes of a piano roll.")
+
+
 def show(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="FILE…",
-            help=f"MIDI files, MusicXML and ABC (with music21), corpora or models. [default: {CORPUS}]",
+        argument(
+            "FILE…", f"MIDI files, MusicXML and ABC (with music21), corpora or models. [default: {CORPUS}]"
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Write a picture instead: .png, .svg or .pdf."),
-    ] = None,
-    resolution: Annotated[int, typer.Option(help="Frames per quarter note of MIDI files.")] = 4,
-    quarters: Annotated[
-        float | None, typer.Option(help="Show only this many quarter notes of a piano roll.")
-    ] = None,
+    *,
+    flags: ShowFlags,
 ) -> None:
     """Show MIDI files, corpora and models: statistics and piano rolls, or learning curves.
 
     Several models are compared in a table, or with --output in one picture.
     """
-    if quarters is not None and not 0 < quarters < 1e9:
-        raise UsageError(f"--quarters: expected a length above 0 and below 1e9, found {quarters}")
+    if flags.quarters is not None and not 0 < flags.quarters < 1e9:
+        raise UsageError(f"--quarters: expected a length above 0 and below 1e9, found {flags.quarters}")
     from musicrnn.cli.present.runs import compare, is_run, read_run
 
     paths = files or [CORPUS]
-    if output is not None:
-        _plot([_open(path, resolution) for path in paths], output, quarters)
-        console.report({"file": str(output)}, [str(output)])
+    if flags.output is not None:
+        _plot([_open(path, flags.resolution) for path in paths], flags.output, flags.quarters)
+        console.report({"file": str(flags.output)}, [str(flags.output)])
     elif console.wants_json():
-        documents = [_document(_open(path, resolution)) for path in paths]
+        documents = [_document(_open(path, flags.resolution)) for path in paths]
         console.report(documents[0] if len(documents) == 1 else documents, ())
     elif len(paths) > 1 and all(map(is_run, paths)):
         console.result(compare([read_run(path) for path in paths]))
     else:
         for path in paths:
-            console.result(_page(_open(path, resolution), quarters))
+            console.result(_page(_open(path, flags.resolution), flags.quarters))
 
 
 def _open(path: Path, resolution: int) -> Corpus | Run | Piece:

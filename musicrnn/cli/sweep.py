@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from musicrnn.cli import console
-from musicrnn.cli.flags import Settings, flag
+from musicrnn.cli.flags import Settings, argument, flag
 from musicrnn.cli.options import CORPUS, chosen_corpus, chosen_device, device_flag
 from musicrnn.cli.present.trials import TrialLines, trial_table
 from musicrnn.errors import UsageError
@@ -71,7 +69,7 @@ class RunFlags:
 
 
 def sweep(
-    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A prepared corpus.")] = CORPUS,
+    corpus: Annotated[Path, argument("CORPUS", "A prepared corpus.")] = CORPUS,
     *,
     search: SearchFlags,
     settings: Settings,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musicrnn.cli import console
-from musicrnn.cli.flags import Settings, flag
+from musicrnn.cli.flags import Settings, argument, flag
 from musicrnn.cli.options import CORPUS, RUNS, chosen_corpus, chosen_device, device_flag
 from musicrnn.cli.present.progress import TrainingProgress
 from musicrnn.errors import UsageError
@@ -62,9 +62,9 @@ class RunFlags:
 def train(
     corpus: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="CORPUS",
-            help="A prepared corpus, or the name of a published one: jsb, nottingham, musedata, piano-midi. "
+        argument(
+            "CORPUS",
+            "A prepared corpus, or the name of a published one: jsb, nottingham, musedata, piano-midi. "
             f"[default: that of the run given with --config, else {CORPUS}]",
         ),
     ] = None,
