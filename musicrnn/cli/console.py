@@ -135,15 +135,7 @@ def progress(
 
 
 def track(items: Iterable[_Item], total: int | None, label: str, unit: str, done: int = 0) -> Iterator[_Item]:
-    """Yield items; on a terminal a progress bar counts them.
-
-    Args:
-        items: The items.
-        total: How many there are in all, or None if it isn't known.
-        label: Text before the bar.
-        unit: What the items are.
-        done: How many were processed earlier.
-    """
+    """Yield items; on a terminal a progress bar counts them, as ``progress`` does."""
     with progress(label, total, unit, done) as advance:
         for number, item in enumerate(items, done + 1):
             yield item

@@ -14,8 +14,7 @@ from musicrnn.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from musicrnn.corpus import Corpus
-    from musicrnn.evaluation import Adaptation, Comparison, DynamicEvaluation, Evaluation
-    from musicrnn.nn import MusicRNN
+    from musicrnn.evaluation import Adaptation, Evaluation
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def evaluate(
     adaptation = dynamic.adaptation()
     from musicrnn.checkpoint import load_model
     from musicrnn.corpus import open_corpus
-    from musicrnn.evaluation import evaluate
+    from musicrnn.evaluation import compare, evaluate, evaluate_dynamically
 
     directory = chosen_model(model)
     network = load_model(directory)
@@ -95,16 +94,20 @@ def evaluate(
     document = {"model": str(directory), "corpus": str(opened.directory), **measures.document(found)}
     models = {str(directory): found}
     if flags.against is not None:
-        name, theirs, gap = _compared(chosen_model(flags.against), opened, found, how)
-        models[name if name != str(directory) else f"{name} again"] = theirs
-        document["against"] = measures.comparison_document(name, theirs, gap)
-        lines += measures.comparison_words(name, theirs, gap)
+        other = chosen_model(flags.against)
+        theirs = _evaluated(other, opened, flags.split, how)
+        gap = compare(found.pieces, theirs.pieces)
+        models[str(other) if other != directory else f"{other} again"] = theirs
+        document["against"] = measures.comparison_document(str(other), theirs, gap)
+        lines += measures.comparison_words(str(other), theirs, gap)
     if flags.picture is not None:
         measures.plot(models, opened.layout, title, flags.picture)
         document |= {"picture": str(flags.picture), **measures.profile_document(found, opened.layout)}
         lines.append(f"picture        {flags.picture}")
     if adaptation is not None:
-        adapted, gain = _adapted(network, opened, found, adaptation, how)
+        with console.progress("adapting", len(found.pieces), "pieces") as advance:
+            adapted = evaluate_dynamically(network, opened, flags.split, adaptation, advance=advance, **how)
+        gain = compare(adapted.pieces, found.pieces)
         document["dynamic"] = measures.dynamic_document(adapted, gain)
         lines += measures.dynamic_words(adapted, gain)
     if flags.per_piece:
@@ -115,34 +118,20 @@ def evaluate(
     console.report(document, lines)
 
 
-def _compared(
-    directory: Path, corpus: Corpus, found: Evaluation, how: dict[str, Any]
-) -> tuple[str, Evaluation, Comparison]:
-    """Evaluate another model on the same pieces; return its name, its evaluation and the difference.
+def _evaluated(directory: Path, corpus: Corpus, split: str, how: dict[str, Any]) -> Evaluation:
+    """Evaluate another model; an error of its evaluation names it.
 
     Raises:
         ModelError: There is none, or it was made for other frames.
     """
     from musicrnn.checkpoint import load_model
-    from musicrnn.evaluation import compare, evaluate
+    from musicrnn.evaluation import evaluate
 
-    other = load_model(directory)
+    model = load_model(directory)
     try:
-        theirs = evaluate(other, corpus, found.split, **how)
+        return evaluate(model, corpus, split, **how)
     except ModelError as error:
         raise ModelError(f"{directory}: {error}") from error
-    return str(directory), theirs, compare(found.pieces, theirs.pieces)
-
-
-def _adapted(
-    model: MusicRNN, corpus: Corpus, found: Evaluation, adaptation: Adaptation, how: dict[str, Any]
-) -> tuple[DynamicEvaluation, Comparison]:
-    """Evaluate the model while it adapts to every piece; return that and the difference it makes."""
-    from musicrnn.evaluation import compare, evaluate_dynamically
-
-    with console.progress("adapting", len(found.pieces), "pieces") as advance:
-        adapted = evaluate_dynamically(model, corpus, found.split, adaptation, advance=advance, **how)
-    return adapted, compare(adapted.pieces, found.pieces)
 
 
 def _own_corpus(data: dict[str, Any]) -> Path:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from musicrnn.cli import console
 from musicrnn.cli.flags import argument, flag
 from musicrnn.errors import ModelError, UsageError
+
+_Number = TypeVar("_Number", int, float)
 
 CORPUS = Path("data/prepared/chorales")
 RUNS = Path("models/runs")
@@ -83,28 +85,30 @@ def music_source(path: Path) -> tuple[Path | bytes, str]:
     return (sys.stdin.buffer.read(), "stdin") if str(path) == "-" else (path, str(path))
 
 
-def one_of(flag: str, value: str, choices: tuple[str, ...]) -> str:
+def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
     """Return a value that must be one of several.
 
     Raises:
         UsageError: It isn't.
     """
     if value not in choices:
-        raise UsageError(f"{flag}: expected one of {', '.join(choices)}; found {value}")
+        raise UsageError(f"{name}: expected one of {', '.join(choices)}; found {value}")
     return value
 
 
-def parse_pitches(text: str) -> tuple[int, int]:
+def parse_range(
+    flag: str, text: str, kind: Callable[[str], _Number], example: str
+) -> tuple[_Number, _Number]:
     """Read ``LOW:HIGH``.
 
     Raises:
-        UsageError: It isn't two whole numbers with a colon between.
+        UsageError: It isn't two numbers of a kind with a colon between.
     """
     low, _, high = text.partition(":")
     try:
-        return int(low), int(high)
+        return kind(low), kind(high)
     except ValueError as error:
-        raise UsageError(f"--pitches: expected LOW:HIGH, such as 21:108, found {text!r}") from error
+        raise UsageError(f"{name}: expected LOW:HIGH, such as {example}, found {text!r}") from error
 
 
 def parse_programs(text: str) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from musicrnn.cli import console
 from musicrnn.cli.flags import argument, flag
-from musicrnn.cli.options import one_of, parse_pitches, parse_programs
+from musicrnn.cli.options import one_of, parse_programs, parse_range
 from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class FrameFlags:
         from musicrnn.music import Layout
 
         fixed = collection.layout or Layout()
-        low, high = parse_pitches(self.pitches) if self.pitches else (fixed.low, fixed.high)
+        low, high = parse_range("--pitches", self.pitches or f"{fixed.low}:{fixed.high}", int, "21:108")
         channels, seconds = self.channels or fixed.channels, self.frame_seconds
         if seconds is None and self.resolution is None:
             seconds = collection.frame_seconds

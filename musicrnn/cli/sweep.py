@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from musicrnn.cli import console
 from musicrnn.cli.flags import Settings, argument, flag
-from musicrnn.cli.options import CORPUS, chosen_corpus, chosen_device, device_flag
+from musicrnn.cli.options import CORPUS, chosen_corpus, chosen_device, device_flag, parse_range
 from musicrnn.cli.present.trials import TrialLines, trial_table
 from musicrnn.errors import UsageError
 
@@ -121,13 +121,8 @@ def _space(path: Path | None, rates: str | None, base: Recipe) -> Space:
         if rates is not None:
             raise UsageError("--space, --learning-rates: expected one of them, found both")
         return read_space(path, base)
-    text = rates or _RATES
-    low, _, high = text.partition(":")
-    try:
-        bounds = {"low": float(low), "high": float(high), "log": True}
-    except ValueError as error:
-        raise UsageError(f"--learning-rates: expected LOW:HIGH, found {text!r}") from error
-    return make_space({"learning_rate": bounds}, base, "--learning-rates")
+    low, high = parse_range("--learning-rates", rates or _RATES, float, _RATES)
+    return make_space({"learning_rate": {"low": low, "high": high, "log": True}}, base, "--learning-rates")
 
 
 def _print(found: SweepResult, space: Space, command: str) -> None:
