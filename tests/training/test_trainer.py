@@ -61,18 +61,18 @@ def test_chunks_carry_the_state_and_cut_the_gradient(corpus: Corpus, structure: 
         expected = whole[:, start:stop].sum().item()
         assert update.nats == pytest.approx(expected, rel=1e-5)
         nats += update.nats
-        assert batch.state is not None and not batch.state[0][0].requires_grad
+        assert batch.state is not None and not batch.state.layers[0][0].requires_grad
     assert nats == pytest.approx(whole.sum().item(), rel=1e-5)
 
     (again,) = load(corpus, [0, 1, 2])
     trainer.compute_gradient([again], (0, 6), 1, [0])
-    state = [tuple(tensor.clone() for tensor in layer) for layer in again.state or []]
+    state = again.state
+    assert state is not None
     frames_, mask, inputs, *_ = again.chunk(6, 12)
     trainer.compute_gradient([again], (6, 12), 1, [0])
     found = trainer.parameters.gradients.clone()
     trainer.parameters.gradients.zero_()
-    carried = [tuple(tensor[: len(mask)] for tensor in layer) for layer in state]
-    model.score(frames_, mask, inputs, carried).nats.sum().backward()
+    model.score(frames_, mask, inputs, state.rows(slice(len(mask)))).nats.sum().backward()
     torch.testing.assert_close(found, trainer.parameters.gradients)
 
 
