@@ -1,7 +1,7 @@
-"""Where pieces come from: files, folders, globs, archives, names on stdin, published rolls and data sets.
+"""Sources of pieces: files, folders, globs, archives, names on stdin, published rolls and data sets.
 
-What is found is listed, not read: pieces are read where they are converted, so that a collection of millions
-needs no more memory than its names. Only what travels in archives is read here, piece after piece.
+Files are listed here and read where they are converted, so that a collection of millions needs no more memory
+than its names. Only members of archives are read here, one after the other.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ _SUFFIXES = tuple(MIDI_SUFFIXES | NOTATION.keys())
 
 @dataclass(frozen=True)
 class Source:
-    """One piece that is to be prepared.
+    """One piece to prepare.
 
     Attributes:
         name: Its name in reports and in the corpus.
-        path: Its file; for what has none, what to call it in errors.
-        split: The split that the source puts it in, or None.
+        path: Its file; without a file, its name in errors.
+        split: The split that its folder or a table assigns it to, or None.
         content: The bytes of the file, where it has been read already.
-        roll: Its frames, where the source publishes rolls.
-        refusal: Why it can't be had, in words and as a short code.
+        roll: Its frames, where rolls are published.
+        refusal: Why it can't be read, in words and as a short code.
     """
 
     name: str
@@ -94,27 +94,27 @@ class Source:
 
 @dataclass(frozen=True)
 class Collection:
-    """All pieces of a request, in a fixed order.
+    """All sources of a request, in a fixed order.
 
     Attributes:
         name: A name for the corpus.
-        roots: What yields the pieces; may be walked again and again.
-        count: How many pieces there are, or None where only reading an archive would tell.
-        identity: Checksum of what was found: names, sizes and times of change.
+        places: Functions that yield the sources; they may be called repeatedly.
+        count: How many sources there are, or None where an archive would have to be read to know.
+        identity: Checksum of names, sizes and modification times.
         layout: The layout of published rolls, or None for notes, which fit any.
         frame_seconds: Length of a frame that suits the data set, or None where frames follow the beat.
     """
 
     name: str
-    roots: tuple[Callable[[], Iterator[Source]], ...]
+    places: tuple[Callable[[], Iterator[Source]], ...]
     count: int | None
     identity: str
     layout: Layout | None = None
     frame_seconds: float | None = None
 
     def __iter__(self) -> Iterator[Source]:
-        for root in self.roots:
-            yield from root()
+        for place in self.places:
+            yield from place()
 
 
 def collect(
@@ -123,54 +123,51 @@ def collect(
     resolution: int | None = None,
     get: Callable[[Dataset], Path] = fetch,
 ) -> Collection:
-    """Find the pieces that the arguments of ``prepare`` name.
+    """Find the sources that the arguments of ``prepare`` name.
 
     Args:
         arguments: Files, folders, globs, names of data sets, or ``-``; none means the bundled chorales.
-        names: The lines behind ``-``: a path each.
-        resolution: Frames per quarter note of published rolls whose file says nothing of it.
-        get: What brings a data set to this machine.
+        names: The lines that ``-`` stands for, a path each.
+        resolution: Frames per quarter note of published rolls whose file doesn't state it.
+        get: Returns the local copy of a data set.
 
     Raises:
-        CorpusError: A source is missing, holds no piece, or is no file that can be read.
+        CorpusError: A source is missing, holds no music, or can't be read.
     """
-    found = [group for argument in arguments for group in _groups(argument, names, get)]
-    found = found if arguments else [_Group((bundled("data/chorales"),))]
-    paths = [path for group in found for path in group.paths]
+    chorales = _Argument((bundled("data/chorales"),))
+    found = [_resolve(argument, names, get) for argument in arguments] or [chorales]
+    paths = [path for each in found for path in each.paths]
     if not paths:
         raise CorpusError("-: expected names of files on stdin, found none")
     published = [path for path in paths if path.suffix.lower() in PUBLISHED]
     if published and len(paths) > 1:
         raise CorpusError(f"{published[0]}: expected a file of rolls alone, found {len(paths)} sources")
     if published:
-        return _published(published[0], resolution)
+        return _published_rolls(published[0], resolution)
     holders = [path for path in paths if path.is_dir() or is_archive(path)]
     alike = len({_stem(path) for path in holders}) < len(holders)
     prefixes = {path: f"{path if alike else _stem(path)}/" for path in holders if len(holders) > 1}
-    roots = [root for group in found for root in group.roots(prefixes)]
-    identity = hashlib.sha256(repr([root.identity() for root in roots]).encode()).hexdigest()
-    counts = [root.count for root in roots]
-    whole = None if None in counts else sum(count for count in counts if count)
+    places = [place for each in found for place in each.places(prefixes)]
+    identity = hashlib.sha256(repr([place.identity() for place in places]).encode()).hexdigest()
+    counts = [place.count for place in places]
+    count = None if None in counts else sum(count for count in counts if count)
     dataset = found[0].dataset if len(found) == 1 else None
     name = dataset.name if dataset else _stem(paths[0]) if len(paths) == 1 else "corpus"
+    frame_seconds = dataset.frame_seconds if dataset else None
     return Collection(
-        name,
-        tuple(root.pieces for root in roots),
-        whole,
-        identity,
-        frame_seconds=dataset.frame_seconds if dataset else None,
+        name, tuple(place.sources for place in places), count, identity, frame_seconds=frame_seconds
     )
 
 
 @dataclass(frozen=True)
-class _Group:
-    """What one argument stands for: paths, and the data set that they are."""
+class _Argument:
+    """The paths that one argument names, and the data set if it names one."""
 
     paths: tuple[Path, ...]
     dataset: Dataset | None = None
 
-    def roots(self, prefixes: Mapping[Path, str]) -> Iterator[_Files | _Archive]:
-        """Yield what holds pieces; where there are several, each has a prefix for the names of its pieces."""
+    def places(self, prefixes: Mapping[Path, str]) -> Iterator[_FileList | _Archive]:
+        """Yield folders, archives and files, the first two with their prefixes for the names of pieces."""
         files: list[str] = []
         for path in self.paths:
             prefix = prefixes.get(path, "")
@@ -185,12 +182,12 @@ class _Group:
             files = files if alike else list(map(os.path.abspath, files))
             base = os.path.commonpath([str(Path(file).parent) for file in files])
             names = [os.path.relpath(file, base or ".").replace(os.sep, "/") for file in files]
-            yield _Files(_slashed(base), names)
+            yield _FileList(_slashed(base), names)
 
 
 @dataclass(frozen=True)
-class _Files:
-    """Files below a folder, whose path ends in a slash or is empty; their names alone take memory."""
+class _FileList:
+    """Files below a folder, whose path ends in a slash or is empty."""
 
     base: str
     names: list[str]
@@ -213,7 +210,7 @@ class _Files:
             digest.update(facts.encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
-    def pieces(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[Source]:
         for name in self.names:
             shown = self.prefix + name
             source = Source(shown, self.base + name, self.splits.get(shown) or split_of(name))
@@ -233,55 +230,47 @@ class _Archive:
         status = self.path.stat()
         return f"{self.path}\0{status.st_size}\0{status.st_mtime_ns}\0{self.members}"
 
-    def pieces(self) -> Iterator[Source]:
+    def sources(self) -> Iterator[Source]:
         splits: dict[str, str] = {}
         for member in read_members(self.path, takes_name, self.members):
             if member.name.lower().endswith(".csv"):
                 splits |= _table(member.content or b"", PurePosixPath(member.name).parent.as_posix())
                 continue
+            name, path = self.prefix + member.name, f"{self.path}:{member.name}"
             split = splits.get(member.name) or split_of(member.name)
-            source = Source(
-                self.prefix + member.name,
-                f"{self.path}:{member.name}",
-                split,
-                content=member.content,
-                refusal=member.refusal,
-            )
-            yield from source.tunes()
+            yield from Source(name, path, split, member.content, refusal=member.refusal).tunes()
 
 
 def takes_name(name: str) -> bool:
-    """Whether a file of this name is taken as music."""
+    """Return whether a file of this name is taken as music."""
     return name.lower().endswith(_SUFFIXES)
 
 
 def split_of(name: str) -> str | None:
-    """Return the split that a folder in a name says, or None."""
+    """Return the split that a folder in a name is named after, or None."""
     folders = name.lower().split("/")[:-1]
     return next((SPLIT_NAMES[folder] for folder in folders if folder in SPLIT_NAMES), None)
 
 
-def _groups(argument: str, names: Iterable[str], get: Callable[[Dataset], Path]) -> Iterator[_Group]:
-    """Resolve one argument to files and folders that exist."""
+def _resolve(argument: str, names: Iterable[str], get: Callable[[Dataset], Path]) -> _Argument:
     path = Path(argument)
     if argument == "-":
-        yield _Group(tuple(Path(line.rstrip("\r\n")) for line in names if line.strip()))
-    elif path.exists():
-        yield _Group((path,))
-    elif argument == BUNDLED:
-        yield _Group((bundled("data/chorales"),))
-    elif argument in DATASETS:
-        yield _Group((get(DATASETS[argument]),), DATASETS[argument])
-    elif found := sorted(glob.glob(argument, recursive=True)):
-        yield _Group(tuple(map(Path, found)))
-    else:
-        known = ", ".join([BUNDLED, *DATASETS])
-        raise CorpusError(
-            f"{argument}: expected a file, a folder, a glob, or one of {known}; found nothing there"
-        )
+        return _Argument(tuple(Path(line.rstrip("\r\n")) for line in names if line.strip()))
+    if path.exists():
+        return _Argument((path,))
+    if argument == BUNDLED:
+        return _Argument((bundled("data/chorales"),))
+    if argument in DATASETS:
+        return _Argument((get(DATASETS[argument]),), DATASETS[argument])
+    if found := sorted(glob.glob(argument, recursive=True)):
+        return _Argument(tuple(map(Path, found)))
+    known = ", ".join([BUNDLED, *DATASETS])
+    raise CorpusError(
+        f"{argument}: expected a file, a folder, a glob, or one of {known}; found nothing there"
+    )
 
 
-def _folder(path: Path, prefix: str) -> _Files:
+def _folder(path: Path, prefix: str) -> _FileList:
     names: list[str] = []
     splits: dict[str, str] = {}
     for name in _walk(str(path), ""):
@@ -293,11 +282,11 @@ def _folder(path: Path, prefix: str) -> _Files:
         kinds = ", ".join(sorted(MIDI_SUFFIXES | NOTATION.keys()))
         raise CorpusError(f"{path}: expected music ({kinds}) in the folder or below it, found none")
     splits = {prefix + name: split for name, split in splits.items()}
-    return _Files(_slashed(str(path)), names, prefix, splits)
+    return _FileList(_slashed(str(path)), names, prefix, splits)
 
 
 def _walk(folder: str, inside: str) -> Iterator[str]:
-    """Yield the names of all music and tables below a folder, and of folders that can't be read."""
+    """Yield the names of music and tables below a folder, and of folders that can't be read."""
     try:
         with os.scandir(folder) as found:
             entries = sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in found)
@@ -312,27 +301,28 @@ def _walk(folder: str, inside: str) -> Iterator[str]:
 
 
 def _table(content: bytes, folder: str) -> dict[str, str]:
-    """Return the splits that a table with the columns ``midi_filename`` and ``split`` gives, as MAESTRO's."""
-    rows = csv.DictReader(io.StringIO(content.decode("utf-8", "replace")))
-    if not {"midi_filename", "split"} <= set(rows.fieldnames or ()):
+    """Return the splits in a table with the columns ``midi_filename`` and ``split``, as MAESTRO has one."""
+    table = csv.DictReader(io.StringIO(content.decode("utf-8", "replace"), newline=None))
+    try:
+        rows = list(table) if {"midi_filename", "split"} <= set(table.fieldnames or ()) else []
+    except csv.Error:  # some other file of that name
         return {}
-    inside = "" if folder in ("", ".") else f"{folder}/"
     return {
-        inside + row["midi_filename"]: SPLIT_NAMES[row["split"].lower()]
+        _slashed(folder) + row["midi_filename"]: SPLIT_NAMES[row["split"].lower()]
         for row in rows
         if row["midi_filename"] and (row["split"] or "").lower() in SPLIT_NAMES
     }
 
 
-def _published(path: Path, resolution: int | None) -> Collection:
+def _published_rolls(path: Path, resolution: int | None) -> Collection:
     rolls = read_published(path, resolution)
 
-    def pieces() -> Iterator[Source]:
+    def sources() -> Iterator[Source]:
         for name, split, roll in rolls.pieces:
             yield Source(name, f"{path}: {name}", split, roll=roll)
 
     identity = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Collection(rolls.name, (pieces,), len(rolls.pieces), identity, rolls.layout)
+    return Collection(rolls.name, (sources,), len(rolls.pieces), identity, rolls.layout)
 
 
 def _slashed(folder: str) -> str:

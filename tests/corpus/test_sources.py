@@ -170,6 +170,15 @@ def test_a_table_gives_splits(files: Callable[..., Path], tmp_path: Path) -> Non
     assert splits(folder, files("more", "1.mid")) == {**inside, "more/1.mid": None}
 
 
+def test_a_table_with_other_line_breaks_or_none_that_csv_knows_does_no_harm(
+    files: Callable[..., Path],
+) -> None:
+    folder = files("in", "a.mid", "b.mid")
+    (folder / "old.csv").write_bytes(b"midi_filename,split\ra.mid,test\r")
+    (folder / "odd.csv").write_bytes(b"midi_filename,split\n" + b"x" * 200_000 + b",test\n")
+    assert splits(folder) == {"a.mid": "test", "b.mid": None}
+
+
 def test_a_table_in_a_folder_of_an_archive_speaks_of_that_folder(
     files: Callable[..., Path], tmp_path: Path
 ) -> None:
