@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from musicrnn.checkpoint import Epoch, load_model, read_metrics, save_config, save_weights, write_metrics
 from musicrnn.errors import FileError, ModelError
-from musicrnn.nn import NetworkSettings, build
+from musicrnn.nn import MusicRNN, NetworkSettings
 
 
 def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
-    model = build(
+    model = MusicRNN(
         NetworkSettings.of(cell="lstm", hidden=5, layers=2, peepholes=True, dropout=0.1),
         24,
         data={"resolution": 4},

@@ -13,7 +13,6 @@ from musicrnn.nn.settings import NetworkSettings
 if TYPE_CHECKING:
     from musicrnn.nn.heads import HEADS as HEADS
     from musicrnn.nn.model import MusicRNN as MusicRNN
-    from musicrnn.nn.model import build as build
     from musicrnn.nn.recurrent import Recurrent as Recurrent
     from musicrnn.nn.recurrent import RecurrentLayer as RecurrentLayer
 
@@ -22,7 +21,6 @@ _HOMES = {
     "MusicRNN": "musicrnn.nn.model",
     "Recurrent": "musicrnn.nn.recurrent",
     "RecurrentLayer": "musicrnn.nn.recurrent",
-    "build": "musicrnn.nn.model",
 }
 
 __all__ = ["NetworkSettings", *_HOMES]

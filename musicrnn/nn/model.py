@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from musicrnn.errors import UsageError
 from musicrnn.nn.attention import Attention
-from musicrnn.nn.heads import Features, FeatureSizes, FrameDistribution, make_output, marginals_of
+from musicrnn.nn.heads import Features, FeatureSizes, FrameDistribution, OutputLayer, marginals_of
 from musicrnn.nn.pitchwise import Pitchwise
 from musicrnn.nn.position import PositionEncoding, periods_of
 from musicrnn.nn.recurrent import Recurrent
@@ -79,7 +79,7 @@ class MusicRNN(nn.Module):
         sizes = FeatureSizes(
             outputs, input_size // channels, channels, structure.attention, structure.pitchwise
         )
-        self.head = make_output(settings.head, sizes)
+        self.head = OutputLayer(settings.head, sizes)
         self.attention = (
             Attention(outputs, structure.attention, structure.attention_size) if structure.attention else None
         )
@@ -267,13 +267,3 @@ class MusicRNN(nn.Module):
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts), 1)
-
-
-def build(
-    settings: NetworkSettings,
-    input_size: int,
-    channels: int = 1,
-    data: Mapping[str, Any] | None = None,
-) -> MusicRNN:
-    """Return a network with newly initialised weights; see ``MusicRNN``."""
-    return MusicRNN(settings, input_size, channels, data)

@@ -19,9 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from musicrnn.nn.attention import log_odds
-from musicrnn.nn.dropout import Dropout
 from musicrnn.nn.heads import FeatureSizes
-from musicrnn.nn.recurrent import Recurrent
+from musicrnn.nn.recurrent import Dropout, Recurrent
 from musicrnn.nn.settings import DropoutSettings
 from musicrnn.ops import State, Work, product_work, recurrence_work
 

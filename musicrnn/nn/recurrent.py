@@ -11,10 +11,29 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from musicrnn.errors import UsageError
-from musicrnn.nn.dropout import Dropout
 from musicrnn.nn.settings import NetworkSettings, RecurrentSettings
 from musicrnn.ops import State, Weights, cell_named, recurrence
 from musicrnn.settings import flatten
+
+
+class Dropout(nn.Module):
+    """Dropout of outputs (Zaremba et al. 2014), with a mask for every frame or one for all of a sequence.
+
+    Args:
+        probability: That an output is dropped.
+        variational: Whether a sequence has one mask for all its frames (Gal and Ghahramani 2016).
+    """
+
+    def __init__(self, probability: float, variational: bool = False) -> None:
+        super().__init__()
+        self.probability, self.variational = probability, variational
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Map outputs (B, T, H) to outputs of that shape."""
+        if not self.variational:
+            return functional.dropout(outputs, self.probability, self.training)
+        mask = outputs.new_ones(len(outputs), 1, outputs.shape[2])
+        return outputs * functional.dropout(mask, self.probability, self.training)
 
 
 class RecurrentLayer(nn.Module):

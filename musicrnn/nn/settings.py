@@ -1,7 +1,7 @@
 """What determines a network, declared once and without torch: the recipe, the command line and files use it.
 
-A network for frames of width D is ``build(settings, D)``. To add a setting, declare it here in its group and
-read it where the network is built.
+A network for frames of width D is ``MusicRNN(settings, D)``. To add a setting, declare it here in its group
+and read it where the network is built.
 """
 
 from __future__ import annotations

@@ -6,13 +6,13 @@ import torch
 from benchmarks.ensemble import ensemble_nll
 from musicrnn.corpus import Corpus
 from musicrnn.evaluation import evaluate
-from musicrnn.nn import NetworkSettings, build
+from musicrnn.nn import MusicRNN, NetworkSettings
 
 
 def test_an_ensemble_has_the_mean_of_the_probabilities(corpus: Corpus) -> None:
     torch.manual_seed(0)
     settings = NetworkSettings.of(hidden=4)
-    models = [build(settings, corpus.layout.width).eval() for _ in range(2)]
+    models = [MusicRNN(settings, corpus.layout.width).eval() for _ in range(2)]
     split = corpus["valid"]
     one = evaluate(models[0], corpus, "valid").nll_per_frame
     assert ensemble_nll([models[0]] * 3, split) == pytest.approx(one, rel=1e-6)

@@ -139,9 +139,9 @@ def test_the_help_tells_the_defaults_of_adapting(invoke: Invoke) -> None:
 def wide_model(directory: Path) -> Path:
     """An untrained model for the 88 pitches of published rolls."""
     from musicrnn.checkpoint import save_config, save_weights
-    from musicrnn.nn import NetworkSettings, build
+    from musicrnn.nn import MusicRNN, NetworkSettings
 
-    model = build(NetworkSettings.of(hidden=2), 88)
+    model = MusicRNN(NetworkSettings.of(hidden=2), 88)
     directory.mkdir()
     save_config(directory, model, {})
     save_weights(directory, model.state_dict())

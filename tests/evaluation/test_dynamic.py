@@ -12,7 +12,7 @@ from musicrnn.corpus import Corpus
 from musicrnn.errors import UsageError
 from musicrnn.evaluation import Adaptation, evaluate, evaluate_dynamically
 from musicrnn.evaluation.dynamic import DAMPING, AdaptingModel
-from musicrnn.nn import MusicRNN, NetworkSettings, build
+from musicrnn.nn import MusicRNN, NetworkSettings
 from tests.evaluation.rolls import LAYOUT, Splits, random_pieces, split
 
 ADAPTATION = Adaptation(rate=0.4, decay=0.05, segment=4)
@@ -21,7 +21,7 @@ TRAIN = random_pieces([13, 8, 10], 5)
 
 def network() -> MusicRNN:
     torch.manual_seed(0)
-    return build(NetworkSettings.of(hidden=5), LAYOUT.width).eval()
+    return MusicRNN(NetworkSettings.of(hidden=5), LAYOUT.width).eval()
 
 
 def static(model: MusicRNN, piece: np.ndarray) -> np.ndarray:
@@ -137,7 +137,7 @@ def test_repetition_is_learned() -> None:
 def test_the_whole_state_is_carried_from_segment_to_segment() -> None:
     torch.manual_seed(0)
     settings = NetworkSettings.of(hidden=5, layers=2, attention=2, pitchwise=3, clock="3")
-    model, (piece,) = build(settings, LAYOUT.width, channels=2).eval(), random_pieces([18], 8)
+    model, (piece,) = MusicRNN(settings, LAYOUT.width, channels=2).eval(), random_pieces([18], 8)
     fixed = AdaptingModel(model, split(TRAIN), Adaptation(rate=0, decay=0, segment=4))
     np.testing.assert_allclose(fixed.score(piece), static(model, piece), rtol=1e-4)
 

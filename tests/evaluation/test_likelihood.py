@@ -14,7 +14,7 @@ from musicrnn.errors import ModelError
 from musicrnn.evaluation import evaluate
 from musicrnn.evaluation.baselines import measure_baselines
 from musicrnn.music import Layout
-from musicrnn.nn import NetworkSettings, build
+from musicrnn.nn import MusicRNN, NetworkSettings
 from tests.evaluation.rolls import LAYOUT, Splits, random_pieces, split
 
 SHARED = Path(__file__).parents[3] / "shared" / "benchmarks"
@@ -90,7 +90,7 @@ def test_both_conventions_and_both_averages(corpus: Corpus, trained: Path) -> No
 
 
 def test_pieces_of_one_frame_and_no_training_pieces() -> None:
-    model = build(NetworkSettings.of(hidden=3), LAYOUT.width)
+    model = MusicRNN(NetworkSettings.of(hidden=3), LAYOUT.width)
     corpus = cast(Corpus, Splits(test=split(random_pieces([1, 1], 0))))
     found = evaluate(model, corpus, skip_first_frame=True)
     assert (found.frames, found.interval, found.baselines) == (0, None, None)
@@ -104,7 +104,7 @@ def test_pieces_of_one_frame_and_no_training_pieces() -> None:
 
 
 def test_a_model_for_other_frames_is_refused(corpus: Corpus, trained: Path) -> None:
-    narrow = build(NetworkSettings.of(), 88)
+    narrow = MusicRNN(NetworkSettings.of(), 88)
     with pytest.raises(ModelError, match=r"tiny: expected frames of D=88, as the model, found D=24"):
         evaluate(narrow, corpus)
     model = load_model(trained)

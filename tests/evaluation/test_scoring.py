@@ -7,7 +7,7 @@ import torch
 from musicrnn.evaluation.calibration import calibration_of
 from musicrnn.evaluation.scoring import score_split
 from musicrnn.music import Layout
-from musicrnn.nn import NetworkSettings, build
+from musicrnn.nn import MusicRNN, NetworkSettings
 from tests.evaluation.rolls import LAYOUT, random_pieces, split
 
 NARROW = Layout(resolution=4, low=60, high=64, channels="frame")
@@ -15,7 +15,7 @@ NARROW = Layout(resolution=4, low=60, high=64, channels="frame")
 
 def network(width: int):
     torch.manual_seed(width)
-    model = build(NetworkSettings.of(hidden=6), width).eval()
+    model = MusicRNN(NetworkSettings.of(hidden=6), width).eval()
     with torch.no_grad():
         model.head.linear.weight.mul_(6)
         model.head.linear.bias.copy_(torch.linspace(-6, 2, width))
@@ -56,7 +56,7 @@ def test_everything_is_counted_as_by_a_plain_loop(layout: Layout, skip: bool) ->
 
 
 def test_the_first_bin_is_empty_if_all_cells_are_likely() -> None:
-    model = build(NetworkSettings.of(hidden=2), 5).eval()
+    model = MusicRNN(NetworkSettings.of(hidden=2), 5).eval()
     sums = score_split(model, split(random_pieces([7, 3], 1, 5), NARROW)).calibration
     assert sums[:, 0].tolist() == [0, 0, 0]
     found = calibration_of(sums)
@@ -65,7 +65,7 @@ def test_the_first_bin_is_empty_if_all_cells_are_likely() -> None:
 
 
 def test_certain_and_wrong_predictions_cost_finite_nats() -> None:
-    model = build(NetworkSettings.of(hidden=2), 5).eval()
+    model = MusicRNN(NetworkSettings.of(hidden=2), 5).eval()
     with torch.no_grad():
         model.head.linear.weight.zero_()
         model.head.linear.bias.copy_(torch.tensor([200.0, -200.0, 0.0, 0.0, 0.0]))

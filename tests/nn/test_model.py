@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from musicrnn.errors import UsageError
-from musicrnn.nn import MusicRNN, NetworkSettings, build
+from musicrnn.nn import MusicRNN, NetworkSettings
 
 
 @pytest.fixture
 def model() -> MusicRNN:
     torch.manual_seed(0)
-    return build(NetworkSettings.of(hidden=4), 5).eval()
+    return MusicRNN(NetworkSettings.of(hidden=4), 5).eval()
 
 
 def test_nll_is_that_of_independent_bernoullis_given_the_frames_before(model: MusicRNN) -> None:
@@ -57,8 +57,8 @@ def test_probabilities_of_all_frames_sum_to_one(model: MusicRNN) -> None:
 
 def test_tied_weights_are_one_tensor_for_input_and_output() -> None:
     torch.manual_seed(0)
-    tied = build(NetworkSettings.of(hidden=4, tied=True), 5)
-    free = build(NetworkSettings.of(hidden=4, embedding=4), 5)
+    tied = MusicRNN(NetworkSettings.of(hidden=4, tied=True), 5)
+    free = MusicRNN(NetworkSettings.of(hidden=4, embedding=4), 5)
     assert tied.parameter_count == free.parameter_count - 5 * 4
     assert "embedding.weight" not in tied.state_dict() and "embedding.weight" in free.state_dict()
     with torch.no_grad():
@@ -75,7 +75,7 @@ def test_tied_weights_are_one_tensor_for_input_and_output() -> None:
 
 def test_a_width_that_is_no_multiple_of_the_channels_is_refused() -> None:
     with pytest.raises(UsageError, match="input_size must be a multiple of the 2 channels, got 5"):
-        build(NetworkSettings(), 5, 2)
+        MusicRNN(NetworkSettings(), 5, 2)
 
 
 def test_inputs_may_differ_from_targets_and_states_are_carried(model: MusicRNN) -> None:
@@ -99,7 +99,7 @@ SHAPES: list[tuple[dict[str, Any], int]] = [
 def disturbed(options: dict[str, Any], channels: int) -> MusicRNN:
     """A network without a weight of zero, for frames of 12 cells."""
     torch.manual_seed(0)
-    model = build(NetworkSettings.of(hidden=4, **options), 12, channels).eval()
+    model = MusicRNN(NetworkSettings.of(hidden=4, **options), 12, channels).eval()
     for parameter in model.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
     return model

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from musicrnn.nn import NetworkSettings, build
+from musicrnn.nn import MusicRNN, NetworkSettings
 from musicrnn.nn.state import NetworkState
 
 
@@ -12,7 +12,7 @@ def state_of(frames: Tensor) -> NetworkState:
     settings = NetworkSettings.of(
         cell="lstm", layers=2, hidden=3, attention=1, attention_size=2, pitchwise=2, clock="4"
     )
-    state: NetworkState = build(settings, 6)(frames)[1]
+    state: NetworkState = MusicRNN(settings, 6)(frames)[1]
     return state
 
 

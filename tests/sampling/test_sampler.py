@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from musicrnn.checkpoint import load_model, new_model
 from musicrnn.errors import ModelError, UsageError
 from musicrnn.music import PianoRoll
-from musicrnn.nn import MusicRNN, NetworkSettings, build
+from musicrnn.nn import MusicRNN, NetworkSettings
 from musicrnn.sampling import Sampler, SamplingSettings
 from tests.conftest import LAYOUT
 
@@ -150,4 +150,4 @@ def test_wrong_shapes_and_settings_are_refused(model: MusicRNN) -> None:
     with pytest.raises(UsageError, match="threshold must be between 0 and 1, got 1"):
         SamplingSettings(threshold=1)
     with pytest.raises(ModelError, match="expected a model that says what its frames mean"):
-        Sampler(build(NetworkSettings(), 24))
+        Sampler(MusicRNN(NetworkSettings(), 24))

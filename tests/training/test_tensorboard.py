@@ -11,7 +11,7 @@ import torch
 
 from musicrnn.checkpoint import Epoch
 from musicrnn.errors import FileError, UsageError
-from musicrnn.nn import MusicRNN, NetworkSettings, build
+from musicrnn.nn import MusicRNN, NetworkSettings
 from musicrnn.training.tensorboard import TAGS, TensorBoard
 
 accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -35,7 +35,7 @@ EPOCHS = [
 @pytest.fixture(scope="module")
 def model() -> MusicRNN:
     torch.manual_seed(0)
-    return build(NetworkSettings.of(hidden=2), 4)
+    return MusicRNN(NetworkSettings.of(hidden=2), 4)
 
 
 def write(directory: Path, model: MusicRNN, done: list[Epoch], new: list[Epoch]) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from importlib import import_module
 
+import torch
+from torch import Tensor, nn
+
 from musicrnn.errors import UsageError
 from musicrnn.nn.heads.distribution import Features, FeatureSizes, FrameDistribution, Head, marginals_of
-from musicrnn.nn.heads.output import OutputLayer
 
 HEADS = {
     "bernoulli": "bernoulli.Bernoulli",
@@ -17,25 +19,48 @@ HEADS = {
 """The heads by the names that ``--head`` takes: the file of each, and the class in it."""
 
 
-def make_output(name: str, sizes: FeatureSizes) -> OutputLayer:
-    """Return a new output layer with the head of that name.
+class OutputLayer(nn.Module):
+    """Log-odds that are affine in the hidden state, and the head that is built on them.
+
+    Args:
+        head: Name of the head.
+        sizes: Sizes of the features.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is no such head.
     """
-    if name not in HEADS:
-        raise UsageError(f"head must be one of {', '.join(HEADS)}, got {name!r}")
-    module, _, head = HEADS[name].partition(".")
-    return OutputLayer(getattr(import_module(f"{__name__}.{module}"), head)(sizes), sizes)
+
+    def __init__(self, head: str, sizes: FeatureSizes) -> None:
+        super().__init__()
+        if head not in HEADS:
+            raise UsageError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
+        self.linear = nn.Linear(sizes.hidden, sizes.pitches * sizes.channels)
+        module, _, name = HEADS[head].partition(".")
+        self.distribution: Head = getattr(import_module(f"{__name__}.{module}"), name)(sizes)
+        self.noise_size = self.distribution.noise_size
+
+    def forward(self, features: Features) -> FrameDistribution:
+        """Return the distribution of the frame after each input frame."""
+        return self.distribution(features)
+
+    def log_odds(self, hidden: Tensor) -> Tensor:
+        """Map hidden states (..., H) to the log-odds that they alone give, shape (..., D)."""
+        log_odds: Tensor = self.linear(hidden)
+        return log_odds
+
+    @property
+    def matrix(self) -> Tensor:
+        """The matrix from hidden states to log-odds, shape (D, H)."""
+        return self.linear.weight
+
+    def independent_cells(self) -> tuple[Tensor, Tensor] | None:
+        """Return matrix (D, H) and bias (D,) if cells are independent sigmoids of these log-odds."""
+        return (self.linear.weight, self.linear.bias) if self.distribution.independent else None
+
+    def start_at(self, rates: Tensor) -> None:
+        """Start the biases at the log-odds of the training frequencies, shape (D,), kept inside (0, 1)."""
+        with torch.no_grad():
+            self.linear.bias.copy_(torch.logit(rates.clamp(1e-4, 1 - 1e-4)))
 
 
-__all__ = [
-    "HEADS",
-    "FeatureSizes",
-    "Features",
-    "FrameDistribution",
-    "Head",
-    "OutputLayer",
-    "make_output",
-    "marginals_of",
-]
+__all__ = ["HEADS", "FeatureSizes", "Features", "FrameDistribution", "Head", "OutputLayer", "marginals_of"]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from musicrnn.errors import UsageError
-from musicrnn.nn.heads import Features, FeatureSizes, FrameDistribution, Head, make_output, marginals_of
+from musicrnn.nn.heads import Features, FeatureSizes, FrameDistribution, Head, OutputLayer, marginals_of
 from musicrnn.nn.heads.bernoulli import Bernoulli
 from tests.nn.heads.shared_factor import SharedFactor
 
@@ -94,7 +94,7 @@ def test_channels_of_a_pitch_share_a_number() -> None:
 
 
 def test_log_odds_of_the_output_layer_start_at_rates() -> None:
-    output, rates = make_output("bernoulli", SIZES), torch.tensor([0.0, 0.25, 0.5, 1.0])
+    output, rates = OutputLayer("bernoulli", SIZES), torch.tensor([0.0, 0.25, 0.5, 1.0])
     output.start_at(rates)
     nn.init.zeros_(output.matrix)
     found = torch.sigmoid(output.log_odds(torch.randn(2, 3)))
@@ -104,4 +104,4 @@ def test_log_odds_of_the_output_layer_start_at_rates() -> None:
 
 def test_unknown_heads_are_refused() -> None:
     with pytest.raises(UsageError, match="head must be one of bernoulli, got 'softmax'"):
-        make_output("softmax", SIZES)
+        OutputLayer("softmax", SIZES)
