@@ -1,11 +1,10 @@
 """The on-disk format of a corpus: ``corpus.json``, ``index.npy`` and ``frames.bin``.
 
-``frames.bin`` holds the frames of all pieces one after the other, each frame packed to ceil(D / 8)
-bytes, first column in the highest bit: near one bit per cell. ``corpus.json`` says what they are, and lists
-the pieces, one a line. ``index.npy`` says where in the two a piece stands. numpy memory-maps it, frames
-are read piece by piece, and of ``corpus.json`` only the head, so opening a corpus of millions costs what
-opening one of ten does. Every piece carries a CRC-32 of its bytes, checked whenever it is read; so does the
-index.
+``frames.bin`` holds the frames of all pieces one after the other, each frame packed to ceil(D / 8) bytes,
+first column in the highest bit: near one bit per cell. ``corpus.json`` describes the corpus and lists the
+pieces, one a line. ``index.npy`` has the position of each piece in the two. It is memory-mapped, frames are
+read piece by piece, and of ``corpus.json`` only the head, so the time to open a corpus doesn't depend on its
+size. The CRC-32 of a piece is checked whenever it is read, that of the index when the corpus is opened.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from __future__ import annotations
 import json
 import mmap
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ FORMAT = "musicrnn-corpus"
 VERSION = 2
 SPLITS = ("train", "valid", "test")
 PIECES = b'"pieces": ['
-"""What stands in ``corpus.json`` between its head and the lines of the pieces."""
+"""Separates the head of ``corpus.json`` from the lines of the pieces."""
 INDEX = np.dtype(
     [
         ("offset", "<u8"),
@@ -44,27 +43,31 @@ INDEX = np.dtype(
         ("lowest", "u1"),
     ]
 )
-"""A row of the index: a piece's first row in ``frames.bin`` and its frames; its line's first byte, counted
-from where the lines of ``corpus.json`` begin, and its bytes; the checksum of its packed frames; the number it
-had before it was cut, the hash of what it sounded then, whatever its key, and its lowest column; and the
-position of its split in ``SPLITS``."""
+"""A row of the index. Of a piece: its first row in ``frames.bin`` and its frames; the first byte of its line,
+counted from the first line in ``corpus.json``, and the bytes of the line; the checksum of its packed frames;
+the position of its split in ``SPLITS``. Of the piece before it was cut: its number, the hash of its content in
+any key, and its lowest column."""
 
+KEPT_UNPACKED = 2**27
+"""Cells up to which a split that is read repeatedly is kept as bytes."""
 _HEAD_BYTES = 2**16
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What ``corpus.json`` says of a piece.
+    """Facts about a piece, as in ``corpus.json``.
 
     Attributes:
-        name: Where it came from, relative to its source.
+        name: Its file, relative to the folder or archive that was prepared.
         split: ``train``, ``valid`` or ``test``.
         frames: Its length T.
         offset: Row of ``frames.bin`` at which it starts.
         crc32: Checksum of its packed frames.
-        sha256: Checksum of the file it was made from, or None where that file holds many pieces.
-        tempo: Quarter notes per minute that hold longest, or None where the source doesn't say.
-        metre: Time signature that holds longest, or None where the source doesn't say.
+        sha256: Checksum of its file, or None where that file holds many pieces.
+        tempo: Quarter notes per minute for the longest time, or None where the source has no tempo.
+        metre: Time signature for the longest time, or None where the source has none.
     """
 
     name: str
@@ -77,31 +80,27 @@ class Piece:
     metre: tuple[int, int] | None = None
 
 
-class Pieces(Sequence[Piece]):
-    """Facts about pieces; each is read from ``corpus.json`` when it is asked for."""
+class Rows(Sequence[Item]):
+    """What belongs to rows of the index; each item is read when it is asked for."""
 
-    def __init__(self, corpus: Corpus, rows: NDArray[np.int64]) -> None:
-        self._corpus = corpus
+    def __init__(self, read: Callable[[Any], Item], rows: NDArray[np.int64]) -> None:
+        self._read = read
         self._rows = rows
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @overload
-    def __getitem__(self, index: int) -> Piece: ...
+    def __getitem__(self, index: int) -> Item: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Piece]: ...
-    def __getitem__(self, index: int | slice) -> Piece | list[Piece]:
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
         if isinstance(index, slice):
-            return [self._corpus.piece(row) for row in self._rows[index]]
-        return self._corpus.piece(self._rows[index])
+            return [self._read(row) for row in self._rows[index]]
+        return self._read(self._rows[index])
 
 
-KEPT_UNPACKED = 2**27
-"""Cells up to which a split that is read again and again is kept as bytes."""
-
-
-class Split(Sequence[PianoRoll]):
+class Split(Rows[PianoRoll]):
     """The pieces of one split; each is read from disk when it is asked for.
 
     Attributes:
@@ -110,23 +109,11 @@ class Split(Sequence[PianoRoll]):
     """
 
     def __init__(self, corpus: Corpus, rows: NDArray[np.int64]) -> None:
+        super().__init__(corpus.roll, rows)
         self.lengths: NDArray[np.int64] = corpus.index["frames"][rows].astype(np.int64)
-        self.pieces = Pieces(corpus, rows)
-        self._rows = rows
+        self.pieces = Rows(corpus.piece, rows)
         self._corpus = corpus
         self._unpacked: dict[int, NDArray[np.uint8]] = {}
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, index: int) -> PianoRoll: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[PianoRoll]: ...
-    def __getitem__(self, index: int | slice) -> PianoRoll | list[PianoRoll]:
-        if isinstance(index, slice):
-            return [self._corpus.roll(row) for row in self._rows[index]]
-        return self._corpus.roll(self._rows[index])
 
     @property
     def frames(self) -> int:
@@ -139,7 +126,7 @@ class Split(Sequence[PianoRoll]):
         return self._corpus.layout
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Return the frames of a piece to read from, shape (T, D); those of small splits stay unpacked."""
+        """Return the frames of a piece, shape (T, D), not to be changed: those of small splits are kept."""
         if index in self._unpacked:
             return self._unpacked[index]
         frames = self[index].frames
@@ -148,14 +135,14 @@ class Split(Sequence[PianoRoll]):
         return frames
 
     def packed(self, index: int) -> NDArray[np.uint8]:
-        """Return the frames of a piece as they lie on disk, shape (T, ceil(D / 8)); see the module."""
+        """Return the packed frames of a piece, shape (T, ceil(D / 8))."""
         return self._corpus.packed(self._rows[index])
 
     def rates(self, enough: int = 2**18) -> NDArray[np.float64]:
         """Return how often each cell is one, shape (D,).
 
         Args:
-            enough: Frames that tell; of larger splits only evenly spaced pieces are read.
+            enough: Frames that are enough; of larger splits only evenly spaced pieces are read.
         """
         step = max(1, self.frames // enough)
         rows = range(0, len(self), step)
@@ -170,8 +157,8 @@ class Corpus(Mapping[str, Split]):
         directory: Where it is.
         name: What it is called.
         layout: What the rows and columns of its rolls mean.
-        head: All that ``corpus.json`` says before it lists the pieces, as JSON values.
-        index: Where each piece stands, dtype ``INDEX``, memory-mapped.
+        head: ``corpus.json`` without the list of pieces, as JSON values.
+        index: Positions of the pieces, dtype ``INDEX``, memory-mapped.
         pieces: Facts about every piece, in the order of ``frames.bin``.
     """
 
@@ -181,7 +168,7 @@ class Corpus(Mapping[str, Split]):
         self.layout = Layout.from_dict(head)
         self.head = head
         self.index = index
-        self.pieces = Pieces(self, np.arange(len(index)))
+        self.pieces = Rows(self.piece, np.arange(len(index)))
         self._splits = {
             split: Split(self, np.flatnonzero(index["split"] == code)) for code, split in enumerate(SPLITS)
         }
@@ -231,7 +218,7 @@ class Corpus(Mapping[str, Split]):
         """Return the facts about the piece of a row of the index.
 
         Raises:
-            CorpusError: They aren't where the index says.
+            CorpusError: They are damaged.
         """
         path, entry = self.directory / "corpus.json", self.index[row]
         if self._lines is None:
@@ -239,7 +226,7 @@ class Corpus(Mapping[str, Split]):
         start = self._begun + int(entry["line"])
         try:
             facts = json.loads(self._lines[start : start + int(entry["size"])])
-        except ValueError:  # someone wrote the document anew, with other line breaks
+        except ValueError:  # the document was rewritten with other line breaks
             facts = self._listed(path, int(row))
         try:
             metre = facts.get("metre")
@@ -248,7 +235,7 @@ class Corpus(Mapping[str, Split]):
             raise CorpusError(f"{path}: expected facts about a piece, found {facts!r}") from error
 
     def _listed(self, path: Path, row: int) -> Any:
-        """Return an entry of the list of pieces, the whole document read."""
+        """Return an entry of the list of pieces, after reading the whole document."""
         if self._catalogue is None:
             try:
                 self._catalogue = list(json.loads(read_bytes(path))["pieces"])
@@ -263,19 +250,19 @@ class Corpus(Mapping[str, Split]):
         """Return the roll of the piece of a row of the index.
 
         Raises:
-            CorpusError: Its frames aren't those that were written.
+            CorpusError: The checksum of its frames is wrong.
         """
         packed = self.packed(row)
         return PianoRoll.trusted(np.unpackbits(packed, axis=1, count=self.layout.width), self.layout)
 
     def packed(self, row: int | np.integer[Any]) -> NDArray[np.uint8]:
-        """Return the frames of the piece of a row of the index as they lie on disk, shape (T, ceil(D / 8)).
+        """Return the packed frames of the piece of a row of the index, shape (T, ceil(D / 8)).
 
         Raises:
-            CorpusError: They aren't those that were written.
+            CorpusError: Their checksum is wrong.
         """
         path, entry, width = self.directory / "frames.bin", self.index[row], row_bytes(self.layout)
-        try:  # read, not mapped: systems map megabytes around what is read, and keep them
+        try:  # read, not mapped: a system maps megabytes around what is read, and keeps them
             start, size = int(entry["offset"]) * width, int(entry["frames"]) * width
             packed = np.fromfile(path, np.uint8, size, offset=start).reshape(-1, width)
         except (OSError, ValueError) as error:
@@ -347,7 +334,7 @@ def row_bytes(layout: Layout) -> int:
 
 
 def _head(path: Path) -> bytes:
-    """Return the document without its pieces, reading no more than has to be."""
+    """Return the document without its pieces, without reading more than necessary."""
     with path.open("rb") as file:
         begun = file.read(_HEAD_BYTES)
     head, found, _ = begun.partition(PIECES)
