@@ -1,15 +1,17 @@
-"""Settings: fields of dataclasses, each declared once with its bounds, its group and its description.
+"""Settings: fields of dataclasses, each declared once with its group, its range and its description.
 
-Groups of settings are dataclasses; a dataclass may hold others. Files and the command line know every setting
-by its own name, whatever group it is in: ``declarations`` lists them flat, ``assemble`` and ``flatten``
-convert between the flat form and the grouped one.
+The description of a setting is its entry in the docstring of its dataclass. A dataclass may hold others; files
+and the command line know every setting by its own name, whatever dataclass it is in: ``declarations`` lists
+them flat, ``assemble`` and ``flatten`` convert between the flat form and the grouped one.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import Field, field, fields
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -17,67 +19,89 @@ from musicrnn.errors import UsageError
 
 _Group = TypeVar("_Group")
 
-_BOUNDS = {"least": "at least", "above": "above", "most": "at most", "below": "below"}
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting.
+
+    Attributes:
+        name: Its name in files; ``--help`` has it with dashes.
+        type: Of its values other than None.
+        default: Its value unless one is given.
+        group: The heading that it stands under in ``--help``.
+        range: The interval of its numbers, such as ``[0, 1)``.
+        usual: What the default amounts to, where it depends on other settings.
+        choices: The values that it may have, if they are names.
+        text: Its description.
+    """
+
+    name: str
+    type: type
+    default: Any
+    group: str
+    range: str
+    usual: str
+    choices: tuple[str, ...]
+    text: str
+
+    def check(self, value: Any) -> None:
+        """Refuse a value outside the range or the choices.
+
+        Raises:
+            UsageError: The setting can't have it.
+        """
+        if self.choices and value not in self.choices:
+            raise UsageError(f"{self.name} must be one of {', '.join(self.choices)}, got {value!r}")
+        if isinstance(value, str | bool) or value is None:
+            return
+        low, high = (float(end) for end in self.range[1:-1].split(","))
+        above = value > low if self.range[0] == "(" else value >= low
+        below = value < high if self.range[-1] == ")" else value <= high
+        if not (above and below):
+            words = {
+                f"{_WORDS[self.range[0]]} {low:.15g}": low,
+                f"{_WORDS[self.range[-1]]} {high:.15g}": high,
+            }
+            bounds = [text for text, end in words.items() if math.isfinite(end)] or ["finite"]
+            raise UsageError(f"{self.name} must be {' and '.join(bounds)}, got {value}")
+
+
+_WORDS = {"[": "at least", "(": "above", "]": "at most", ")": "below"}
 
 
 def setting(
-    group: str,
-    default: Any,
-    text: str,
-    *,
-    usual: str = "",
-    choices: Sequence[str] = (),
-    least: float = -math.inf,
-    above: float = -math.inf,
-    most: float = math.inf,
-    below: float = math.inf,
+    group: str, default: Any, range: str = "(-inf, inf)", usual: str = "", choices: tuple[str, ...] = ()
 ) -> Any:
-    """Declare a setting as a field of a frozen dataclass.
-
-    Args:
-        group: The heading that it stands under in ``--help``.
-        default: Its value unless one is given.
-        text: What it is, with its source.
-        usual: What the default amounts to, where it depends on other settings.
-        choices: The values that it may have, if they are names.
-        least: The least value of a number.
-        above: What a number must exceed.
-        most: The greatest value of a number.
-        below: What a number must stay below.
-    """
-    bounds = {"least": least, "above": above, "most": most, "below": below}
-    metadata = {"group": group, "text": text, "usual": usual, "choices": choices, **bounds}
+    """Declare a setting as a field of a frozen dataclass; see ``Setting``."""
+    metadata = {"group": group, "range": range, "usual": usual, "choices": choices}
     return field(default=default, metadata=metadata)
 
 
+def declarations(cls: type[Any]) -> dict[str, Setting]:
+    """Return all settings of a dataclass and of those that it holds, by name."""
+    found: dict[str, Setting] = {}
+    hints, texts = get_type_hints(cls), _attribute_texts(cls)
+    for entry in fields(cls):
+        hint = hints[entry.name]
+        if entry.default is MISSING:
+            found |= declarations(hint)
+        else:
+            kind = next((kind for kind in get_args(hint) if kind is not NoneType), hint)
+            found[entry.name] = Setting(
+                entry.name, kind, entry.default, text=texts[entry.name], **entry.metadata
+            )
+    return found
+
+
 def check(group: Any) -> None:
-    """Refuse values outside the bounds of their settings.
+    """Refuse values outside the ranges of their settings; for ``__post_init__``.
 
     Raises:
         UsageError: A value that its setting can't have.
     """
-    for entry in fields(group):
-        if entry.metadata:
-            _check(entry, getattr(group, entry.name))
-
-
-def declarations(cls: type[Any]) -> dict[str, Field[Any]]:
-    """Return all settings of a dataclass and of those that it holds, by name."""
-    found: dict[str, Field[Any]] = {}
-    types = _types(cls)
-    for entry in fields(cls):
-        found |= {entry.name: entry} if entry.metadata else declarations(types[entry.name])
-    return found
-
-
-def setting_types(cls: type[Any]) -> dict[str, type]:
-    """Return the type of every setting; those that may be None have the type of their other values."""
-    found: dict[str, type] = {}
-    types = _types(cls)
-    for entry in fields(cls):
-        kind = types[entry.name]
-        found |= {entry.name: kind} if entry.metadata else setting_types(kind)
-    return found
+    for name, entry in declarations(type(group)).items():
+        if name in vars(group):
+            entry.check(getattr(group, name))
 
 
 def flatten(group: Any) -> dict[str, Any]:
@@ -85,7 +109,7 @@ def flatten(group: Any) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for entry in fields(group):
         value = getattr(group, entry.name)
-        values |= {entry.name: value} if entry.metadata else flatten(value)
+        values |= flatten(value) if entry.default is MISSING else {entry.name: value}
     return values
 
 
@@ -97,33 +121,18 @@ def assemble(cls: type[_Group], values: Mapping[str, Any]) -> _Group:
     """
     if unknown := set(values) - set(declarations(cls)):
         raise UsageError(f"expected settings among {', '.join(declarations(cls))}; found {min(unknown)!r}")
-    arguments: dict[str, Any] = {}
+    arguments, hints = dict[str, Any](), get_type_hints(cls)
     for entry in fields(cls):  # type: ignore[arg-type]
-        if not entry.metadata:
-            kind = _types(cls)[entry.name]
-            own = set(declarations(kind)) & set(values)
-            arguments[entry.name] = assemble(kind, {name: values[name] for name in own})
+        if entry.default is MISSING:
+            own = set(declarations(hints[entry.name])) & set(values)
+            arguments[entry.name] = assemble(hints[entry.name], {name: values[name] for name in own})
         elif entry.name in values:
             arguments[entry.name] = values[entry.name]
     return cls(**arguments)
 
 
-def _types(cls: type[Any]) -> dict[str, Any]:
-    hints = get_type_hints(cls)
-    return {
-        entry.name: next(
-            (kind for kind in get_args(hints[entry.name]) if kind is not NoneType), hints[entry.name]
-        )
-        for entry in fields(cls)
-    }
-
-
-def _check(entry: Field[Any], value: Any) -> None:
-    rules = entry.metadata
-    if rules["choices"] and value not in rules["choices"]:
-        raise UsageError(f"{entry.name} must be one of {', '.join(rules['choices'])}, got {value!r}")
-    if isinstance(value, str | bool) or value is None:
-        return
-    if not (rules["least"] <= value <= rules["most"] and rules["above"] < value < rules["below"]):
-        words = [f"{word} {rules[key]}" for key, word in _BOUNDS.items() if math.isfinite(rules[key])]
-        raise UsageError(f"{entry.name} must be {' and '.join(words or ['finite'])}, got {value}")
+def _attribute_texts(cls: type[Any]) -> dict[str, str]:
+    """Return the entries of the section ``Attributes`` of a docstring, by name."""
+    section = (inspect.getdoc(cls) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}

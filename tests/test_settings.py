@@ -8,13 +8,21 @@ from typing import Any
 import pytest
 
 from musicrnn.errors import UsageError
-from musicrnn.settings import assemble, check, declarations, flatten, setting, setting_types
+from musicrnn.settings import assemble, check, declarations, flatten, setting
 
 
 @dataclass(frozen=True)
 class Inner:
-    size: int = setting("shape", 3, "Size.", least=1, most=9)
-    name: str = setting("shape", "a", "Name.", choices=("a", "b"))
+    """Inner settings.
+
+    Attributes:
+        size: Size, described
+            in two lines.
+        name: Name.
+    """
+
+    size: int = setting("shape", 3, "[1, 9]")
+    name: str = setting("shape", "a", choices=("a", "b"))
 
     def __post_init__(self) -> None:
         check(self)
@@ -22,20 +30,36 @@ class Inner:
 
 @dataclass(frozen=True)
 class Outer:
+    """Outer settings.
+
+    Attributes:
+        inner: Others.
+        rate: Rate.
+        flag: Flag.
+
+    Raises:
+        UsageError: No.
+    """
+
     inner: Inner = field(default_factory=Inner)
-    rate: float | None = setting("speed", None, "Rate.", above=0, below=1)
-    flag: bool = setting("speed", False, "Flag.")
+    rate: float | None = setting("speed", None, "(0, 1)", usual="none")
+    flag: bool = setting("speed", False)
 
     def __post_init__(self) -> None:
         check(self)
 
 
-def test_declarations_and_types_are_flat_and_in_order() -> None:
-    assert list(declarations(Outer)) == ["size", "name", "rate", "flag"]
-    assert [entry.metadata["group"] for entry in declarations(Outer).values()] == ["shape"] * 2 + [
-        "speed"
-    ] * 2
-    assert setting_types(Outer) == {"size": int, "name": str, "rate": float, "flag": bool}
+def test_declarations_are_flat_in_order_and_described_by_docstrings() -> None:
+    found = declarations(Outer)
+    assert list(found) == ["size", "name", "rate", "flag"]
+    assert [entry.group for entry in found.values()] == ["shape"] * 2 + ["speed"] * 2
+    assert [entry.type for entry in found.values()] == [int, str, float, bool]
+    assert [entry.text for entry in found.values()] == [
+        "Size, described in two lines.",
+        "Name.",
+        "Rate.",
+        "Flag.",
+    ]
 
 
 def test_flat_values_become_groups_and_back() -> None:

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 from musicrnn.cli import console
-from musicrnn.training.recipe import SETTINGS, TYPES
+from musicrnn.training.recipe import SETTINGS
 
 if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter
@@ -108,9 +108,9 @@ def _members(group: Any) -> Iterator[inspect.Parameter]:
     """Yield a parameter for each flag of a group; a setting not given is None, so that files may give it."""
     if group is Settings:
         for name, setting in SETTINGS.items():
-            kind, usual = TYPES[name], setting.metadata["usual"] or setting.default
-            text = setting.metadata["text"] + ("" if kind is bool else f" [default: {usual}]")
-            option = typer.Option(help=text, rich_help_panel=setting.metadata["group"].capitalize())
+            kind, usual = setting.type, setting.usual or setting.default
+            text = setting.text + ("" if kind is bool else f" [default: {usual}]")
+            option = typer.Option(help=text, rich_help_panel=setting.group.capitalize())
             yield _parameter(name, kind | None, None, option)
         return
     heading, hints = str(group.__doc__).rstrip("."), get_type_hints(group)

@@ -1,7 +1,7 @@
 """What determines a network, declared once and without torch: the recipe, the command line and files use it.
 
-A network for frames of width D is ``MusicRNN(settings, D)``. To add a setting, declare it here in its group
-and read it where the network is built.
+A network for frames of width D is ``MusicRNN(settings, D)``. To add a setting, declare and describe it
+here and read it where the network is built.
 """
 
 from __future__ import annotations
@@ -17,33 +17,31 @@ _NETWORK, _STRUCTURE, _REGULARISATION = "network", "structure", "regularisation"
 
 @dataclass(frozen=True)
 class RecurrentSettings:
-    """The stack of recurrent layers; the declarations describe every attribute."""
+    """The stack of recurrent layers.
 
-    cell: str = setting(
-        _NETWORK, "gru", "Recurrent unit: tanh, lstm, gru, gru-reset-after, gru-simplified, irnn or scrn."
-    )
-    hidden: int = setting(_NETWORK, 128, "Hidden units of each layer.", least=1)
-    layers: int = setting(_NETWORK, 1, "Recurrent layers.", least=1)
-    peepholes: bool = setting(_NETWORK, False, "Peephole connections (lstm; Graves 2013).")
-    context: int | None = setting(
-        _NETWORK, None, "Context units of each layer (scrn).", usual="a quarter", least=1
-    )
-    alpha: float = setting(
-        _NETWORK, 0.95, "Share of the context that is kept from frame to frame (scrn).", above=0, below=1
-    )
-    learn_alpha: bool = setting(_NETWORK, False, "Learn alpha for each context unit (scrn).")
-    connections: str = setting(
-        _NETWORK,
-        "plain",
-        "plain; residual: a layer's output is added to its input, from the second layer on (He et al. 2016); "
-        "skip: every layer receives the frame too, and the output receives every layer (Graves 2013).",
-        choices=("plain", "residual", "skip"),
-    )
-    layer_norm: bool = setting(
-        _NETWORK,
-        False,
-        "Layer normalisation of later layers' inputs and of the output (Ba et al. 2016).",
-    )
+    Attributes:
+        cell: Recurrent unit: tanh, lstm, gru, gru-reset-after, gru-simplified, irnn or scrn.
+        hidden: Hidden units of each layer.
+        layers: Recurrent layers.
+        peepholes: Peephole connections (lstm; Graves 2013).
+        context: Context units of each layer (scrn).
+        alpha: Share of the context that is kept from frame to frame (scrn).
+        learn_alpha: Learn alpha for each context unit (scrn).
+        connections: plain; residual: a layer's output is added to its input, from the second layer on (He et
+            al. 2016); skip: every layer receives the frame too, and the output receives every layer (Graves
+            2013).
+        layer_norm: Layer normalisation of later layers' inputs and of the output (Ba et al. 2016).
+    """
+
+    cell: str = setting(_NETWORK, "gru")
+    hidden: int = setting(_NETWORK, 128, "[1, inf)")
+    layers: int = setting(_NETWORK, 1, "[1, inf)")
+    peepholes: bool = setting(_NETWORK, False)
+    context: int | None = setting(_NETWORK, None, "[1, inf)", usual="a quarter")
+    alpha: float = setting(_NETWORK, 0.95, "(0, 1)")
+    learn_alpha: bool = setting(_NETWORK, False)
+    connections: str = setting(_NETWORK, "plain", choices=("plain", "residual", "skip"))
+    layer_norm: bool = setting(_NETWORK, False)
 
     def __post_init__(self) -> None:
         check(self)
@@ -51,29 +49,21 @@ class RecurrentSettings:
 
 @dataclass(frozen=True)
 class StructureSettings:
-    """What is built around the layers; the declarations describe every attribute."""
+    """What is built around the layers.
 
-    attention: int = setting(
-        _STRUCTURE,
-        0,
-        "Attention heads over earlier frames of the piece, which retrieve the frames that followed them; "
-        "0 is none (Vaswani et al. 2017; Grave et al. 2017).",
-        least=0,
-    )
-    attention_size: int = setting(_STRUCTURE, 32, "Width of a head's queries and keys.", least=1)
-    pitchwise: int = setting(
-        _STRUCTURE,
-        0,
-        "Units of a recurrence for each pitch, with weights that all pitches share; its inputs are the "
-        "octave around the pitch; 0 is none (Johnson 2017).",
-        least=0,
-    )
-    clock: str = setting(
-        _STRUCTURE,
-        "",
-        "Position features (one-hot): periods in frames, such as 4,16, counted from the first frame.",
-        usual="none",
-    )
+    Attributes:
+        attention: Attention heads over earlier frames of the piece, which retrieve the frames that followed
+            them; 0 is none (Vaswani et al. 2017; Grave et al. 2017).
+        attention_size: Width of a head's queries and keys.
+        pitchwise: Units of a recurrence for each pitch, with weights that all pitches share; its inputs are
+            the octave around the pitch; 0 is none (Johnson 2017).
+        clock: Position features (one-hot): periods in frames, such as 4,16, counted from the first frame.
+    """
+
+    attention: int = setting(_STRUCTURE, 0, "[0, inf)")
+    attention_size: int = setting(_STRUCTURE, 32, "[1, inf)")
+    pitchwise: int = setting(_STRUCTURE, 0, "[0, inf)")
+    clock: str = setting(_STRUCTURE, "", usual="none")
 
     def __post_init__(self) -> None:
         check(self)
@@ -81,27 +71,17 @@ class StructureSettings:
 
 @dataclass(frozen=True)
 class DropoutSettings:
-    """Dropout; the declarations describe every attribute."""
+    """Dropout.
 
-    dropout: float = setting(
-        _REGULARISATION,
-        0.0,
-        "Dropout on every layer's output, not on the recurrence (Zaremba et al. 2014).",
-        least=0,
-        below=1,
-    )
-    variational_dropout: bool = setting(
-        _REGULARISATION,
-        False,
-        "The same dropout mask for all frames of a sequence (Gal and Ghahramani 2016).",
-    )
-    weight_dropout: float = setting(
-        _REGULARISATION,
-        0.0,
-        "Dropout on the recurrent matrices, sampled once per batch (Merity et al. 2018).",
-        least=0,
-        below=1,
-    )
+    Attributes:
+        dropout: Dropout on every layer's output, not on the recurrence (Zaremba et al. 2014).
+        variational_dropout: The same dropout mask for all frames of a sequence (Gal and Ghahramani 2016).
+        weight_dropout: Dropout on the recurrent matrices, sampled once per batch (Merity et al. 2018).
+    """
+
+    dropout: float = setting(_REGULARISATION, 0.0, "[0, 1)")
+    variational_dropout: bool = setting(_REGULARISATION, False)
+    weight_dropout: float = setting(_REGULARISATION, 0.0, "[0, 1)")
 
     def __post_init__(self) -> None:
         check(self)
@@ -113,9 +93,10 @@ class NetworkSettings:
 
     Attributes:
         recurrent: The stack of recurrent layers.
-        head: Name of the output distribution, of ``nn.heads.HEADS``.
-        embedding: Width of a linear embedding of the input frames, E; 0 is none.
-        tied: Whether the output matrix is the embedding as well, so that E = H.
+        head: Output distribution.
+        embedding: Width of a linear embedding of the input frames; 0 is none.
+        tied: One matrix for the input embedding, which is then as wide as a layer, and for the output (Press
+            and Wolf 2017; Inan et al. 2017).
         structure: What is built around the layers.
         regularisation: Dropout.
 
@@ -124,16 +105,9 @@ class NetworkSettings:
     """
 
     recurrent: RecurrentSettings = field(default_factory=RecurrentSettings)
-    head: str = setting(_NETWORK, "bernoulli", "Output distribution.")
-    embedding: int = setting(
-        _NETWORK, 0, "Width of a linear embedding of the input frames; 0 is none.", least=0
-    )
-    tied: bool = setting(
-        _NETWORK,
-        False,
-        "One matrix for the input embedding, which is then as wide as a layer, and for the output "
-        "(Press and Wolf 2017; Inan et al. 2017).",
-    )
+    head: str = setting(_NETWORK, "bernoulli")
+    embedding: int = setting(_NETWORK, 0, "[0, inf)")
+    tied: bool = setting(_NETWORK, False)
     structure: StructureSettings = field(default_factory=StructureSettings)
     regularisation: DropoutSettings = field(default_factory=DropoutSettings)
 

@@ -11,14 +11,14 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from musicrnn.errors import UsageError
 from musicrnn.files import read_bytes
 from musicrnn.nn.settings import NetworkSettings
-from musicrnn.settings import assemble, check, declarations, flatten, setting, setting_types
+from musicrnn.settings import assemble, check, declarations, flatten, setting
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -36,137 +36,88 @@ _REGULARISATION, _OPTIMISER, _SCHEDULE, _DATA, _RUN = "regularisation", "optimis
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is made and trained; ``SETTINGS`` describes every attribute.
+    """How a network is made and trained.
 
     Attributes:
         network: The network, but for the width of its frames.
+        input_noise: Probability that an input cell is flipped in training; makes sampling more robust
+            (Vincent et al. 2008).
+        weight_noise: Standard deviation of noise on recurrent layers' matrices, sampled once per batch
+            (Graves 2011).
+        adaptive_weight_noise: Learn the standard deviation of the noise of each weight, by minimum
+            description length; --weight-noise is the initial value (Graves 2011).
+        optimizer: adam (Kingma and Ba 2015), adamw (Loshchilov and Hutter 2019), rmsprop (Tieleman and Hinton
+            2012) or sgd, with momentum.
+        learning_rate: Step size.
+        momentum: Momentum of sgd and rmsprop; decay of adam's mean gradient.
+        decay: Decay of the mean square of gradients.
+        weight_decay: Weight decay of matrices: decoupled for adamw, else L2.
+        clip_norm: Maximum norm of the gradient; 0 is no limit (Pascanu et al. 2013).
+        accumulate: Batches whose gradients make one update.
+        average: Weights to evaluate and keep: none is the last ones; ema, their exponential moving average;
+            polyak, their mean (Polyak and Juditsky 1992).
+        average_decay: Share of ema's average that is kept at an update.
+        average_start: Epoch from which polyak averages.
+        precision: float32, or bfloat16 for mixed precision on a GPU (Micikevicius et al. 2018).
+        schedule: plateau (halve where validation stops improving), constant, linear or cosine (Loshchilov and
+            Hutter 2017), the last two down to --final-rate at the end of --epochs.
+        final_rate: Share of the learning rate that linear and cosine end at.
+        restart: Epochs after which linear and cosine reach their end and restart (Loshchilov and Hutter
+            2017); 0 is never.
+        restart_rate: Share of the learning rate that they restart with.
+        warmup: Updates over which the rate rises from zero, linearly (Goyal et al. 2017).
+        batch_size: Pieces in a batch, over all processes.
+        chunk_frames: Frames after which the gradient is cut and an update made, while the state is kept:
+            truncated back-propagation (Williams and Peng 1990); 0 is whole pieces.
+        transpose: LOW:HIGH, semitones by which pieces are transposed in training, sampled anew in every
+            epoch, within the limits of the pitch range.
+        transpose_epochs: Epochs with transposition; after them it is switched off. 0 is all.
+        epochs: Maximum number of epochs.
+        patience: Stop after so many epochs without improvement.
+        until: Stop when the validation NLL is at most this.
+        init_from: A model whose weights, and shape where no flag says otherwise, to start from.
+        seed: Seeds weights, order, transposition, dropout and noise.
 
     Raises:
         UsageError: A value that its setting can't have.
     """
 
     network: NetworkSettings = field(default_factory=NetworkSettings)
-    input_noise: float = setting(
-        _REGULARISATION,
-        0.02,
-        "Probability that an input cell is flipped in training; makes sampling more robust (Vincent et al. "
-        "2008).",
-        least=0,
-        most=0.5,
-    )
-    weight_noise: float = setting(
-        _REGULARISATION,
-        0.03,
-        "Standard deviation of noise on recurrent layers' matrices, sampled once per batch (Graves 2011).",
-        least=0,
-    )
-    adaptive_weight_noise: bool = setting(
-        _REGULARISATION,
-        False,
-        "Learn the standard deviation of the noise of each weight, by minimum description length; "
-        "--weight-noise is the initial value (Graves 2011).",
-    )
-    optimizer: str = setting(
-        _OPTIMISER,
-        "adam",
-        "adam (Kingma and Ba 2015), adamw (Loshchilov and Hutter 2019), rmsprop (Tieleman and Hinton 2012) "
-        "or sgd, with momentum.",
-        choices=tuple(LEARNING_RATES),
-    )
+    input_noise: float = setting(_REGULARISATION, 0.02, "[0, 0.5]")
+    weight_noise: float = setting(_REGULARISATION, 0.03, "[0, inf)")
+    adaptive_weight_noise: bool = setting(_REGULARISATION, False)
+    optimizer: str = setting(_OPTIMISER, "adam", choices=tuple(LEARNING_RATES))
     learning_rate: float | None = setting(
         _OPTIMISER,
         None,
-        "Step size.",
+        "(0, inf)",
         usual=", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items()),
-        above=0,
     )
-    momentum: float = setting(
-        _OPTIMISER, 0.9, "Momentum of sgd and rmsprop; decay of adam's mean gradient.", least=0, below=1
-    )
+    momentum: float = setting(_OPTIMISER, 0.9, "[0, 1)")
     decay: float | None = setting(
-        _OPTIMISER,
-        None,
-        "Decay of the mean square of gradients.",
-        usual="0.999 for adam and adamw, 0.95 for rmsprop",
-        least=0,
-        below=1,
+        _OPTIMISER, None, "[0, 1)", usual="0.999 for adam and adamw, 0.95 for rmsprop"
     )
-    weight_decay: float = setting(
-        _OPTIMISER, 0.0, "Weight decay of matrices: decoupled for adamw, else L2.", least=0
-    )
-    clip_norm: float = setting(
-        _OPTIMISER, 1.0, "Maximum norm of the gradient; 0 is no limit (Pascanu et al. 2013).", least=0
-    )
-    accumulate: int = setting(_OPTIMISER, 1, "Batches whose gradients make one update.", least=1)
-    average: str = setting(
-        _OPTIMISER,
-        "none",
-        "Weights to evaluate and keep: none is the last ones; ema, their exponential moving average; polyak, "
-        "their mean (Polyak and Juditsky 1992).",
-        choices=("none", "ema", "polyak"),
-    )
-    average_decay: float = setting(
-        _OPTIMISER, 0.99, "Share of ema's average that is kept at an update.", least=0, below=1
-    )
-    average_start: int = setting(_OPTIMISER, 1, "Epoch from which polyak averages.", least=1)
-    precision: str = setting(
-        _OPTIMISER,
-        "float32",
-        "float32, or bfloat16 for mixed precision on a GPU (Micikevicius et al. 2018).",
-        choices=("float32", "bfloat16"),
-    )
-    schedule: str = setting(
-        _SCHEDULE,
-        "plateau",
-        "plateau (halve where validation stops improving), constant, linear or cosine (Loshchilov and Hutter "
-        "2017), the last two down to --final-rate at the end of --epochs.",
-        choices=("plateau", "constant", "linear", "cosine"),
-    )
-    final_rate: float = setting(
-        _SCHEDULE, 0.01, "Share of the learning rate that linear and cosine end at.", least=0, most=1
-    )
-    restart: int = setting(
-        _SCHEDULE,
-        0,
-        "Epochs after which linear and cosine reach their end and restart (Loshchilov and Hutter 2017); 0 is "
-        "never.",
-        least=0,
-    )
-    restart_rate: float = setting(
-        _SCHEDULE, 1.0, "Share of the learning rate that they restart with.", above=0, most=1
-    )
-    warmup: int = setting(
-        _SCHEDULE, 0, "Updates over which the rate rises from zero, linearly (Goyal et al. 2017).", least=0
-    )
-    batch_size: int = setting(_DATA, 16, "Pieces in a batch, over all processes.", least=1)
-    chunk_frames: int = setting(
-        _DATA,
-        0,
-        "Frames after which the gradient is cut and an update made, while the state is kept: truncated "
-        "back-propagation (Williams and Peng 1990); 0 is whole pieces.",
-        least=0,
-    )
-    transpose: str = setting(
-        _DATA,
-        "0:0",
-        "LOW:HIGH, semitones by which pieces are transposed in training, sampled anew in every epoch, within "
-        "the limits of the pitch range.",
-    )
-    transpose_epochs: int = setting(
-        _DATA, 0, "Epochs with transposition; after them it is switched off. 0 is all.", least=0
-    )
-    epochs: int = setting(_RUN, 40, "Maximum number of epochs.", least=1)
-    patience: int = setting(_RUN, 10, "Stop after so many epochs without improvement.", least=1)
-    until: float | None = setting(_RUN, None, "Stop when the validation NLL is at most this.", usual="off")
-    init_from: str | None = setting(
-        _RUN,
-        None,
-        "A model whose weights, and shape where no flag says otherwise, to start from.",
-        usual="none",
-    )
-    seed: int = setting(
-        _RUN, 0, "Seeds weights, order, transposition, dropout and noise.", least=0, below=2**32
-    )
+    weight_decay: float = setting(_OPTIMISER, 0.0, "[0, inf)")
+    clip_norm: float = setting(_OPTIMISER, 1.0, "[0, inf)")
+    accumulate: int = setting(_OPTIMISER, 1, "[1, inf)")
+    average: str = setting(_OPTIMISER, "none", choices=("none", "ema", "polyak"))
+    average_decay: float = setting(_OPTIMISER, 0.99, "[0, 1)")
+    average_start: int = setting(_OPTIMISER, 1, "[1, inf)")
+    precision: str = setting(_OPTIMISER, "float32", choices=("float32", "bfloat16"))
+    schedule: str = setting(_SCHEDULE, "plateau", choices=("plateau", "constant", "linear", "cosine"))
+    final_rate: float = setting(_SCHEDULE, 0.01, "[0, 1]")
+    restart: int = setting(_SCHEDULE, 0, "[0, inf)")
+    restart_rate: float = setting(_SCHEDULE, 1.0, "(0, 1]")
+    warmup: int = setting(_SCHEDULE, 0, "[0, inf)")
+    batch_size: int = setting(_DATA, 16, "[1, inf)")
+    chunk_frames: int = setting(_DATA, 0, "[0, inf)")
+    transpose: str = setting(_DATA, "0:0")
+    transpose_epochs: int = setting(_DATA, 0, "[0, inf)")
+    epochs: int = setting(_RUN, 40, "[1, inf)")
+    patience: int = setting(_RUN, 10, "[1, inf)")
+    until: float | None = setting(_RUN, None, usual="off")
+    init_from: str | None = setting(_RUN, None, usual="none")
+    seed: int = setting(_RUN, 0, "[0, 4294967296)")
 
     def __post_init__(self) -> None:
         check(self)
@@ -215,11 +166,8 @@ class Recipe:
 _SHIPPED = Path(__file__).parents[1] / "recipes"
 """The recipes that ship with the program: a folder for each name, in it a file for each corpus."""
 
-SETTINGS: dict[str, Field[Any]] = declarations(Recipe)
-"""The settings by name; ``metadata`` has their groups, texts and bounds."""
-
-TYPES: dict[str, type] = setting_types(Recipe)
-"""The type of every setting; those that may be None have the type of their other values."""
+SETTINGS = declarations(Recipe)
+"""The settings by name."""
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -295,7 +243,7 @@ def check_settings(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name, value in settings.items():
         if name not in SETTINGS:
             raise UsageError(f"{where}: expected settings among {', '.join(SETTINGS)}; found {name!r}")
-        wanted = TYPES[name]
+        wanted = SETTINGS[name].type
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not (isinstance(value, wanted) and (wanted is bool) == isinstance(value, bool)) and not (

@@ -20,7 +20,7 @@ def test_settings_are_grouped_inside_and_flat_outside() -> None:
 
 
 def test_groups_come_in_the_order_of_the_help() -> None:
-    groups = [entry.metadata["group"] for entry in declarations(NetworkSettings).values()]
+    groups = [entry.group for entry in declarations(NetworkSettings).values()]
     assert list(dict.fromkeys(groups)) == ["network", "structure", "regularisation"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from musicrnn.errors import UsageError
 from musicrnn.training import Recipe, read_settings, read_shipped
-from musicrnn.training.recipe import SETTINGS, TYPES, read_corpus
+from musicrnn.training.recipe import SETTINGS, read_corpus
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_senseless_recipes_are_refused(settings: dict[str, Any], message: str) -
 def test_every_setting_says_what_it_is_and_its_default_is_allowed() -> None:
     recipe = Recipe()
     for name, setting in SETTINGS.items():
-        assert setting.metadata["text"].endswith(".") and recipe.to_dict()[name] == setting.default
-    assert set(TYPES) == set(SETTINGS) and TYPES["until"] is float
+        assert setting.text.endswith(".") and recipe.to_dict()[name] == setting.default
+    assert SETTINGS["until"].type is float
 
 
 def test_what_depends_on_other_settings() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicrnn.errors import UsageError
-from musicrnn.training.recipe import TYPES, Recipe, check_settings, read_table
+from musicrnn.training.recipe import SETTINGS, Recipe, check_settings, read_table
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -114,7 +114,7 @@ def _range(name: str, entry: Mapping[str, Any], base: Recipe, where: str) -> Ran
     if missing := {"low", "high"} - set(entry):
         raise UsageError(f"{where}: {name}: expected low and high, found no {sorted(missing)[-1]}")
     low, high = (_value(name, entry[end], base, where) for end in ("low", "high"))
-    if TYPES[name] not in (int, float):
+    if SETTINGS[name].type not in (int, float):
         raise UsageError(f"{where}: {name}: expected a list of values, found a range")
     log, step = entry.get("log", False), entry.get("step")
     if low is None or high is None or low > high:
