@@ -1,4 +1,4 @@
-"""The bundled chorales: readable, in four voices, and identical to the output of ``data/build_chorales.py``."""
+"""The bundled chorales: readable, in four voices, and as ``data/build_chorales.py`` writes them."""
 
 import hashlib
 import importlib.util

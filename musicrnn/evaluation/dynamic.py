@@ -34,6 +34,7 @@ from musicrnn.corpus import Corpus, Split
 from musicrnn.errors import UsageError
 from musicrnn.evaluation.likelihood import SplitLikelihood, check_fits
 from musicrnn.nn import MusicRNN
+from musicrnn.nn.parameters import FlatParameters
 from musicrnn.nn.state import NetworkState
 
 SEGMENTS = 1000
@@ -140,13 +141,8 @@ class AdaptingModel:
 
     def __init__(self, model: MusicRNN, train: Split, adaptation: Adaptation) -> None:
         self._model = copy.deepcopy(model).eval()
-        self._parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
-        self._trained = torch.cat([parameter.detach().reshape(-1) for parameter in self._parameters])
-        self._weights = self._trained.clone()
-        start = 0
-        for parameter in self._parameters:  # views of one vector, which a single operation updates
-            parameter.data = self._weights[start : start + parameter.numel()].view_as(parameter)
-            start += parameter.numel()
+        self._weights = FlatParameters(self._model.parameters())
+        self._trained = self._weights.values.clone()
         self._segment = adaptation.segment
         scale = self._gradient_scale(train)
         mean = scale.mean().clamp(min=torch.finfo(scale.dtype).tiny)
@@ -158,14 +154,13 @@ class AdaptingModel:
 
     def score(self, frames: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return the nats of the frames of a piece (T, D), shape (T,); each is scored, then trained on."""
-        self._weights.copy_(self._trained)
-        scored = []
+        weights, scored = self._weights.values.copy_(self._trained), []
         for nats, gradient in self._segments(frames):
             scored.append(nats)
             step = self._step_sizes * gradient
             gain = float(step @ gradient)
             share = min(1.0, self._target_gain / gain) if gain > 0 else float(gain == 0)
-            self._weights -= share * step + self._decay * (self._weights - self._trained)
+            weights -= share * step + self._decay * (weights - self._trained)
         return torch.cat(scored).double().cpu().numpy()
 
     def _segments(self, frames: NDArray[np.uint8]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -175,15 +170,12 @@ class AdaptingModel:
         state: NetworkState | None = None
         for start in range(0, targets.shape[1], self._segment):
             part = slice(start, start + self._segment)
+            self._weights.gradients.zero_()
             with torch.enable_grad():
                 nats, state, _ = self._model.score(targets[:, part], None, inputs[:, part], state)
-                gradients = torch.autograd.grad(nats.sum(), self._parameters, allow_unused=True)
+                torch.autograd.backward(nats.sum())
             state = state.detach()
-            filled = [
-                (torch.zeros_like(parameter) if gradient is None else gradient).reshape(-1)
-                for parameter, gradient in zip(self._parameters, gradients, strict=True)
-            ]
-            yield nats.detach()[0], torch.cat(filled)
+            yield nats.detach()[0], self._weights.gradients
 
     def _gradient_scale(self, train: Split) -> Tensor:
         """Return the root mean square of the gradient on training segments, shape (W,)."""

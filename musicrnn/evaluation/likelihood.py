@@ -192,14 +192,11 @@ def check_fits(model: MusicRNN, corpus: Corpus) -> None:
     Raises:
         ModelError: Width, channels, pitch range or resolution differ.
     """
-    layout = Layout.from_dict(model.data) if "width" in model.data else None
-    width = model.input_size
-    if width != corpus.layout.width:
-        raise ModelError(
-            f"{corpus.directory}: expected frames of D={width}, as the model, found {corpus.layout}"
-        )
-    if layout is not None and layout != corpus.layout:
-        raise ModelError(f"{corpus.directory}: expected {layout}, as the model, found {corpus.layout}")
+    expected: object = Layout.from_dict(model.data) if "width" in model.data else corpus.layout
+    if model.input_size != corpus.layout.width:
+        expected = f"frames of D={model.input_size}"
+    if expected != corpus.layout:
+        raise ModelError(f"{corpus.directory}: expected {expected}, as the model, found {corpus.layout}")
 
 
 def _ratio(total: float, count: int) -> float:
