@@ -8,9 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-if (
-    "PYTEST_XDIST_WORKER" in os.environ
-):  # tests run in parallel: one thread each, and for their child processes
+if "PYTEST_XDIST_WORKER" in os.environ:  # parallel tests: one thread each and for their children
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
