@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class Summary:
             "split_frames": {name: split.frames for name, split in self.corpus.items()},
             "hours": self.seconds / 3600,
             "pieces_without_tempo": self.without_tempo,
-            **self.counts.statistics().as_dict(),
+            **asdict(self.counts.statistics()),
             "lengths": self._lengths(),
             **self.counts.histograms(),
             "keys": dict(self.counts.keys.most_common()),

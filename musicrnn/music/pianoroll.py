@@ -1,13 +1,13 @@
-"""Score <-> PianoRoll: what a row and a column mean, and how notes fall on the grid.
+"""Score <-> PianoRoll: the meaning of rows and columns, and quantisation.
 
-A roll is a binary array (T, D), time first. With the channels ``frame`` its columns are the pitches
-of the range, low to high, and a one says that the pitch sounds. With ``frame+onset`` as many columns
-again follow, in which a one says that a note of that pitch starts here, so repeated notes stay apart.
+A roll is a binary array (T, D), time first. With the channels ``frame`` its columns are the pitches of the
+range, low to high; a one means that the pitch sounds. With ``frame+onset`` as many columns follow for onsets:
+a one means that a note of that pitch starts, so repeated notes stay apart.
 
-Frames are beat-synchronous: frame i covers the i-th fraction of a quarter note whatever the tempo; or, for
-performances that follow no beat, the i-th stretch of so many seconds. Quantised ``nearest``, a note starts
-and ends at the nearest frame and lasts at least one; quantised ``midpoint``, it sounds in the frames whose
-middle it covers, as in the benchmarks of Boulanger-Lewandowski et al. 2012, and may vanish.
+A frame is a fixed fraction of a quarter note at any tempo or, for performances that follow no beat, a fixed
+number of seconds. Quantised ``nearest``, a note starts and ends at the nearest frame and lasts at least one;
+quantised ``midpoint``, it sounds in the frames whose middle it covers, as in the benchmarks of
+Boulanger-Lewandowski et al. 2012, and may vanish.
 """
 
 from __future__ import annotations
@@ -25,16 +25,15 @@ from musicrnn.music.score import DEFAULT_TEMPO, NOTE, Metre, Score, Tempo, Track
 CHANNELS = ("frame", "frame+onset")
 QUANTIZATIONS = ("nearest", "midpoint")
 MAX_FRAMES = 2**18
-"""Longest roll that is made of a score: 65,536 quarter notes at 4 frames each, nine hours at 120."""
+"""Longest roll made from a score: 65,536 quarter notes at 4 frames each, nine hours at 120."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What the rows and columns of a roll mean.
+    """The meaning of the rows and columns of a roll.
 
     Attributes:
-        resolution: Frames per quarter note; with ``frame_seconds``, those of the MIDI files that are made
-            of rolls.
+        resolution: Frames per quarter note; with ``frame_seconds``, in MIDI files made from rolls.
         low: Lowest MIDI pitch.
         high: Highest MIDI pitch, inclusive.
         channels: ``frame`` or ``frame+onset``.
@@ -61,13 +60,13 @@ class Layout:
     def in_seconds(
         cls, frame_seconds: float, low: int = 21, high: int = 108, channels: str = "frame+onset"
     ) -> Layout:
-        """Return a layout of frames in seconds; its rolls are played at about 120 quarters a minute."""
+        """Return a layout of frames in seconds; MIDI files made from its rolls have a tempo of about 120."""
         frames = 0.5 / frame_seconds if frame_seconds > 0 else 0
         return cls(min(96, max(1, round(frames))), low, high, channels, frame_seconds)
 
     @property
     def tempo(self) -> float | None:
-        """Quarter notes per minute at which frames in seconds are played, or None where any tempo will do."""
+        """Quarter notes per minute that give frames in seconds their length, or None for frames of a beat."""
         return None if self.frame_seconds is None else 60 / (self.resolution * self.frame_seconds)
 
     @property
@@ -82,11 +81,11 @@ class Layout:
 
     @property
     def has_onsets(self) -> bool:
-        """Whether the roll says where notes start."""
+        """Whether there are columns for onsets."""
         return self.channels == "frame+onset"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the layout as JSON values, with the width that follows from it."""
+        """Return the layout and its width as JSON values."""
         document = {
             "width": self.width,
             "channels": self.channels,
@@ -97,7 +96,7 @@ class Layout:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Layout:
-        """Read what ``to_dict`` wrote; a senseless value raises KeyError, TypeError or RollError."""
+        """Read the result of ``to_dict``; an invalid value raises KeyError, TypeError or RollError."""
         low, high = document["pitches"]
         seconds = document.get("frame_seconds")
         facts = int(document["resolution"]), int(low), int(high), str(document["channels"])
@@ -117,12 +116,12 @@ class Layout:
 class PianoRoll:
     """A binary piano roll.
 
-    With onset channels a roll is kept canonical, so that it says the same as a set of notes: a drawn
-    onset whose frame bit is off counts as sounding, and a pitch that begins to sound has its onset.
+    With onset channels a roll is made canonical, so that it represents a set of notes: a pitch sounds at its
+    onset, and has an onset where it begins to sound.
 
     Attributes:
         frames: Binary array, uint8, shape (T, D).
-        layout: What rows and columns mean.
+        layout: The meaning of rows and columns.
 
     Raises:
         RollError: The array isn't binary, has no frame, or its width isn't the layout's.
@@ -155,14 +154,14 @@ class PianoRoll:
 
     @classmethod
     def from_notes(cls, notes: NDArray[Any], length: int, layout: Layout) -> PianoRoll:
-        """Return the roll in which these notes sound; it is the inverse of ``notes``.
+        """Return the roll of these notes; the inverse of ``notes``.
 
         Args:
             notes: Notes of dtype ``NOTE`` whose ticks are frames below ``length``, each at least one long,
-                in any order. Those outside the pitch range are left out; of notes of one pitch and onset
-                the longest stays.
+                in any order. Those outside the pitch range are left out; of notes with the same pitch and
+                onset the longest is kept.
             length: Number of frames, T.
-            layout: What rows and columns mean.
+            layout: The meaning of rows and columns.
 
         Raises:
             RollError: ``length`` isn't 1 to ``MAX_FRAMES``.
@@ -204,14 +203,14 @@ class PianoRoll:
 
     @property
     def onsets(self) -> NDArray[np.uint8]:
-        """Where notes start, shape (T, P); without onset channels, where a pitch begins to sound."""
+        """Where notes start, shape (T, P); without columns for onsets, where a pitch begins to sound."""
         if self.layout.has_onsets:
             return self.frames[:, self.layout.pitches :]
         before = np.vstack([np.zeros_like(self.frames[:1]), self.frames[:-1]])
         return self.frames & (1 - before)
 
     def followed_by(self, other: PianoRoll) -> PianoRoll:
-        """Return this roll with another of the same layout behind it."""
+        """Return this roll with another of the same layout appended."""
         if self.layout != other.layout:
             raise RollError(f"expected a roll of the layout {self.layout}, got {other.layout}")
         return PianoRoll(np.concatenate([self.frames, other.frames]), self.layout)
@@ -231,36 +230,21 @@ class PianoRoll:
 
 
 def to_pianoroll(
-    score: Score,
-    resolution: int = 4,
-    pitches: tuple[int, int] = (21, 108),
-    channels: str = "frame+onset",
-    frame_seconds: float | None = None,
-    quantize: str = "nearest",
+    score: Score, resolution: int = 4, pitches: tuple[int, int] = (21, 108), channels: str = "frame+onset"
 ) -> PianoRoll:
-    """Put the notes of a score on the grid. Drums and notes outside the pitch range are left out.
+    """Put the notes of a score on a grid of ``resolution`` frames per quarter note; see ``rasterize``."""
+    return rasterize(score, Layout(resolution, *pitches, channels))
 
-    Args:
-        score: The piece.
-        resolution: Frames per quarter note, unless ``frame_seconds`` is given.
-        pitches: Lowest and highest MIDI pitch, inclusive.
-        channels: ``frame`` or ``frame+onset``.
-        frame_seconds: Length of a frame in seconds, for performances that follow no beat.
-        quantize: ``nearest`` or ``midpoint``.
+
+def rasterize(score: Score, layout: Layout, quantize: str = "nearest") -> PianoRoll:
+    """Put the notes of a score on the grid of a layout. Drums and notes outside its pitch range are left out.
 
     Returns:
         The roll, as long as the score.
 
     Raises:
-        RollError: The score has no notes in the range and no length, or is longer than ``MAX_FRAMES``.
+        RollError: The score has neither notes nor a length, or is longer than ``MAX_FRAMES``.
     """
-    if frame_seconds is None:
-        return rasterize(score, Layout(resolution, *pitches, channels), quantize)
-    return rasterize(score, Layout.in_seconds(frame_seconds, *pitches, channels), quantize)
-
-
-def rasterize(score: Score, layout: Layout, quantize: str = "nearest") -> PianoRoll:
-    """Put the notes of a score on the grid of a layout; see ``to_pianoroll``."""
     notes = on_grid(score, layout, quantize)
     end = int(to_frames(score, np.array([score.end]), layout, quantize)[0])
     return PianoRoll.from_notes(notes, max(end, int(notes["end"].max(initial=0))), layout)
@@ -272,10 +256,10 @@ def on_grid(score: Score, layout: Layout, quantize: str = "nearest") -> NDArray[
     Args:
         score: The piece.
         layout: The grid; notes outside its pitch range stay.
-        quantize: ``nearest``, or ``midpoint``, which lets notes vanish.
+        quantize: ``nearest`` or ``midpoint``.
 
     Returns:
-        The notes, dtype ``NOTE``, in no particular order.
+        The notes, dtype ``NOTE``, in any order.
 
     Raises:
         RollError: There is no such quantisation.
@@ -290,7 +274,7 @@ def on_grid(score: Score, layout: Layout, quantize: str = "nearest") -> NDArray[
 
 
 def to_frames(score: Score, ticks: NDArray[np.int64], layout: Layout, quantize: str) -> NDArray[np.int64]:
-    """Return the frame at which each tick falls."""
+    """Return the frame of each tick."""
     if quantize not in QUANTIZATIONS:
         raise RollError(f"quantization must be one of {', '.join(QUANTIZATIONS)}, got {quantize!r}")
     if layout.frame_seconds is None:
@@ -319,7 +303,7 @@ def to_score(
         The score; its ticks are a whole number per frame.
 
     Raises:
-        RollError: Tempo, metre or program can't be written to a MIDI file.
+        RollError: Tempo, metre or program is out of a MIDI file's range.
     """
     if tempo is None:
         tempo = roll.layout.tempo or DEFAULT_TEMPO
@@ -348,8 +332,7 @@ def to_score(
 def quantized(ticks: Any, ticks_per_quarter: int, resolution: int, half_up: bool = True) -> Any:
     """Return the frame nearest to each tick, in exact arithmetic.
 
-    A tick halfway between two frames goes to the later one, or else to the earlier: then a note sounds in
-    the frames whose middle it covers.
+    A tick halfway between two frames goes to the later one or, without ``half_up``, to the earlier.
     """
     doubled, whole = 2 * ticks * resolution, 2 * ticks_per_quarter
     return (doubled + ticks_per_quarter) // whole if half_up else -((ticks_per_quarter - doubled) // whole)
@@ -358,10 +341,7 @@ def quantized(ticks: Any, ticks_per_quarter: int, resolution: int, half_up: bool
 def _disjoint(
     start: NDArray[Any], column: NDArray[Any], spans: NDArray[Any], length: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return starts, columns and spans that sound in the same cells, each cell once.
-
-    On one axis, pitch after pitch, a note begins where those before it on the axis have ended.
-    """
+    """Return notes that cover the same cells without overlaps: each starts where those before it ended."""
     order = np.argsort(column * length + start)
     begin, axis = (column * length + start)[order], (column * length)[order]
     reached = np.maximum.accumulate(begin + spans[order])

@@ -1,6 +1,6 @@
-"""Score -> audio, by pretty_midi's synthesiser: sums of sines that die away, no sound fonts.
+"""Score -> audio, by pretty_midi's synthesiser: sums of decaying sines, for a first impression of a sample.
 
-It tells by ear what a model plays. Programs, pedals and drums are not heard.
+Programs, pedals and drums are ignored; no sound fonts are needed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HARMONICS = (1.0, 0.5, 0.25, 0.12, 0.06)
 
 
 def render(score: Score, sample_rate: int = 44100) -> NDArray[np.float32]:
-    """Let a score sound.
+    """Synthesize a score.
 
     Args:
         score: The piece. Its drums are left out.
@@ -35,8 +35,8 @@ def render(score: Score, sample_rate: int = 44100) -> NDArray[np.float32]:
         One channel (mono), as long as the score, with its peak at 0.9, shape (N,).
 
     Raises:
-        RollError: The score has no note that can be heard, or is too long to be rendered.
-        UsageError: The sample rate is out of its range.
+        RollError: The score has no notes but drums, or is too long.
+        UsageError: The sample rate is out of range.
     """
     if not 8_000 <= sample_rate <= 192_000:
         raise UsageError(f"sample rate must be 8000 to 192000 per second, got {sample_rate}")
@@ -56,7 +56,7 @@ def render(score: Score, sample_rate: int = 44100) -> NDArray[np.float32]:
 
 
 def duration(score: Score) -> float:
-    """Return the length of a score in seconds, its tempo changes followed."""
+    """Return the length of a score in seconds, at its tempos."""
     seconds, tick, quarters_per_minute = 0.0, 0, 120.0
     for tempo in sorted(score.tempos, key=lambda tempo: tempo.tick):
         until = min(tempo.tick, score.end)
@@ -69,7 +69,7 @@ def write_wav(samples: NDArray[np.floating[Any]], sample_rate: int, path: Path |
     """Write sound as a WAV file of 16-bit PCM, whole or not at all.
 
     Args:
-        samples: Values -1 to 1 (what lies outside is clipped), shape (N,), or (N, 2) for stereo.
+        samples: Values from -1 to 1, others are clipped, shape (N,), or (N, 2) for stereo.
         sample_rate: Samples per second.
         path: The file.
 
@@ -81,11 +81,11 @@ def write_wav(samples: NDArray[np.floating[Any]], sample_rate: int, path: Path |
         writer.setnchannels(1 if pcm.ndim == 1 else pcm.shape[1])
         writer.setsampwidth(2)
         writer.setframerate(sample_rate)
-        writer.writeframes(pcm.tobytes())  # all at once: a pipe can't go back to correct the header
+        writer.writeframes(pcm.tobytes())  # all at once, because a pipe can't seek back to correct the header
 
 
 def _synthesize(score: Score, sample_rate: int) -> NDArray[np.float64]:
-    """Return the sound of all notes, which pretty_midi plays as one instrument to hold one buffer only."""
+    """Return the sound of all notes, joined into one instrument so that there is only one buffer."""
     try:
         instruments = to_pretty_midi(score).instruments
     except ValueError as error:  # ticks beyond its bound
@@ -99,7 +99,7 @@ def _synthesize(score: Score, sample_rate: int) -> NDArray[np.float64]:
 def _timbre(phase: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the waveform of a note at each phase in radians, without partials above half the sample rate.
 
-    The sum of a_k sin(k phase) is taken by Clenshaw's recurrence, which needs two transcendental functions.
+    The sum of a_k sin(k phase) is computed by Clenshaw's recurrence, from one sine and one cosine.
     """
     step = phase[1] - phase[0] if len(phase) > 1 else np.pi
     audible = [amplitude for number, amplitude in enumerate(HARMONICS, 1) if number * step < np.pi]

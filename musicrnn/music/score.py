@@ -1,4 +1,4 @@
-"""Score: a piece as notes in ticks, with tempo, metre and key, as MIDI files have it."""
+"""Score: a piece as notes in ticks, with tempo, metre and key, as in MIDI files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOTE = np.dtype(
 """One note: first tick, tick after the last, MIDI pitch 0-127, velocity 1-127."""
 
 DEFAULT_TEMPO = 120.0
-"""Quarter notes per minute where a MIDI file says nothing."""
+"""Quarter notes per minute of a MIDI file without a tempo."""
 
 Value = TypeVar("Value")
 _LETTERS = "FCGDAEB"  # a fifth apart, with flats before them and sharps after
@@ -79,7 +79,7 @@ class Score:
         end: Tick at which the music ends, silence included.
         title: Name of the piece, or the empty string.
         reader: Library that read it, or the empty string.
-        hanging: Notes that the file never ends and that reading ended.
+        hanging: Notes without an end in the file, which the reader ended.
     """
 
     ticks_per_quarter: int
@@ -107,11 +107,11 @@ class Score:
         return self.end / self.ticks_per_quarter
 
     def main_tempo(self) -> float | None:
-        """Return the quarter notes per minute that hold longest, or None where the file says nothing."""
+        """Return the tempo that holds longest, in quarter notes per minute, or None if the file has none."""
         return main_tempo([(tempo.tick, tempo.quarters) for tempo in self.tempos], self.end)
 
     def main_metre(self) -> tuple[int, int] | None:
-        """Return the time signature that holds longest, or None where the file says nothing."""
+        """Return the time signature that holds longest, or None if the file has none."""
         changes = [(metre.tick, (metre.numerator, metre.denominator)) for metre in self.metres]
         return longest_held(changes, self.end)
 
@@ -131,12 +131,12 @@ class Score:
         parts = [track.notes for track in self.tracks if not track.is_drum]
         if len(parts) < 2:
             return parts[0].copy() if parts else np.zeros(0, NOTE)
-        whole = np.dtype((np.void, NOTE.itemsize))  # numpy joins opaque items ten times faster than records
+        whole = np.dtype((np.void, NOTE.itemsize))  # numpy joins opaque items ten times as fast as records
         return np.concatenate([part.view(whole) for part in parts]).view(NOTE)
 
 
 def main_tempo(changes: Sequence[tuple[int, float]], end: int) -> float | None:
-    """Return the quarter notes per minute that hold longest, rounded; see ``longest_held``."""
+    """Return the tempo that holds longest, rounded; see ``longest_held``."""
     tempo = longest_held(changes, end)
     return None if tempo is None else round(float(tempo), 3)
 

@@ -1,9 +1,7 @@
-"""What musicologists count: numbers that tell music from noise, a drone or silence.
+"""Statistics of piano rolls, by which generated music can be compared with real music.
 
-They are taken from piano rolls, so a real piece and a generated one are counted alike; ``to_pianoroll``
-makes a roll of a score. Over many rolls they are pooled in one pass: rates and means are weighted by what
-they are rates of, extremes are the extremes of all. Scale consistency and pitch-class entropy belong to a
-piece, because pieces are in different keys; pooled, they are means over pieces, weighted by notes.
+Over many rolls they are pooled: rates and means are weighted by their denominators; extremes are overall.
+Scale consistency and pitch-class entropy are means over pieces, weighted by notes, as pieces differ in key.
 
 References:
     Mogren 2016, arXiv:1611.09904, section 4.1: polyphony, scale consistency, repetition, tone span.
@@ -16,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,12 +26,12 @@ from musicrnn.music.tonality import PITCH_CLASSES, find_key
 
 _MAJOR_SCALE = np.array([1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1])
 SCALES = np.array([np.roll(_MAJOR_SCALE, tonic) for tonic in range(12)])
-"""Pitch classes of the 24 major and natural minor scales, shape (12, 12): A minor has those of C major."""
+"""Pitch classes of the major scales, and so of their relative natural minors, shape (12, 12)."""
 
 
 @dataclass(frozen=True)
 class RollStatistics:
-    """Statistics of one roll, or of many. What can't be told without a note is None.
+    """Statistics of rolls. Those that need a note are None if there is none.
 
     Attributes:
         pieces: Number of rolls.
@@ -43,7 +41,7 @@ class RollStatistics:
         density: Share of ones in the binary array, onset channel included.
         polyphony: Mean number of sounding pitches over the frames in which something sounds.
         empty_frame_rate: Share of frames in which nothing sounds.
-        longest_silence: Longest stretch in which nothing sounds, in quarter notes.
+        longest_silence: Longest time in which nothing sounds, in quarter notes.
         pitch_class_entropy: Entropy of the notes' pitch classes in bits, 0 to log2(12) = 3.585.
         scale_consistency: Largest share of the notes that lies within one major or natural minor scale.
         mean_note_length: Mean length of a note, in quarter notes.
@@ -52,10 +50,9 @@ class RollStatistics:
         lowest_pitch: Lowest MIDI pitch that sounds.
         highest_pitch: Highest MIDI pitch that sounds.
         unique_pitches: Number of different pitches that sound.
-        repeated_frame_rate: Share of frames, the first one left out, that sound the same pitches as the
-            frame before, silence included.
-        longest_unchanged: Longest stretch in which the same pitches sound without a change, in quarter
-            notes; silence doesn't count. A drone shows here.
+        repeated_frame_rate: Share of frames, the first left out, with the same pitches as the frame before,
+            silence included.
+        longest_unchanged: Longest time without a change of pitches, silence left out, in quarter notes.
         onsets_per_quarter: Notes that start, per quarter note.
     """
 
@@ -79,37 +76,6 @@ class RollStatistics:
     longest_unchanged: float
     onsets_per_quarter: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields by name, as JSON values."""
-        return asdict(self)
-
-
-def roll_statistics(roll: PianoRoll) -> RollStatistics:
-    """Return the statistics of one roll."""
-    return pooled_statistics([roll])
-
-
-def pooled_statistics(rolls: Iterable[PianoRoll]) -> RollStatistics:
-    """Return the statistics of many rolls taken together, in one pass that keeps no roll.
-
-    Args:
-        rolls: Rolls of one layout.
-
-    Returns:
-        The statistics, pooled as the module says.
-
-    Raises:
-        RollError: There is no roll, or the rolls differ in layout.
-    """
-    counts: RollCounts | None = None
-    for roll in rolls:
-        if counts is None:
-            counts = RollCounts(roll.layout)
-        counts.add(roll)
-    if counts is None:
-        raise RollError("expected at least one piano roll to count, found none")
-    return counts.statistics()
-
 
 def pitch_class_entropy(counts: NDArray[Any]) -> float:
     """Return the entropy of a pitch-class histogram, shape (12,), with a positive sum, in bits."""
@@ -123,7 +89,7 @@ def scale_consistency(counts: NDArray[Any]) -> float:
 
 
 class RollCounts:
-    """Running sums over rolls of one layout, from which their statistics follow. No roll is kept.
+    """Sums over rolls of one layout, from which their statistics follow. No roll is kept.
 
     Attributes:
         layout: The layout of the rolls.
@@ -131,10 +97,10 @@ class RollCounts:
         frames: Their frames.
         pitch_frames: Frames in which each pitch of the layout sounds, shape (P,).
         voice_frames: Frames in which 0, 1, 2 … pitches sound, shape (P + 1,).
-        keys: How many rolls sound in each key, by its name; ``none`` where no key fits better than another.
+        keys: Rolls in each key, by its name; ``none`` where no key fits better than another.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, rolls: Iterable[PianoRoll] = ()) -> None:
         self.layout = layout
         self.pieces = self.frames = 0
         self.pitch_frames = np.zeros(layout.pitches, np.int64)
@@ -145,9 +111,11 @@ class RollCounts:
         self._notes = np.zeros(layout.pitches, np.int64)
         self._lengths = np.zeros(1, np.int64)
         self._classes = np.arange(layout.low, layout.high + 1) % 12
+        for roll in rolls:
+            self.add(roll)
 
     def add(self, roll: PianoRoll) -> None:
-        """Count a roll.
+        """Add a roll.
 
         Raises:
             RollError: It has another layout.
@@ -220,7 +188,7 @@ class RollCounts:
         self._lengths = lengths
 
     def statistics(self) -> RollStatistics:
-        """Return the statistics of what was added; there must be a frame."""
+        """Return the statistics; at least one roll must have been added."""
         per_quarter = self.layout.resolution
         notes, used = int(self._notes.sum()), np.flatnonzero(self._notes)
         cells, silent = int(self.pitch_frames.sum()), int(self.voice_frames[0])
@@ -249,14 +217,11 @@ class RollCounts:
 
 
 def _sounding_cells(roll: PianoRoll) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return which cells sound, pitch after pitch, each shape (N,).
-
-    A pitch that sounds on has consecutive cells. All else follows from them: a roll has few cells that are
-    on, so counting these costs less than going over the roll again and again.
+    """Return the sounding cells, which are few, so that counting them is faster than passes over the roll.
 
     Returns:
-        Number of each cell on an axis on which the frames of one pitch follow those of another, a silent
-        one between; its frame; and its column.
+        Place, frame and column of each cell, each shape (N,). The place is on an axis on which the pitches
+        follow each other with a silent frame between, so a pitch that keeps sounding has consecutive places.
     """
     by_pitch = np.zeros((roll.layout.pitches, len(roll) + 1), np.uint8)
     by_pitch[:, :-1] = roll.sounding.T

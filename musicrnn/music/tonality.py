@@ -1,7 +1,4 @@
-"""Key finding and transposition.
-
-A key is found by correlating how long each pitch class sounds with the probe-tone profiles of Krumhansl
-and Kessler, turned to each of the 24 keys. Drums have no pitch class and are left out.
+"""Key finding: the durations of pitch classes are correlated with the probe-tone profiles of all 24 keys.
 
 References:
     Krumhansl and Kessler 1982, Psychological Review 89(4), 334-368: the profiles.
@@ -10,18 +7,17 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from musicrnn.errors import RollError
-from musicrnn.music.pianoroll import PianoRoll
-from musicrnn.music.score import Key, Score, Track, key_name
+from musicrnn.music.score import Key, Score, key_name
 
 MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-"""How well each pitch class above the tonic fits a major key, rated 1 to 7 by listeners."""
+"""How well each pitch class, from the tonic up, fits a major key: listeners' ratings, 1 to 7."""
 MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 """The same for a minor key."""
 
@@ -30,12 +26,12 @@ PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"
 
 @dataclass(frozen=True)
 class TonalKey:
-    """A major or minor key, and how well the music fits it.
+    """A major or minor key.
 
     Attributes:
         tonic: Pitch class of the tonic, 0 (C) to 11 (B).
         minor: True for minor.
-        correlation: Pearson correlation of the pitch classes with the key's profile, -1 to 1.
+        correlation: Pearson correlation of the music's pitch classes with the key's profile.
     """
 
     tonic: int
@@ -45,7 +41,8 @@ class TonalKey:
     @property
     def sharps(self) -> int:
         """Sharps of the key signature, negative for flats: F# major has 6, Eb minor -6."""
-        return _signature(7 * (self.tonic + (3 if self.minor else 0)), flats=self.minor)
+        sharps = (7 * (self.tonic + (3 if self.minor else 0)) + 5) % 12 - 5
+        return -6 if sharps == 6 and self.minor else sharps
 
     @property
     def name(self) -> str:
@@ -59,38 +56,30 @@ def pitch_name(pitch: int) -> str:
     return f"{PITCH_CLASSES[pitch % 12]}{pitch // 12 - 1}"
 
 
-def pitch_class_histogram(music: Score | PianoRoll) -> NDArray[np.float64]:
-    """Return how long each pitch class sounds.
-
-    Args:
-        music: A score, whose drums are left out, or a piano roll.
+def pitch_class_histogram(score: Score) -> NDArray[np.float64]:
+    """Return how long each pitch class sounds, drums left out.
 
     Returns:
         Quarter notes, summed over simultaneous notes, shape (12,), from C to B.
     """
-    notes = music.pitched() if isinstance(music, Score) else music.notes()
-    per_quarter = music.ticks_per_quarter if isinstance(music, Score) else music.layout.resolution
-    durations = (notes["end"] - notes["start"]) / per_quarter
+    notes = score.pitched()
+    durations = (notes["end"] - notes["start"]) / score.ticks_per_quarter
     return np.asarray(np.bincount(notes["pitch"] % 12, weights=durations, minlength=12), np.float64)
 
 
-def find_key(music: Score | PianoRoll | ArrayLike) -> TonalKey:
+def find_key(music: Score | ArrayLike) -> TonalKey:
     """Find the key that the pitch classes fit best.
 
     Args:
-        music: A score, a piano roll, or a histogram of pitch classes, shape (12,), from C to B.
+        music: A score, or a histogram of pitch classes, shape (12,), from C to B.
 
     Returns:
-        The key. Of keys that fit equally the major one and the lowest tonic wins.
+        The key. Among keys that fit equally well, major before minor, then the lowest tonic.
 
     Raises:
-        RollError: The histogram has another shape, or nothing sounds, or all pitch classes equally long,
-            so that no key fits better than another.
+        RollError: The histogram has another shape, or all pitch classes sound equally long, or none does.
     """
-    if isinstance(music, (Score, PianoRoll)):
-        histogram = pitch_class_histogram(music)
-    else:
-        histogram = np.asarray(music, np.float64)
+    histogram = pitch_class_histogram(music) if isinstance(music, Score) else np.asarray(music, np.float64)
     if histogram.shape != (12,):
         raise RollError(f"a pitch-class histogram must have shape (12,), got {histogram.shape}")
     deviation = histogram - histogram.mean()
@@ -110,51 +99,6 @@ def key_of_signature(key: Key) -> TonalKey:
 def semitones_to_c(key: TonalKey) -> int:
     """Return the smallest move, -5 to 6 semitones, that brings ``key`` to C major or C minor."""
     return (5 - key.tonic) % 12 - 5
-
-
-def transpose(score: Score, semitones: int) -> Score:
-    """Move every note but the drums, and the key signatures with them.
-
-    Args:
-        score: The piece.
-        semitones: How far up; negative is down.
-
-    Returns:
-        The moved piece. Its key signatures have at most 6 sharps or flats; a move by whole octaves, or by
-        none, leaves them as they are.
-
-    Raises:
-        RollError: A note would leave the MIDI pitches 0 to 127.
-    """
-    pitches = score.pitched()["pitch"].astype(np.int64) + semitones
-    if len(pitches) and not 0 <= pitches.min() <= pitches.max() <= 127:
-        raise RollError(
-            f"expected MIDI pitches 0 to 127 after a move by {semitones:+d} semitones, "
-            f"found {pitches.min()} to {pitches.max()}"
-        )
-    return replace(
-        score,
-        tracks=tuple(track if track.is_drum else _moved_track(track, semitones) for track in score.tracks),
-        keys=tuple(_moved_key(key, semitones) for key in score.keys),
-    )
-
-
-def _moved_track(track: Track, semitones: int) -> Track:
-    notes = track.notes.copy()
-    notes["pitch"] = notes["pitch"].astype(np.int64) + semitones
-    return replace(track, notes=notes)
-
-
-def _moved_key(key: Key, semitones: int) -> Key:
-    if semitones % 12 == 0:
-        return key
-    return replace(key, sharps=_signature(key.sharps + 7 * semitones, flats=key.sharps < 0))
-
-
-def _signature(fifths: int, flats: bool) -> int:
-    """Return the sharps, -6 to 6, of the key so many fifths above C: 6 sharps, or 6 ``flats``."""
-    sharps = (fifths + 5) % 12 - 5
-    return -6 if sharps == 6 and flats else sharps
 
 
 def _key_profiles() -> NDArray[Any]:

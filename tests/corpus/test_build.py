@@ -17,8 +17,9 @@ from musicrnn.corpus import Collection, Corpus, Preparation, Source, build, buil
 from musicrnn.corpus.build import published_corpus
 from musicrnn.corpus.convert import Converted, convert
 from musicrnn.errors import CorpusError
-from musicrnn.music import Layout, read_midi, to_pianoroll, transpose, write_midi
+from musicrnn.music import Layout, read_midi, to_pianoroll, write_midi
 from tests.conftest import PREPARATION, make_midi
+from tests.corpus.scores import transposed
 
 
 def test_a_folder_becomes_the_rolls_of_its_files(corpus: Corpus, midi_folder: Path) -> None:
@@ -113,7 +114,7 @@ def test_duplicates_and_transposed_copies_stay_together(tmp_path: Path) -> None:
     folder = make_midi(tmp_path / "in", 12)
     for index in range(12):
         score = read_midi(folder / f"piece-{index:02d}.mid")
-        write_midi(transpose(score, -1 if index % 2 else 0), folder / f"zcopy-{index:02d}.mid")
+        write_midi(transposed(score, -1 if index % 2 else 0), folder / f"zcopy-{index:02d}.mid")
     layout = Preparation(Layout(resolution=4, low=48, high=83))
     corpus = build_corpus(collect([str(folder)]), layout, tmp_path / "out", shares=(0.2, 0.2)).corpus
     found = corpus.duplicates()

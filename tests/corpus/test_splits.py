@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from musicrnn.corpus import Preparation, build_corpus, collect
 from musicrnn.corpus.splits import FREE, assign_splits, joined
 from musicrnn.corpus.store import SPLITS
-from musicrnn.music import Layout, read_midi, transpose, write_midi
+from musicrnn.music import Layout, read_midi, write_midi
 from tests.conftest import make_midi
+from tests.corpus.scores import transposed
 
 TRAIN, VALID, TEST = range(3)
 SHARES = st.sampled_from([(0.1, 0.1), (0.2, 0.0), (0.0, 0.3), (0.5, 0.5), (0.02, 0.05)])
@@ -144,7 +145,9 @@ def test_copies_and_transposed_copies_never_leak(tmp_path: Path, split_tracks: b
     make_midi(tmp_path / "in", 8)
     for path in sorted((tmp_path / "in").iterdir()):
         for semitones in (0, -3, 5):
-            write_midi(transpose(read_midi(path), semitones), path.with_name(f"{path.stem}{semitones:+}.mid"))
+            write_midi(
+                transposed(read_midi(path), semitones), path.with_name(f"{path.stem}{semitones:+}.mid")
+            )
     preparation = Preparation(Layout(4, 40, 90), split_tracks=split_tracks)
     for seed in range(5):
         corpus = build_corpus(

@@ -7,6 +7,7 @@ import json
 import weakref
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -19,7 +20,9 @@ from musicrnn.corpus.draft import Draft
 from musicrnn.corpus.store import pack
 from musicrnn.corpus.summary import summarize
 from musicrnn.errors import RollError
-from musicrnn.music import Layout, PianoRoll, find_key, pooled_statistics
+from musicrnn.music import Layout, PianoRoll, to_score
+from musicrnn.music.statistics import RollCounts
+from musicrnn.music.tonality import find_key
 
 LAYOUT = Layout(4, 48, 72)
 
@@ -73,7 +76,7 @@ def pieces(corpus: Corpus) -> Iterator[tuple[Piece, PianoRoll]]:
 
 def test_statistics_and_sizes(corpus: Corpus) -> None:
     found = summarize(corpus).as_dict()
-    statistics = pooled_statistics(roll for _, roll in pieces(corpus)).as_dict()
+    statistics = asdict(RollCounts(corpus.layout, (roll for _, roll in pieces(corpus))).statistics())
     assert {key: found[key] for key in statistics} == statistics
     assert (found["name"], found["width"], found["pitches"], found["resolution"]) == ("name", 50, [48, 72], 4)
     assert found["splits"] == {"train": 3, "valid": 1, "test": 2}
@@ -101,7 +104,7 @@ def test_keys_are_found_piece_by_piece(corpus: Corpus) -> None:
     expected: Counter[str] = Counter()
     for _, roll in pieces(corpus):
         try:
-            expected[find_key(roll).name] += 1
+            expected[find_key(to_score(roll)).name] += 1
         except RollError:
             expected["none"] += 1
     assert expected["none"] == 1

@@ -30,9 +30,7 @@ def rolls(draw: st.DrawFn, channels: st.SearchStrategy[str]) -> PianoRoll:
 
 def again(roll: PianoRoll, score: Score) -> PianoRoll:
     """The roll of a score on the grid of another roll."""
-    layout = roll.layout
-    pitches = layout.low, layout.high
-    return to_pianoroll(score, layout.resolution, pitches, layout.channels, layout.frame_seconds)
+    return rasterize(score, roll.layout)
 
 
 def score_of(*notes: tuple[int, int, int], **facts: object) -> Score:
@@ -284,7 +282,7 @@ def moments(score: Score, layout: Layout) -> list[Fraction]:
     return times
 
 
-def plainly_drawn(score: Score, layout: Layout, quantize: str) -> PianoRoll | None:
+def expected_roll(score: Score, layout: Layout, quantize: str) -> PianoRoll | None:
     """The roll that the rules ask for, cell by cell, or None if it has no frame."""
     time, half, cells = moments(score, layout), Fraction(1, 2), []
     for start, end, pitch, _ in score.pitched().tolist():
@@ -322,7 +320,7 @@ GRIDS = st.builds(
 def test_rolls_are_those_that_the_rules_ask_for_cell_by_cell(
     score: Score, layout: Layout, quantize: str
 ) -> None:
-    expected = plainly_drawn(score, layout, quantize)
+    expected = expected_roll(score, layout, quantize)
     if expected is None:
         with pytest.raises(RollError, match="found an empty score"):
             rasterize(score, layout, quantize)
@@ -340,7 +338,7 @@ def test_no_note_is_lost_at_the_nearest_frame(score: Score, resolution: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "heard"),
+    ("start", "end", "found"),
     [
         (0, 120, [(0, 1, 60)]),
         (59, 179, [(0, 1, 60)]),
@@ -351,13 +349,13 @@ def test_no_note_is_lost_at_the_nearest_frame(score: Score, resolution: int) -> 
         (0, 61, [(0, 1, 60)]),
     ],
 )
-def test_a_note_sounds_in_the_frames_whose_middle_it_covers(start: int, end: int, heard: list) -> None:
-    assert spans(to_pianoroll(score_of((start, end, 60), end=480), 4, quantize="midpoint")) == heard
+def test_a_note_sounds_in_the_frames_whose_middle_it_covers(start: int, end: int, found: list) -> None:
+    assert spans(rasterize(score_of((start, end, 60), end=480), Layout(), "midpoint")) == found
 
 
 def test_refuses_a_quantization_it_does_not_know() -> None:
     with pytest.raises(RollError, match="one of nearest, midpoint, got 'floor'"):
-        to_pianoroll(score_of((0, 120, 60)), quantize="floor")
+        rasterize(score_of((0, 120, 60)), Layout(), "floor")
 
 
 @pytest.mark.parametrize(
@@ -391,7 +389,8 @@ def test_the_length_of_frames_goes_through_json_values_and_words() -> None:
 
 def test_frames_in_seconds_follow_the_tempo() -> None:
     tempos = (Tempo(0, 60.0), Tempo(480, 120.0))
-    roll = to_pianoroll(score_of((0, 480, 60), (480, 960, 62), tempos=tempos), frame_seconds=0.25)
+    score = score_of((0, 480, 60), (480, 960, 62), tempos=tempos)
+    roll = rasterize(score, Layout.in_seconds(0.25))
     assert spans(roll) == [(0, 4, 60), (4, 6, 62)]
 
 
@@ -404,7 +403,7 @@ def test_halves_are_halves_in_seconds_too(
 ) -> None:
     score = Score(per_quarter, (Track(np.array([(tick, 960, 60, 80)], NOTE)),))
     for quantize, frame in (("nearest", nearest), ("midpoint", midpoint)):
-        roll = to_pianoroll(score, frame_seconds=frame_seconds, quantize=quantize)
+        roll = rasterize(score, Layout.in_seconds(frame_seconds), quantize)
         assert spans(roll)[0][0] == frame
 
 
@@ -421,7 +420,7 @@ def test_roll_in_seconds_to_midi_bytes_to_roll_is_exact(roll: PianoRoll, frame_s
 
 def test_a_score_too_long_in_seconds_is_refused() -> None:
     with pytest.raises(RollError, match="found a score of 500000") as caught:
-        to_pianoroll(score_of((0, 480_000, 60)), frame_seconds=0.001)
+        rasterize(score_of((0, 480_000, 60)), Layout.in_seconds(0.001))
     assert caught.value.reason == "too-long"
 
 
@@ -444,7 +443,7 @@ def test_from_notes_leaves_out_what_is_out_of_range_and_joins_what_overlaps() ->
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9), st.integers(59, 62)), max_size=24))
-def test_from_notes_draws_every_cell_of_every_note(found: list[tuple[int, int, int]]) -> None:
+def test_from_notes_sets_every_cell_of_every_note(found: list[tuple[int, int, int]]) -> None:
     expected = np.zeros((18, PIANO.width), np.uint8)
     for start, span, pitch in found:
         if pitch >= PIANO.low:

@@ -7,6 +7,7 @@ import json
 import math
 import weakref
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -14,13 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicrnn.errors import RollError
-from musicrnn.music.pianoroll import Layout, PianoRoll
+from musicrnn.music.pianoroll import Layout, PianoRoll, to_score
 from musicrnn.music.statistics import (
     SCALES,
     RollCounts,
+    RollStatistics,
     pitch_class_entropy,
-    pooled_statistics,
-    roll_statistics,
     scale_consistency,
 )
 from musicrnn.music.tonality import find_key
@@ -38,6 +38,10 @@ def roll_of(frames: int, *notes: tuple[int, int, int], layout: Layout = OCTAVE) 
     return PianoRoll(cells, layout)
 
 
+def statistics_of(*rolls: PianoRoll) -> RollStatistics:
+    return RollCounts(rolls[0].layout, rolls).statistics()
+
+
 # Frames:         0 1 2 3 4 5 6 7 8 9
 #   C5 (72)       . . . . . . . . . x
 #   F#4 (66)      . . . x . . . . . .
@@ -47,7 +51,7 @@ PIECE = roll_of(10, (0, 2, 60), (2, 3, 60), (0, 3, 64), (3, 4, 66), (7, 10, 60),
 
 
 def test_counted_by_hand() -> None:
-    found = roll_statistics(PIECE)
+    found = statistics_of(PIECE)
     assert (found.pieces, found.frames, found.quarters, found.notes) == (1, 10, 5.0, 6)
     assert found.density == pytest.approx((11 + 6) / (10 * 26))
     assert found.polyphony == pytest.approx(11 / 7)
@@ -63,7 +67,7 @@ def test_counted_by_hand() -> None:
 
 
 def test_pitch_classes_are_counted_by_note() -> None:
-    found = roll_statistics(PIECE)  # C four times, E, F#
+    found = statistics_of(PIECE)  # C four times, E, F#
     expected = -(4 / 6 * math.log2(4 / 6) + 2 * (1 / 6 * math.log2(1 / 6)))
     assert found.pitch_class_entropy == pytest.approx(expected)
     assert found.scale_consistency == 1.0  # G major has them all
@@ -88,10 +92,10 @@ def test_scales_are_the_diatonic_ones() -> None:
 
 
 def test_silence_has_no_notes_to_tell_of() -> None:
-    found = roll_statistics(roll_of(4))
+    found = statistics_of(roll_of(4))
     assert (found.notes, found.empty_frame_rate, found.longest_silence) == (0, 1.0, 2.0)
     assert (found.repeated_frame_rate, found.longest_unchanged, found.onsets_per_quarter) == (1.0, 0.0, 0.0)
-    undefined = {name for name, value in found.as_dict().items() if value is None}
+    undefined = {name for name, value in asdict(found).items() if value is None}
     assert undefined == {
         "polyphony",
         "pitch_class_entropy",
@@ -105,30 +109,30 @@ def test_silence_has_no_notes_to_tell_of() -> None:
 
 
 def test_a_drone_shows() -> None:
-    drone = roll_statistics(roll_of(20, (2, 20, 60), (2, 20, 67)))
+    drone = statistics_of(roll_of(20, (2, 20, 60), (2, 20, 67)))
     assert (drone.longest_unchanged, drone.longest_note) == (9.0, 9.0)
     assert drone.repeated_frame_rate == pytest.approx(18 / 19)
 
 
 def test_silence_is_no_drone() -> None:
-    found = roll_statistics(roll_of(10, (0, 1, 60)))
+    found = statistics_of(roll_of(10, (0, 1, 60)))
     assert (found.longest_unchanged, found.longest_silence) == (0.5, 4.5)
 
 
 def test_one_frame() -> None:
-    found = roll_statistics(roll_of(1, (0, 1, 60)))
+    found = statistics_of(roll_of(1, (0, 1, 60)))
     assert (found.repeated_frame_rate, found.longest_unchanged, found.longest_silence) == (0.0, 0.5, 0.0)
 
 
 def test_without_onsets_repeated_notes_are_one() -> None:
-    found = roll_statistics(roll_of(4, (0, 2, 60), (2, 4, 60), layout=Layout(2, 60, 72, "frame")))
+    found = statistics_of(roll_of(4, (0, 2, 60), (2, 4, 60), layout=Layout(2, 60, 72, "frame")))
     assert (found.notes, found.mean_note_length, found.density) == (1, 2.0, pytest.approx(4 / 52))
 
 
 def test_pooling_weighs_by_what_is_counted() -> None:
     chromatic = roll_of(12, *((i, i + 1, 60 + i) for i in range(12)))
-    pooled = pooled_statistics([PIECE, chromatic])
-    one, other = roll_statistics(PIECE), roll_statistics(chromatic)
+    pooled = statistics_of(PIECE, chromatic)
+    one, other = statistics_of(PIECE), statistics_of(chromatic)
     assert (pooled.pieces, pooled.frames, pooled.notes, pooled.quarters) == (2, 22, 18, 11.0)
     assert pooled.polyphony == pytest.approx((11 + 12) / (7 + 12))
     assert pooled.empty_frame_rate == pytest.approx(3 / 22)
@@ -152,7 +156,7 @@ def test_pooled_note_lengths_are_those_of_all_notes(pieces: list[list[int]]) -> 
         ends = np.cumsum([0, *lengths]).tolist()
         notes = [(start, end, 60) for start, end in itertools.pairwise(ends)]
         rolls.append(roll_of(max(1, ends[-1]), *notes))
-    found, every = pooled_statistics(rolls), list(itertools.chain(*pieces))
+    found, every = statistics_of(*rolls), list(itertools.chain(*pieces))
     if every:
         assert found.mean_note_length == pytest.approx(np.mean(every) / 2)
         assert found.median_note_length == np.median(every) / 2
@@ -183,7 +187,7 @@ def test_what_is_counted_is_what_a_walk_through_the_frames_finds(roll: PianoRoll
     sounds_on = [before == after != () for before, after in itertools.pairwise(frames)]
     notes, per_quarter = roll.notes(), roll.layout.resolution
     lengths = notes["end"] - notes["start"]
-    found = roll_statistics(roll)
+    found = statistics_of(roll)
     assert found.notes == len(notes)
     assert found.density == pytest.approx(roll.frames.mean())
     assert found.empty_frame_rate == pytest.approx(frames.count(()) / len(frames))
@@ -200,9 +204,7 @@ def test_what_is_counted_is_what_a_walk_through_the_frames_finds(roll: PianoRoll
 
 
 def test_histograms_count_frames() -> None:
-    counts = RollCounts(OCTAVE)
-    counts.add(PIECE)
-    counts.add(roll_of(3, (0, 1, 60)))
+    counts = RollCounts(OCTAVE, [PIECE, roll_of(3, (0, 1, 60))])
     assert counts.histograms() == {
         "pitch_histogram": {"60": 7, "64": 3, "66": 1, "72": 1},
         "pitch_class_histogram": {
@@ -216,8 +218,7 @@ def test_histograms_count_frames() -> None:
 
 
 def test_without_a_note_there_is_nothing_in_the_histogram_of_pitches() -> None:
-    counts = RollCounts(OCTAVE)
-    counts.add(roll_of(3))
+    counts = RollCounts(OCTAVE, [roll_of(3)])
     assert counts.histograms()["pitch_histogram"] == {}
     assert counts.histograms()["polyphony_histogram"] == {"0": 3}
 
@@ -229,10 +230,8 @@ def test_keys_are_those_found_roll_by_roll() -> None:
         return roll_of(len(steps), *notes)
 
     pieces = [scale(0), scale(7), scale(7), PIECE]
-    counts = RollCounts(OCTAVE)
-    for roll in [*pieces, roll_of(4)]:
-        counts.add(roll)
-    names = [find_key(roll).name for roll in pieces]
+    counts = RollCounts(OCTAVE, [*pieces, roll_of(4)])
+    names = [find_key(to_score(roll)).name for roll in pieces]
     assert names[:3] == ["C major", "G major", "G major"]
     assert counts.keys == {**{name: names.count(name) for name in names}, "none": 1}
 
@@ -249,18 +248,16 @@ def test_many_rolls_are_read_once_and_none_is_kept() -> None:
             seen.append(weakref.ref(roll))
             yield roll
 
-    assert pooled_statistics(stream()).pieces == 20
+    assert RollCounts(OCTAVE, stream()).pieces == 20
     assert most_alive <= 2
 
 
-def test_refuses_no_rolls_and_mixed_layouts() -> None:
-    with pytest.raises(RollError, match="at least one piano roll to count, found none"):
-        pooled_statistics([])
+def test_refuses_mixed_layouts() -> None:
     with pytest.raises(RollError, match=r"rolls of one layout, .*60:72.* found .*60:71"):
-        pooled_statistics([PIECE, roll_of(2, layout=Layout(2, 60, 71))])
+        statistics_of(PIECE, roll_of(2, layout=Layout(2, 60, 71)))
 
 
-def test_as_dict_is_json() -> None:
-    document = json.loads(json.dumps(roll_statistics(PIECE).as_dict(), allow_nan=False))
+def test_statistics_are_json_values() -> None:
+    document = json.loads(json.dumps(asdict(statistics_of(PIECE)), allow_nan=False))
     assert document["notes"] == 6
     assert document["polyphony"] == pytest.approx(11 / 7)

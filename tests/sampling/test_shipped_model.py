@@ -7,7 +7,7 @@ import pytest
 from musicrnn.bundled import bundled
 from musicrnn.checkpoint import load_model
 from musicrnn.music import PianoRoll, midi_bytes, read_midi, to_pianoroll, to_score
-from musicrnn.music.statistics import pooled_statistics, roll_statistics
+from musicrnn.music.statistics import RollCounts
 from musicrnn.sampling import generate_many
 
 SEEDS = range(12)
@@ -20,7 +20,7 @@ def samples() -> list[PianoRoll]:
 
 def test_most_samples_stay_music_to_the_end(samples: list[PianoRoll]) -> None:
     def is_music(roll: PianoRoll) -> bool:
-        end = roll_statistics(PianoRoll(roll.frames[-128:], roll.layout))
+        end = RollCounts(roll.layout, [PianoRoll(roll.frames[-128:], roll.layout)]).statistics()
         assert end.polyphony is not None
         return (
             end.empty_frame_rate < 0.2
@@ -33,7 +33,8 @@ def test_most_samples_stay_music_to_the_end(samples: list[PianoRoll]) -> None:
 
 
 def test_samples_are_like_the_chorales_in_number_of_voices_notes_and_keys(samples: list[PianoRoll]) -> None:
-    found = pooled_statistics(samples)  # the chorales: 3.9 voices, 4.2 onsets per quarter, 0.93 in one scale
+    found = RollCounts(samples[0].layout, samples).statistics()
+    # the chorales: 3.9 voices, 4.2 onsets per quarter, 0.93 in one scale
     assert found.polyphony == pytest.approx(3.9, abs=0.6)
     assert found.onsets_per_quarter == pytest.approx(4.2, abs=1.5)
     assert found.scale_consistency is not None and found.scale_consistency > 0.82

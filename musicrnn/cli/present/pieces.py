@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,7 @@ class Piece:
     def document(self) -> dict[str, Any]:
         """Return facts and statistics as JSON values."""
         score, roll = self.score, self.roll
-        counts = RollCounts(roll.layout)
-        counts.add(roll)
+        counts = RollCounts(roll.layout, [roll])
         return {
             "kind": self.kind,
             "file": str(self.path),
@@ -52,7 +51,7 @@ class Piece:
             "seconds": float(score.seconds(np.array([score.end]))[0]),
             "reader": score.reader,
             "hanging_notes": score.hanging,
-            **counts.statistics().as_dict(),
+            **asdict(counts.statistics()),
             **counts.histograms(),
         }
 

@@ -1,7 +1,6 @@
 """MIDI file <-> Score. The only package that imports a MIDI library.
 
-symusic reads (fast), mido reads what symusic refuses and writes (every tick under control), pretty_midi
-lends its synthesiser. Ticks become frames in ``pianoroll``, never here.
+symusic, which is fast, reads; mido reads files that symusic refuses, and writes; pretty_midi synthesizes.
 """
 
 from musicrnn.music.midi.reading import MAX_FILE_BYTES, read_file, read_midi

@@ -1,7 +1,7 @@
-"""MIDI file -> Score: symusic, and mido for what symusic refuses. Every bound is checked before it can hurt.
+"""MIDI file -> Score: symusic, and mido for files that symusic refuses. Sizes are checked before allocation.
 
-Notes that a file never ends are ended here and counted. symusic drops them without a word, so it is given
-every track with releases of all keys added, long after the track's end: what ends there hung.
+Notes without an end in the file (hanging notes) are ended here and counted. symusic drops them silently, so
+every track is given to it with releases of all keys added long after its end: notes that end there are hanging.
 
 References:
     MIDI Manufacturers Association, Standard MIDI Files 1.0 (RP-001).
@@ -29,10 +29,10 @@ MAX_NOTES = 2**20
 MAX_RELEASE_BYTES = 2**25
 
 _END_OF_TRACK = b"\xff\x2f\x00"
-_NOTHING = b"\xff\x7f\x00"  # a sequencer's own event, empty
+_EMPTY_EVENT = b"\xff\x7f\x00"  # a sequencer-specific event
 HANGING = 4 * (2**28 - 1)
 """Ticks between the end of a track and the releases that are added to it: four of the longest deltas."""
-_PAUSE = b"".join([_NOTHING, *[b"\xff\xff\xff\x7f" + _NOTHING] * 4, b"\x00"])
+_PAUSE = b"".join([_EMPTY_EVENT, *[b"\xff\xff\xff\x7f" + _EMPTY_EVENT] * 4, b"\x00"])
 _PEDAL_UP = [bytes([0, 0xB0 | channel, 64, 0]) for channel in range(16)]
 _EVERY_KEY = range(128)
 _STATUS_FIRST = re.compile(rb"[\x80-\xff]{0,3}[\x00-\x7f][\x80-\xff]")
@@ -40,7 +40,7 @@ _HTML = re.compile(rb"\s*<(!doctype|html|head|\?xml|script)", re.IGNORECASE)
 
 
 def _releases(keys: Sequence[int]) -> list[bytes]:
-    """Return for every channel releases of keys and pedal, with a delta after them but none before."""
+    """Return for every channel the events that release keys and pedal, with a delta after but none before."""
     events = b"\x00".join(bytes([key, 0]) for key in keys)
     return [bytes([0x80 | channel]) + events + up + b"\x00" for channel, up in enumerate(_PEDAL_UP)]
 
@@ -51,7 +51,7 @@ _RELEASES = _releases(_EVERY_KEY)
 def read_midi(source: Path | str | bytes, name: str | None = None) -> Score:
     """Read a Standard MIDI File of type 0 or 1.
 
-    A note that is never ended ends where its key is struck or released next, else with its track.
+    A hanging note ends at the next start or end of its pitch, else with its track.
 
     Args:
         source: A path, or the bytes of the file.
@@ -69,17 +69,17 @@ def read_midi(source: Path | str | bytes, name: str | None = None) -> Score:
     chunks = _check_bytes(data, name)
     reader, parsed = "symusic", _parse(data, chunks)
     if parsed is None:
-        reader, (data, chunks, parsed) = "mido", _mended(data, name)
+        reader, (data, chunks, parsed) = "mido", _repair(data, name)
     notes, tracks = _read_tracks(parsed, name)
-    hung, releases = 0, 1
-    while (hanging := int(np.count_nonzero(notes["end"] >= HANGING))) > hung:
-        hung, releases = hanging, 4 * releases  # a release ends one note, but a key may be struck often
+    found, releases = 0, 1
+    while (hanging := int(np.count_nonzero(notes["end"] >= HANGING))) > found:
+        found, releases = hanging, 4 * releases  # a release ends one note, but a pitch may have several
         keys = np.unique(notes["pitch"][notes["end"] >= HANGING]).tolist()
         if 3 * releases * len(keys) * len(_channels(data)) * len(chunks) > MAX_RELEASE_BYTES:
             raise MidiError(f"{name}: expected notes that end, found too many that don't", "too-many-notes")
         notes, tracks = _read_tracks(_parse(data, chunks, keys * releases), name)
-    if hung:
-        tracks = [_ended(track) for track in tracks]
+    if found:
+        tracks = [_end_hanging(track) for track in tracks]
     if len(notes) and (notes["start"].min() < 0 or (notes["end"] < notes["start"]).any()):
         raise MidiError(f"{name}: expected at most {HANGING} ticks, found more", "too-long")
     return Score(
@@ -90,20 +90,20 @@ def read_midi(source: Path | str | bytes, name: str | None = None) -> Score:
         keys=tuple(Key(k.time, k.key, bool(k.tonality)) for k in parsed.key_signatures if -7 <= k.key <= 7),
         end=_end(parsed),
         reader=reader,
-        hanging=hung,
+        hanging=found,
     )
 
 
 class Columns(NamedTuple):
-    """A file whose notes have been read and not yet looked at.
+    """The contents of a file as symusic read it, its notes unchecked.
 
     Attributes:
         ticks_per_quarter: Ticks in a quarter note.
         tempos: Ticks, and the quarter notes per minute from there on.
         metres: Ticks, and the time signatures from there on.
-        end: Tick at which it says that it ends, or 0.
-        tracks: For every track with notes whether it is drums, and its notes by column: ``time`` and
-            ``duration`` in ticks, ``pitch`` and ``velocity``, shape (N,).
+        end: Tick of the end marker, or 0.
+        tracks: For every track with notes whether it is drums, and ``time`` and ``duration`` in ticks,
+            ``pitch`` and ``velocity`` of its notes, each shape (N,).
     """
 
     ticks_per_quarter: int
@@ -114,11 +114,11 @@ class Columns(NamedTuple):
 
 
 def read_columns(data: bytes) -> Columns | None:
-    """Read a file without looking at its notes, for those that look at the notes of many files at once.
+    """Read a file without checking its notes, for processing many files at once.
 
     Returns:
-        What is in it, or None where symusic refuses it or its notes are too many. Notes that end at
-        ``HANGING`` ticks or later hang.
+        Its contents, or None if symusic refuses it or it has too many notes. Notes that end at ``HANGING``
+        ticks or later are hanging.
 
     Raises:
         MidiError: The bytes are no MIDI file that can be read.
@@ -145,14 +145,14 @@ def _end(parsed: Any) -> int:
 
 
 def read_file(path: str | Path) -> bytes:
-    """Return the bytes of a file, unless they are more than any piece of music needs.
+    """Return the bytes of a file of at most ``MAX_FILE_BYTES``.
 
     Raises:
         FileError: The file can't be read.
         MidiError: It is too large.
     """
     try:
-        # The bare calls of the system: half of what a small file costs is how it is opened.
+        # System calls: opening a small file takes half of the time to read it.
         descriptor = os.open(path, os.O_RDONLY)
         try:
             size = os.fstat(descriptor).st_size
@@ -170,17 +170,17 @@ def read_file(path: str | Path) -> bytes:
 
 
 def _parse(data: bytes, chunks: list[tuple[int, int]], keys: Sequence[int] = _EVERY_KEY) -> Any:
-    """Return what symusic makes of a file with these releases added, or None where it refuses the file."""
+    """Return symusic's score of a file with these releases added, or None where it refuses the file."""
     import symusic
 
     try:
-        return symusic.Score.from_midi(b"".join(_released(data, chunks, keys)))
+        return symusic.Score.from_midi(b"".join(_with_releases(data, chunks, keys)))
     except (RuntimeError, ValueError, IndexError):
         return None
 
 
-def _mended(data: bytes, name: str) -> tuple[bytes, list[tuple[int, int]], Any]:
-    """Return a file as mido understands it, its data bytes clipped, its chunks, and symusic's reading."""
+def _repair(data: bytes, name: str) -> tuple[bytes, list[tuple[int, int]], Any]:
+    """Return a damaged file as mido rewrites it, with data bytes clipped, its chunks, and symusic's score."""
     import mido
 
     buffer = io.BytesIO()
@@ -188,7 +188,7 @@ def _mended(data: bytes, name: str) -> tuple[bytes, list[tuple[int, int]], Any]:
         mido.MidiFile(file=io.BytesIO(data), clip=True).save(file=buffer)
         data = buffer.getvalue()
         chunks = _check_bytes(data, name)
-    except Exception as error:  # a damaged file makes mido raise almost anything
+    except Exception as error:  # mido raises almost any error
         found = f"{type(error).__name__}: {error}"
         raise MidiError(f"{name}: expected a readable MIDI file, found damage: {found}", "damaged") from error
     if (parsed := _parse(data, chunks)) is None:
@@ -197,7 +197,7 @@ def _mended(data: bytes, name: str) -> tuple[bytes, list[tuple[int, int]], Any]:
 
 
 def _check_bytes(data: bytes, name: str) -> list[tuple[int, int]]:
-    """Refuse what no reader should be shown: the wrong format, headers that lie, more than fits.
+    """Refuse files of another format, with false headers, or too large.
 
     Returns:
         First byte of each track's events, and the byte after its last.
@@ -207,7 +207,7 @@ def _check_bytes(data: bytes, name: str) -> list[tuple[int, int]]:
     if len(data) > MAX_FILE_BYTES:
         raise MidiError(f"{name}: expected at most {MAX_FILE_BYTES} bytes, found more", "too-large")
     if not data.startswith(b"MThd"):
-        found, reason = _impostor(data)
+        found, reason = _describe_non_midi(data)
         raise MidiError(f"{name}: expected a MIDI file (MThd), found {found}", reason)
     if len(data) < 14:
         raise MidiError(f"{name}: expected a MIDI header of 14 bytes, found {len(data)}", "truncated")
@@ -224,8 +224,8 @@ def _check_bytes(data: bytes, name: str) -> list[tuple[int, int]]:
     return chunks
 
 
-def _impostor(data: bytes) -> tuple[str, str]:
-    """Say in words and by a code what a file is that is no MIDI file."""
+def _describe_non_midi(data: bytes) -> tuple[str, str]:
+    """Return what a file is that isn't MIDI, in words and as a reason code."""
     if data.startswith(b"RIFF") and data[8:12] == b"RMID":
         return "one wrapped in RIFF (.rmi)", "riff"
     if _HTML.match(data[:64].removeprefix(b"\xef\xbb\xbf")):
@@ -234,7 +234,7 @@ def _impostor(data: bytes) -> tuple[str, str]:
 
 
 def _tracks(data: bytes, name: str) -> Iterator[tuple[int, int]]:
-    """Walk the chunk headers; the tracks that are there must have all their bytes."""
+    """Yield the bounds of each track's events; tracks must be complete."""
     offset, count = 8 + int.from_bytes(data[4:8], "big"), 0
     while offset + 8 <= len(data):
         length = int.from_bytes(data[offset + 4 : offset + 8], "big")
@@ -253,10 +253,10 @@ def _tracks(data: bytes, name: str) -> Iterator[tuple[int, int]]:
         offset += 8 + length
 
 
-def _released(data: bytes, chunks: list[tuple[int, int]], keys: Sequence[int]) -> Iterator[bytes]:
-    """Yield the parts of the same file with keys and pedals released long after each track ends.
+def _with_releases(data: bytes, chunks: list[tuple[int, int]], keys: Sequence[int]) -> Iterator[bytes]:
+    """Yield the parts of the same file with keys and pedals released long after the end of each track.
 
-    Pedals are released before it begins, too: symusic takes those of channels 2 to 16 to be down until then.
+    Pedals are released before it begins, too: symusic takes those of channels 2 to 16 as down until then.
     """
     yield b"MThd\0\0\0\6" + data[8:10] + len(chunks).to_bytes(2, "big") + data[12:14]
     releases = _RELEASES if keys is _EVERY_KEY else _releases(keys)
@@ -266,23 +266,23 @@ def _released(data: bytes, chunks: list[tuple[int, int]], keys: Sequence[int]) -
         body = []
         if channels and _STATUS_FIRST.match(events):
             body = [_PEDAL_UP[channel] for channel in channels]
-            body += [b"\x00", _NOTHING]
-        ended = _before_end(events)
-        body += [ended, b"\x00" if ended is events else b"", _PAUSE]
+            body += [b"\x00", _EMPTY_EVENT]
+        played = _without_end(events)
+        body += [played, b"\x00" if played is events else b"", _PAUSE]
         body += [releases[channel] for channel in channels]
         body.append(_END_OF_TRACK)
         yield b"MTrk" + sum(map(len, body)).to_bytes(4, "big") + b"".join(body)
 
 
 def _channels(data: bytes) -> list[int]:
-    """Return the channels that may have notes: a status byte may stand for something else, but not lack."""
+    """Return the channels that may have notes: those whose status byte occurs, if only as another byte."""
     return [channel for channel in range(16) if 0x90 | channel in data]
 
 
-def _before_end(events: bytes) -> bytes:
-    """Return what comes before the end of a track, its delta included, or the same object if it has no end.
+def _without_end(events: bytes) -> bytes:
+    """Return events without the end of the track, but with its delta, or the same object if there is no end.
 
-    A track ends with its chunk as a rule. Where bytes follow, or seem to, its events are walked.
+    Usually the end comes last. Where bytes follow, or seem to, the events are parsed.
     """
     found = events.find(_END_OF_TRACK)
     if found < 0:
@@ -310,7 +310,7 @@ def _before_end(events: bytes) -> bytes:
 
 
 def _number(events: bytes, at: int) -> tuple[int, int]:
-    """Return the number of one to four times seven bits that stands there, and where it ends."""
+    """Return a number of variable length, one to four times seven bits, and the place after it."""
     number = 0
     for after, byte in enumerate(events[at : at + 4], at + 1):
         number = number << 7 | byte & 0x7F
@@ -319,8 +319,8 @@ def _number(events: bytes, at: int) -> tuple[int, int]:
     raise IndexError
 
 
-def _ended(track: Track) -> Track:
-    """End the notes that hang where their key is struck or released next, else with the track."""
+def _end_hanging(track: Track) -> Track:
+    """End hanging notes at the next start or end of their pitch, else with the track."""
     notes = track.notes
     hung = notes["end"] >= HANGING
     notes["end"][hung] -= HANGING
@@ -335,7 +335,7 @@ def _ended(track: Track) -> Track:
 
 
 def _read_tracks(parsed: Any, name: str) -> tuple[NDArray[Any], list[Track]]:
-    """Return all notes, and the tracks that have some, whose notes are slices of those."""
+    """Return all notes, and the tracks with notes, which are slices of all."""
     if parsed.note_num() > MAX_NOTES:
         raise MidiError(f"{name}: expected at most {MAX_NOTES} notes, found more", "too-many-notes")
     found = [(track, columns) for track in parsed.tracks if len((columns := track.notes.numpy())["time"])]

@@ -1,4 +1,4 @@
-"""Score -> MIDI file, by mido: every tick under control.
+"""Score -> MIDI file, by mido, which writes exact ticks.
 
 References:
     MIDI Manufacturers Association, Standard MIDI Files 1.0 (RP-001).
@@ -16,7 +16,7 @@ from musicrnn.music.score import Score, Track, key_name
 
 DRUM_CHANNEL = 9
 END_MARKER = "end"
-"""Text of the marker that says where the music ends when it ends in silence."""
+"""Text of the marker at the end of music that ends in silence."""
 
 
 def write_midi(score: Score, path: Path | str) -> None:
@@ -44,7 +44,7 @@ def midi_bytes(score: Score) -> bytes:
 
 
 def to_pretty_midi(score: Score) -> Any:
-    """Return ``score`` as a ``pretty_midi.PrettyMIDI``, for its synthesiser and its users."""
+    """Return ``score`` as a ``pretty_midi.PrettyMIDI``, for its synthesiser."""
     import pretty_midi
 
     return pretty_midi.PrettyMIDI(io.BytesIO(midi_bytes(score)))
@@ -78,7 +78,7 @@ def _track_events(track: Track, channel: int) -> Iterator[tuple[int, int, Any]]:
 
 
 def _deltas(events: Iterator[tuple[int, int, Any]], end: int) -> Any:
-    """Sort events by tick (ends before starts) and give each the ticks since the one before."""
+    """Return a track of the events, sorted by tick (ends before starts), with delta times."""
     import mido
 
     track, now = mido.MidiTrack(), 0
