@@ -105,4 +105,4 @@ def _plot_reliability(axes: Axes, models: Sequence[LikelihoodProfile]) -> None:
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.03)
     axes.set_aspect("equal")
-    style_axes(axes, "reliability (share that came true)", "mean probability given", grid="both")
+    style_axes(axes, "reliability (observed frequency)", "mean predicted probability", grid="both")

@@ -34,7 +34,7 @@ def test_all_three_panels_are_there(tmp_path: Path) -> None:
         "models/one on tiny",
         "NLL per pitch (nats per frame)",
         "NLL per position (nats per frame)",
-        "reliability (share that came true)",
+        "reliability (observed frequency)",
         "C4",
     } <= set(texts)
     assert not any("nats per frame" in text and "models/one:" in text for text in texts), "no legend for one"

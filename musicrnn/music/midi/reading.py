@@ -1,7 +1,7 @@
 """MIDI file -> Score: symusic, and mido for files that symusic refuses. Sizes are checked before allocation.
 
 Notes without an end in the file (hanging notes) are ended here and counted. symusic drops them silently, so
-every track is given to it with releases of all keys added long after its end: notes that end there are hanging.
+every track that it reads has releases of all keys added long after its end: notes that end there are hanging.
 
 References:
     MIDI Manufacturers Association, Standard MIDI Files 1.0 (RP-001).
