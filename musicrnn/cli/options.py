@@ -96,9 +96,7 @@ def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def parse_range(
-    flag: str, text: str, kind: Callable[[str], _Number], example: str
-) -> tuple[_Number, _Number]:
+def parse_range(name: str, text: str, kind: type[_Number], example: str) -> tuple[_Number, _Number]:
     """Read ``LOW:HIGH``.
 
     Raises:
