@@ -76,7 +76,7 @@ def model_card(
 A recurrent network with a {recipe.network.head} output, trained by musicrnn on the corpus `{corpus.name}`:
 {layers.cell}, {layers.layers} x {layers.hidden} units, {model.parameter_count:,} parameters.
 
-It hears a piano roll frame by frame and gives every next frame a probability.
+It reads a piano roll frame by frame and assigns a probability to each next frame.
 Frames: {layout}.
 
 ## Likelihood
@@ -108,7 +108,7 @@ The weights are those of epoch {figures["best_epoch"]}, the best on {judges} pie
 
 ## Limits
 
-It has heard nothing but `{corpus.name}`, and knows nothing of loudness, instruments or tempo.
+It was trained on `{corpus.name}` alone, and does not model loudness, instruments or tempo.
 """
     write_bytes(directory / "README.md", text.encode())
 
