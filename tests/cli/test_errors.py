@@ -159,7 +159,7 @@ def test_a_model_and_a_corpus_that_do_not_fit(invoke: Invoke, trained: Path, mid
     refused(invoke("evaluate", trained, "wide"), "wide: expected frames of D=24, as the model, found D=176")
     refused(
         invoke("train", "wide", "--init-from", trained, "--hidden", 8, "-o", "r", "-q"),
-        "expected a network like",
+        "expected a network with",
     )
 
 
@@ -189,7 +189,7 @@ def test_nothing_is_overwritten_before_the_new_network_stands(
     refused(invoke(*train, "--device", "tpu9"), "--device tpu9", 2)
     refused(invoke(*train, "--peepholes"), "peepholes need a cell with a memory", 2)
     refused(invoke(*train, "--init-from", "nowhere"), "nowhere: expected a model")
-    refused(invoke(*train, "--init-from", trained, "--hidden", 9), "expected a network like")
+    refused(invoke(*train, "--init-from", trained, "--hidden", 9), "expected a network with")
     refused(invoke(*train, "--resume"), "--resume, --overwrite: expected one of them", 2)
     assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == before
 
