@@ -129,29 +129,24 @@ def _plot(subjects: list[Corpus | Run | Piece], output: Path, quarters: float | 
 def _plot_corpus(corpus: Corpus, output: Path, quarters: float | None) -> None:
     """Plot the page of a corpus."""
     from musicrnn.cli.present import page, text
-    from musicrnn.plots.corpus import CorpusOverview, plot_corpus
+    from musicrnn.plots.corpus import plot_corpus
 
     document = _document(corpus)
     seconds = corpus.layout.frame_seconds
     roll = _first_roll(corpus, quarters or PAGE_QUARTERS)
     whole = len(roll) == corpus.index["frames"][0]
-    overview = CorpusOverview(
+    plot_corpus(
+        document,
+        (corpus.pieces[0].name if whole else f"{corpus.pieces[0].name}, the beginning", roll),
+        {name: split.lengths * (seconds or 1 / corpus.layout.resolution) for name, split in corpus.items()},
+        output,
         title=f"{document['name']}: {text.count(document['pieces'], 'piece')}, {document['frames']:,} frames",
         caption=(
             f"{corpus.layout}. Playing time: {page.playing_time(document)}.",
             f"Duplicates: {page.duplicates(document)}. Skipped: {page.skipped(document)}.",
         ),
-        roll=(corpus.pieces[0].name if whole else f"{corpus.pieces[0].name}, the beginning", roll),
-        pitches={int(pitch): frames for pitch, frames in document["pitch_histogram"].items()},
-        voices=list(document["polyphony_histogram"].values()),
-        keys=document["keys"],
-        metres=document["metres"],
-        lengths={
-            name: split.lengths * (seconds or 1 / corpus.layout.resolution) for name, split in corpus.items()
-        },
         unit="seconds" if seconds else "quarter notes",
     )
-    plot_corpus(overview, output)
 
 
 def _first_roll(subject: Corpus | Piece, quarters: float | None) -> PianoRoll:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,45 +22,38 @@ MOST_BARS = 8
 MOST_BINS = 40
 
 
-@dataclass(frozen=True)
-class CorpusOverview:
-    """What the page of a corpus shows.
+def plot_corpus(
+    document: Mapping[str, Any],
+    roll: tuple[str, PianoRoll],
+    lengths: Mapping[str, NDArray[Any]],
+    path: Path | str,
+    title: str = "",
+    caption: Sequence[str] = (),
+    unit: str = "quarter notes",
+) -> None:
+    """Plot the page of a corpus.
 
-    Attributes:
+    Args:
+        document: ``pitch_histogram``, ``polyphony_histogram``, ``keys`` and ``metres`` of ``show --json``.
+        roll: Title and roll of a piece.
+        lengths: Lengths of the pieces of each split, shape (N,).
+        path: The picture.
         title: Title of the page.
         caption: Paragraphs below the plots.
-        roll: Title and roll of a piece.
-        pitches: Frames in which each MIDI pitch sounds.
-        voices: Frames in which 0, 1, 2 … pitches sound.
-        keys: Pieces in each key.
-        metres: Pieces in each metre.
-        lengths: Lengths of the pieces of each split, shape (N,).
         unit: Unit of the lengths.
     """
-
-    title: str
-    caption: Sequence[str]
-    roll: tuple[str, PianoRoll]
-    pitches: Mapping[int, int]
-    voices: Sequence[int]
-    keys: Mapping[str, int]
-    metres: Mapping[str, int]
-    lengths: Mapping[str, NDArray[Any]]
-    unit: str = "quarter notes"
-
-
-def plot_corpus(overview: CorpusOverview, path: Path | str) -> None:
-    """Plot the page of a corpus."""
-    with saved_figure(path, 10, 8.6, overview.title) as figure:
-        caption = "\n".join(line for part in overview.caption for line in textwrap.wrap(part, 150))
-        figure.supxlabel(caption, x=0.012, ha="left", fontsize=9, parse_math=False)
+    pitches = {int(pitch): frames for pitch, frames in document["pitch_histogram"].items()}
+    voices = list(document["polyphony_histogram"].values())
+    with saved_figure(path, 10, 8.6, title) as figure:
+        lines = [line for part in caption for line in textwrap.wrap(part, 150)]
+        figure.supxlabel("\n".join(lines), x=0.012, ha="left", fontsize=9, parse_math=False)
         places = figure.add_gridspec(3, 6, height_ratios=(1.15, 1, 1))
-        plot_panels([figure.add_subplot(places[0, :])], [overview.roll])
-        _plot_pitches(figure.add_subplot(places[1, :4]), overview.pitches, sum(overview.voices))
-        _plot_voices(figure.add_subplot(places[1, 4:]), overview.voices)
-        _plot_counts(figure.add_subplot(places[2, :2]), "keys (pieces)", overview.keys)
-        _plot_counts(figure.add_subplot(places[2, 2:4]), "metres (pieces)", overview.metres)
-        _plot_lengths(figure.add_subplot(places[2, 4:]), overview.lengths, overview.unit)
+        plot_panels([figure.add_subplot(places[0, :])], [roll])
+        _plot_pitches(figure.add_subplot(places[1, :4]), pitches, sum(voices))
+        _plot_voices(figure.add_subplot(places[1, 4:]), voices)
+        _plot_counts(figure.add_subplot(places[2, :2]), "keys (pieces)", document["keys"])
+        _plot_counts(figure.add_subplot(places[2, 2:4]), "metres (pieces)", document["metres"])
+        _plot_lengths(figure.add_subplot(places[2, 4:]), lengths, unit)
 
 
 def most_common(counts: Mapping[str, int], most: int = MOST_BARS) -> list[tuple[str, int]]:
