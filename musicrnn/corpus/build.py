@@ -1,4 +1,4 @@
-"""Pieces -> corpus: other processes convert them, this one keeps what comes."""
+"""Sources -> corpus: worker processes convert the sources, this one writes the corpus."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from musicrnn.corpus.convert import Converted, Preparation, convert
 from musicrnn.corpus.convert_many import BATCH, convert_many
@@ -20,23 +21,24 @@ from musicrnn.corpus.store import VERSION, Corpus, open_corpus
 from musicrnn.errors import CorpusError
 from musicrnn.files import exclusive, written
 from musicrnn.processes import cluster, isolated
-from musicrnn.processes.isolated import Failed, Item, Result
+from musicrnn.processes.isolated import Failed
 
 TIME_LIMIT = 60.0
 """Seconds that one piece may take."""
 PREPARED = Path("data/prepared")
 """Where ``prepare NAME`` puts corpora."""
 
-Progress = Callable[[Iterable[Converted], int | None, int], Iterable[Converted]]
+_Progress = Callable[[Iterable[Converted], int | None, int], Iterable[Converted]]
+_Run = Callable[[Callable[[Any], Any], Iterable[Any]], Generator[tuple[Any, Any], None, None]]
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What came of a request.
+    """The result of ``build_corpus``.
 
     Attributes:
         corpus: The corpus, opened.
-        sources: Sources that were looked at.
+        sources: Number of sources.
         skipped: Sources that were left out.
         reasons: How many for each reason.
         seconds: Time it took.
@@ -60,29 +62,26 @@ def build_corpus(
     workers: int = 1,
     time_limit: float = TIME_LIMIT,
     scheduler: str | None = None,
-    progress: Progress = lambda pieces, *_: pieces,
+    progress: _Progress = lambda pieces, *_: pieces,
 ) -> Prepared:
-    """Prepare a collection as a corpus, or go on with what an interrupted request for the same has left.
+    """Prepare a collection as a corpus, or resume an interrupted call with the same arguments.
 
     Args:
-        collection: The pieces.
+        collection: The sources.
         preparation: How their notes become rolls.
-        directory: Where the corpus goes; a corpus that is there is replaced, anything else is not.
-        seed: Seeds the splits of pieces whose source gives none.
+        directory: Where the corpus goes; a corpus there is replaced, anything else is not.
+        seed: Seeds the splits of pieces whose source has none.
         shares: Shares of validation and test pieces.
-        keep_duplicates: Whether pieces of the same content may fall into different splits.
+        keep_duplicates: Whether pieces with the same content may be in different splits.
         workers: Processes that read and convert. The bytes written don't depend on it.
         time_limit: Seconds that one piece may take.
         scheduler: Address of a dask scheduler whose cluster reads and converts instead.
-        progress: Wraps the converted pieces as they come, given the number of all, or None if it can't be
-            told, and of those that an earlier run has done.
-
-    Returns:
-        The corpus, and an account of what was left out.
+        progress: Wraps the converted sources as they come; gets the number of sources, or None if unknown,
+            and the number that an interrupted call has finished.
 
     Raises:
         CorpusError: No piece could be read, or ``directory`` holds something else.
-        FileError: ``directory`` can't be written, or another process prepares it.
+        FileError: ``directory`` can't be written, or another process is using it.
         MusicRNNError: There is no such scheduler.
     """
     started = time.monotonic()
@@ -94,9 +93,13 @@ def build_corpus(
         "collection": [collection.name, collection.identity],
         "preparation": asdict(preparation),
     }
+    run = (
+        partial(isolated.run, workers=workers, time_limit=time_limit)
+        if scheduler is None
+        else partial(cluster.run, time_limit=time_limit, scheduler=scheduler)
+    )
     with exclusive(directory), written(directory), Draft(directory, preparation.layout, request) as draft:
-        work = _Work(preparation, workers, time_limit, scheduler)
-        with closing(work.convert(islice(collection, draft.done, None))) as pieces:
+        with closing(_convert_all(islice(collection, draft.done, None), preparation, run)) as pieces:
             for piece in progress(pieces, collection.count, draft.done):
                 draft.add(piece)
         if not draft.pieces:
@@ -113,11 +116,11 @@ def build_corpus(
 
 
 def published_corpus(name: str, tell: Callable[[str], None] = lambda words: None) -> Path:
-    """Return the folder of a data set's corpus; what isn't prepared yet is prepared now.
+    """Return the folder of a data set's corpus, after preparing it if need be.
 
     Args:
         name: A key of ``DATASETS``.
-        tell: Is told in words if there is something to do.
+        tell: Is called with a message if the corpus has to be prepared.
 
     Raises:
         CorpusError: The set can't be fetched, or consists of MIDI files, which can be prepared in many ways.
@@ -143,40 +146,27 @@ def published_corpus(name: str, tell: Callable[[str], None] = lambda words: None
     return directory
 
 
-@dataclass(frozen=True)
-class _Work:
-    """How and where sources are converted."""
+def _convert_all(
+    sources: Iterator[Source], preparation: Preparation, run: _Run
+) -> Generator[Converted, None, None]:
+    """Yield the result of each source, in order.
 
-    preparation: Preparation
-    workers: int
-    time_limit: float
-    scheduler: str | None
+    Sources are converted in batches. Those of a batch that crashes or hangs are tried again one by one.
+    """
+    batches = iter(lambda: list(islice(sources, BATCH)), [])
+    with closing(run(partial(convert_many, preparation=preparation), batches)) as results:
+        for batch, found in results:
+            yield from _convert_each(batch, preparation, run) if isinstance(found, Failed) else found
 
-    def convert(self, sources: Iterator[Source]) -> Generator[Converted, None, None]:
-        """Yield what becomes of each source, in order.
 
-        Sources travel in batches. Those of a batch that crashes or hangs are tried again one by one.
-        """
-        batches = iter(lambda: list(islice(sources, BATCH)), [])
-        with closing(self._run(partial(convert_many, preparation=self.preparation), batches)) as running:
-            for batch, found in running:
-                yield from self._one_by_one(batch) if isinstance(found, Failed) else found
-
-    def _one_by_one(self, sources: list[Source]) -> Iterator[Converted]:
-        with closing(self._run(partial(convert, preparation=self.preparation), sources)) as running:
-            for source, found in running:
-                if isinstance(found, Failed):
-                    detail = f"{source.path}: expected a piece that can be read, found: {found.detail}"
-                    yield Converted(source.name, source.split, reason=found.reason, detail=detail)
-                else:
-                    yield found
-
-    def _run(
-        self, task: Callable[[Item], Result], items: Iterable[Item]
-    ) -> Generator[tuple[Item, Result | Failed], None, None]:
-        if self.scheduler is None:
-            return isolated.run(task, items, workers=self.workers, time_limit=self.time_limit)
-        return cluster.run(task, items, time_limit=self.time_limit, scheduler=self.scheduler)
+def _convert_each(sources: list[Source], preparation: Preparation, run: _Run) -> Iterator[Converted]:
+    with closing(run(partial(convert, preparation=preparation), sources)) as results:
+        for source, found in results:
+            if isinstance(found, Failed):
+                detail = f"{source.path}: expected a piece that can be read, found: {found.detail}"
+                yield Converted(source.name, source.split, reason=found.reason, detail=detail)
+            else:
+                yield found
 
 
 def _entries(directory: Path) -> Iterator[Path]:

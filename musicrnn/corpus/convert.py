@@ -1,4 +1,4 @@
-"""One source -> rolls: what every worker does to every piece. What goes wrong becomes the piece's reason."""
+"""One source -> packed rolls, or the reason why it is skipped: what workers do with each source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from musicrnn.music.pianoroll import MAX_FRAMES, on_grid, to_frames
 from musicrnn.music.tonality import find_key, key_of_signature, semitones_to_c
 
 MAX_PART_FRAMES = 4 * MAX_FRAMES
-"""Frames of all pieces that the tracks of one file may become."""
+"""Most frames of all pieces that are made of the tracks of one file."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Preparation:
     """How notes become rolls.
 
     Attributes:
-        layout: What the rows and columns of the rolls are to mean.
+        layout: What the rows and columns of the rolls mean.
         quantize: ``nearest`` or ``midpoint``.
         pedal: Whether the sustain pedal lengthens notes.
         tracks: Numbers or names of the tracks to take; none means all.
@@ -36,7 +36,7 @@ class Preparation:
         transpose_to_c: Whether pieces are moved to C major or C minor.
         trim: Whether silence at the ends is cut off.
         min_frames: Shorter pieces are left out.
-        max_frames: Longer pieces are cut into pieces of so many frames.
+        max_frames: Longer pieces are cut into pieces of this many frames.
     """
 
     layout: Layout = field(default_factory=Layout)
@@ -53,13 +53,13 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Part:
-    """A piece, or what ``max_frames`` left of it in one.
+    """A piece before it is cut at ``max_frames``.
 
     Attributes:
         name: Its name in the corpus.
-        content: Hash of what it sounds, the same for a transposed copy, 16 bytes.
-        lowest: Lowest pitch that sounds, as a column.
-        rolls: Its frames, packed, cut into pieces.
+        content: Hash of its content, the same for a transposed copy, 16 bytes.
+        lowest: Lowest column with a note.
+        rolls: Its packed frames, cut into pieces.
     """
 
     name: str
@@ -78,10 +78,10 @@ class Converted:
         parts: Its pieces; none if it was skipped.
         reason: A short code for why it was skipped, or None.
         detail: That reason in words.
-        facts: What the report says of it besides, as JSON values.
+        facts: Further facts for the report, as JSON values.
         sha256: Checksum of its file.
-        tempo: Quarter notes per minute that hold longest.
-        metre: Time signature that holds longest.
+        tempo: Quarter notes per minute for the longest time.
+        metre: Time signature for the longest time.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Converted:
 
 
 def convert(source: Source, preparation: Preparation) -> Converted:
-    """Read one source and pack its rolls; what goes wrong becomes its reason."""
+    """Read one source and pack its rolls; an error becomes its reason."""
     try:
         if source.refusal is not None:
             raise MidiError(*source.refusal)
@@ -133,7 +133,7 @@ def _convert_music(source: Source, preparation: Preparation) -> Converted:
 def _parts(
     name: str, score: Score, semitones: int, preparation: Preparation, facts: dict[str, Any]
 ) -> Iterator[Part]:
-    """Yield the pieces of a score; where its tracks are pieces, an error of one stands only for that one."""
+    """Yield the pieces of a score; where its tracks are pieces, an error skips only that track."""
     if preparation.pedal:
         score = sustain(score)
     if not preparation.split_tracks:
@@ -158,7 +158,7 @@ def _parts(
 
 
 def _roll(score: Score, semitones: int, preparation: Preparation, facts: dict[str, Any]) -> PianoRoll:
-    """Return the notes of a score on the grid; count in ``facts`` what doesn't reach it."""
+    """Return the notes of a score on the grid; count in ``facts`` those that are lost."""
     layout = preparation.layout
     notes = on_grid(score, layout, preparation.quantize)
     if not len(notes):
@@ -190,7 +190,7 @@ def _roll(score: Score, semitones: int, preparation: Preparation, facts: dict[st
 
 
 def _cut(name: str, roll: PianoRoll, preparation: Preparation) -> Iterator[Part]:
-    """Yield a roll as a piece, cut where it is too long; a roll or a rest too short is left out."""
+    """Yield a roll as a piece, cut if it is too long; rolls and rests that are too short are left out."""
     longest = preparation.max_frames or len(roll)
     starts = [start for start in range(0, len(roll), longest) if len(roll) - start >= preparation.min_frames]
     if not starts:
@@ -202,31 +202,31 @@ def _cut(name: str, roll: PianoRoll, preparation: Preparation) -> Iterator[Part]
 
 
 def fingerprint(roll: PianoRoll) -> tuple[bytes, int]:
-    """Return a hash of what a roll sounds, silence at the ends left out, and its lowest sounding column.
+    """Return a hash of a roll without silence at its ends, and its lowest column with a note.
 
-    The hash counts pitches from the lowest that sounds, so a transposed copy has the same.
+    The hash counts pitches from the lowest, so a transposed copy has the same.
     """
     used = np.flatnonzero(np.bitwise_or.reduce(roll.frames, axis=0)[: roll.layout.pitches])
     first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
-    heard = roll.frames
-    if len(used) and not (heard[0].any() and heard[-1].any()):
-        rows = np.flatnonzero(heard.any(axis=1))
-        heard = heard[rows[0] : rows[-1] + 1]
-    return digest(heard, first, last, roll.layout), first
+    frames = roll.frames
+    if len(used) and not (frames[0].any() and frames[-1].any()):
+        rows = np.flatnonzero(frames.any(axis=1))
+        frames = frames[rows[0] : rows[-1] + 1]
+    return digest(frames, first, last, roll.layout), first
 
 
-def digest(heard: NDArray[np.uint8], first: int, last: int, layout: Layout) -> bytes:
-    """Return the hash of frames, shape (T, D), that sound in the columns from ``first`` to ``last`` only."""
-    found = hashlib.blake2b(b"%d %d " % (len(heard), last - first), digest_size=16)
+def digest(frames: NDArray[np.uint8], first: int, last: int, layout: Layout) -> bytes:
+    """Return the hash of frames, shape (T, D), whose notes are in the columns from ``first`` to ``last``."""
+    found = hashlib.blake2b(b"%d %d " % (len(frames), last - first), digest_size=16)
     for channel in range(0, layout.width, layout.pitches):
-        found.update(np.packbits(heard[:, channel + first : channel + last]).data)
+        found.update(np.packbits(frames[:, channel + first : channel + last]).data)
     return found.digest()
 
 
 def _semitones(score: Score) -> int:
-    """Return the move that brings a score to C: by its first key signature, else by the key it sounds in.
+    """Return the transposition of a score to C, from its first key signature, else from the estimated key.
 
-    Music that sounds in no key stays where it is.
+    Without a key it is 0.
     """
     try:
         key = key_of_signature(score.keys[0]) if score.keys else find_key(score)

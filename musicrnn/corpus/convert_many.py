@@ -1,8 +1,8 @@
 """Many sources at once: the fast twin of ``convert``, with the same results.
 
-A small piece takes longer to call numpy for than to compute. So the notes of many files are put on the grid
-together, as if the pieces followed each other, and cut apart again. Whatever is out of the ordinary, in the
-files or in what is asked for, goes the slow way.
+For a small piece, calling numpy takes longer than computing. So the notes of many files are put on the grid
+together, as if the pieces followed each other, and are cut apart again. Unusual files and preparations are
+left to ``convert``.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from musicrnn.music.score import NOTE, longest_held, main_tempo
 BATCH = 16
 """Sources that are converted together."""
 LONGEST = 4096
-"""Frames of the longest piece that is taken along; a longer one gains nothing by company."""
+"""Most frames of a piece that is converted with others; a longer one doesn't gain from it."""
 
 
 class _ParsedFile(NamedTuple):
-    """A file that may go the fast way: its position among the sources, its bytes' checksum, its notes."""
+    """A file that may be converted with others: position among the sources, checksum, notes."""
 
     position: int
     sha256: str
@@ -50,7 +50,7 @@ def convert_many(sources: Sequence[Source], preparation: Preparation) -> list[Co
 
 
 def _is_plain(preparation: Preparation) -> bool:
-    """Whether nothing is asked for but the usual."""
+    """Return whether nothing but layout and lengths differs from the defaults."""
     usual = Preparation(preparation.layout, min_frames=preparation.min_frames)
     return preparation.layout.frame_seconds is None and replace(preparation, max_frames=None) == usual
 
@@ -89,11 +89,11 @@ class _Notes(NamedTuple):
 
 
 class _FileFacts(NamedTuple):
-    """What is known of every file before its notes are on the grid.
+    """Facts about each file before its notes are on the grid.
 
     Attributes:
         end: Tick at which its last note ends, drums included, shape (F,).
-        outside: Its notes outside the pitch range, shape (F,).
+        outside: Number of its notes outside the pitch range, shape (F,).
         ordinary: Whether it has notes in the pitch range, and all its notes end, shape (F,).
     """
 
@@ -105,7 +105,7 @@ class _FileFacts(NamedTuple):
 def _convert_parsed(
     parsed: list[_ParsedFile], sources: Sequence[Source], preparation: Preparation
 ) -> Iterator[tuple[int, Converted]]:
-    """Yield positions and results of the files that turn out to be ordinary."""
+    """Yield positions and results of the ordinary files."""
     layout = preparation.layout
     notes, files = _join(parsed, layout)
     lengths, notes = _on_grid(notes, parsed, files.ordinary, layout)
@@ -142,7 +142,7 @@ def _convert_parsed(
 
 
 def _join(parsed: list[_ParsedFile], layout: Layout) -> tuple[_Notes, _FileFacts]:
-    """Return the notes of all files, and what can be told of the files."""
+    """Return the notes of all files, and facts about the files."""
     tracks = [(number, *track) for number, file in enumerate(parsed) for track in file.columns.tracks]
     sizes = [len(columns["time"]) for _, _, columns in tracks]
     start, duration, pitch = (
@@ -165,7 +165,7 @@ def _join(parsed: list[_ParsedFile], layout: Layout) -> tuple[_Notes, _FileFacts
 def _on_grid(
     notes: _Notes, parsed: list[_ParsedFile], ordinary: NDArray[np.bool_], layout: Layout
 ) -> tuple[NDArray[np.int64], _Notes]:
-    """Return how many frames each file has, 0 where it isn't ordinary, and the notes in frames from 0 on."""
+    """Return the frames of each file, 0 where it isn't ordinary, and the notes in frames from 0."""
     lengths = np.zeros(len(parsed), np.int64)
     if not len(notes.file):
         return lengths, notes

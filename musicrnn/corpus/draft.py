@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrnn.corpus.convert import Converted
-from musicrnn.corpus.splits import FREE, assign_splits, joined
+from musicrnn.corpus.splits import FREE, assign_splits, group_pieces
 from musicrnn.corpus.store import FORMAT, INDEX, PIECES, SPLITS, VERSION, row_bytes
 from musicrnn.files import replace_directory, whole_file, write_bytes, write_json
 from musicrnn.music import Layout
@@ -102,7 +102,7 @@ class Draft:
         self.commit()
         self._bin.close()
         parts = self._parts.table()
-        groups = parts["source"] if keep_duplicates else joined(parts["source"], parts["content"])
+        groups = parts["source"] if keep_duplicates else group_pieces(parts["source"], parts["content"])
         parts["split"] = assign_splits(parts["given"], groups, shares, seed)
         parts["part"] = np.arange(len(groups))
         index = np.zeros(int(parts["rolls"].sum()), INDEX)

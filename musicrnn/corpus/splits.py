@@ -1,4 +1,4 @@
-"""Training, validation and test pieces, such that pieces with the same content never part."""
+"""Training, validation and test pieces, such that pieces with the same content are in the same split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from musicrnn.corpus.store import SPLITS
 
 FREE = 255
-"""Stands for the split of a piece whose source names none."""
+"""Split of a piece whose source has none."""
 
 
 def assign_splits(
@@ -19,13 +19,12 @@ def assign_splits(
 ) -> NDArray[np.uint8]:
     """Return a split for every piece.
 
-    Where the source names splits they are kept; validation pieces, if it has none, are taken from its
-    training pieces. Elsewhere a shuffle that ``seed`` fixes decides. A share above zero gets at least one
-    group as long as one remains to train on.
+    Splits of the source are kept; validation pieces, if it has none, are taken from its training pieces. The
+    others are shuffled. A share above zero gets at least one group as long as one remains to train on.
 
     Args:
-        given: Position in ``SPLITS`` of the split that each piece's source names, or ``FREE``, shape (N,).
-        groups: Pieces with the same number stay together where the source doesn't part them, shape (N,).
+        given: Position in ``SPLITS`` of the split of each piece's source, or ``FREE``, shape (N,).
+        groups: Pieces with the same number stay together unless the source separates them, shape (N,).
         shares: Shares of validation and test pieces.
         seed: Seeds the shuffle.
 
@@ -44,14 +43,14 @@ def assign_splits(
     for split, share in ((valid, shares[0]), (test, shares[1])):
         if split in named or share == 0 or (split == test and named):
             continue
-        drawn = np.zeros(len(sizes), bool)
-        drawn[_draw(order, sizes, max(1, round(share * len(free))))] = True
-        order = [group for group in order if not drawn[group]]
-        splits[free[drawn[member]]] = split
+        chosen = np.zeros(len(sizes), bool)
+        chosen[_choose(order, sizes, max(1, round(share * len(free))))] = True
+        order = [group for group in order if not chosen[group]]
+        splits[free[chosen[member]]] = split
     return splits
 
 
-def joined(sources: NDArray[Any], contents: NDArray[Any]) -> NDArray[Any]:
+def group_pieces(sources: NDArray[Any], contents: NDArray[Any]) -> NDArray[Any]:
     """Return group numbers, such that pieces of one source and pieces of one content share a group.
 
     Args:
@@ -71,17 +70,17 @@ def joined(sources: NDArray[Any], contents: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(labels[sources])
 
 
-def _draw(order: list[int], sizes: NDArray[Any], wanted: int) -> list[int]:
-    """Return groups from the end of ``order`` that hold so many pieces, passing over those too large.
+def _choose(order: list[int], sizes: NDArray[Any], wanted: int) -> list[int]:
+    """Return groups from the end of ``order`` with this many pieces in all, without those that are too large.
 
-    One group stays behind. Where all are too large the smallest is drawn.
+    One group is left. Where all are too large the smallest is chosen.
     """
-    drawn: list[int] = []
+    chosen: list[int] = []
     smallest = sorted(order, key=lambda group: int(sizes[group]))[: min(1, len(order) - 1)]
     for group in reversed(order):
-        if len(drawn) == len(order) - 1 or wanted <= 0:
+        if len(chosen) == len(order) - 1 or wanted <= 0:
             break
         if sizes[group] <= wanted:
-            drawn.append(group)
+            chosen.append(group)
             wanted -= int(sizes[group])
-    return drawn or smallest
+    return chosen or smallest

@@ -45,8 +45,8 @@ INDEX = np.dtype(
 )
 """A row of the index. Of a piece: its first row in ``frames.bin`` and its frames; the first byte of its line,
 counted from the first line in ``corpus.json``, and the bytes of the line; the checksum of its packed frames;
-the position of its split in ``SPLITS``. Of the piece before it was cut: its number, the hash of its content in
-any key, and its lowest column."""
+the position of its split in ``SPLITS``. Of the piece before it was cut: its number, the hash of its content
+in any key, and its lowest column."""
 
 KEPT_UNPACKED = 2**27
 """Cells up to which a split that is read repeatedly is kept as bytes."""

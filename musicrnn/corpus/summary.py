@@ -1,4 +1,4 @@
-"""What a corpus holds, counted in one pass over its rolls that keeps neither rolls nor facts about pieces."""
+"""Statistics of a corpus, from one pass over its rolls that keeps neither rolls nor facts about pieces."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from musicrnn.music.statistics import RollCounts
 
 @dataclass(frozen=True)
 class Summary:
-    """What a corpus holds.
+    """Statistics of a corpus.
 
     Attributes:
         corpus: The corpus.
-        counts: What its rolls hold.
+        counts: Counts over its rolls.
         seconds: Playing time.
-        without_tempo: Pieces whose tempo isn't known; the playing time takes them at 120 quarter notes per
+        without_tempo: Pieces whose tempo isn't known; their playing time is that at 120 quarter notes per
             minute. Frames in seconds need no tempo.
-        metres: How many pieces have each time signature, ``4/4``; ``unknown`` where the source says none.
+        metres: How many pieces have each time signature, ``4/4``; ``unknown`` where the source has none.
     """
 
     corpus: Corpus
@@ -34,10 +34,10 @@ class Summary:
     metres: Counter[str]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON values, the statistics of ``RollStatistics`` by their own names.
+        """Return all as JSON values, the statistics of ``RollStatistics`` by their own names.
 
-        Histograms count frames, ``keys`` and ``metres`` pieces. What ``max_frames`` cut counts as so many
-        pieces, but once among the duplicates.
+        Histograms count frames, ``keys`` and ``metres`` pieces. A piece that ``max_frames`` cut counts as
+        several pieces, but once among the duplicates.
         """
         skipped = self.corpus.head["skipped"]
         return {
@@ -68,7 +68,7 @@ class Summary:
 
 
 def summarize(corpus: Corpus, track: Callable[[range], Iterable[int]] = iter) -> Summary:
-    """Count what a corpus holds.
+    """Compute the statistics of a corpus.
 
     Args:
         corpus: The corpus.

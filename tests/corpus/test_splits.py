@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicrnn.corpus import Preparation, build_corpus, collect
-from musicrnn.corpus.splits import FREE, assign_splits, joined
+from musicrnn.corpus.splits import FREE, assign_splits, group_pieces
 from musicrnn.corpus.store import SPLITS
 from musicrnn.music import Layout, read_midi, write_midi
 from tests.conftest import make_midi
@@ -136,7 +136,7 @@ def test_pieces_of_one_source_or_one_content_are_joined(pieces: list[tuple[int, 
     if alone:
         sources = list(range(len(pieces)))
     hashes = np.array([content.to_bytes(16, "big") for content in contents], "V16")
-    groups = joined(np.array(sources), hashes).tolist()
+    groups = group_pieces(np.array(sources), hashes).tolist()
     assert [groups.index(group) for group in groups] == united(sources, contents)
 
 
