@@ -1,4 +1,4 @@
-"""The members of .zip and .tar archives, one after the other, none of them trusted."""
+"""The members of .zip and .tar archives, one after the other, within bounds of size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FREE_EXPANSION = 2**28
 """Bytes that any archive may expand to, however small it is."""
 
 MAX_HEADER_BYTES = 2**20
-"""Longest list of facts before a member of a .tar, names included."""
+"""Longest header of a member of a .tar, names included."""
 
 _LONG_HEADERS = (
     tarfile.XHDTYPE,
@@ -38,7 +38,7 @@ class Member:
 
     Attributes:
         name: Its name in the archive.
-        content: Its bytes, or None where they can't be had.
+        content: Its bytes, or None where they can't be read.
         refusal: Why, in words and as a short code.
     """
 
@@ -48,11 +48,11 @@ class Member:
 
 
 class _Exhausted(Exception):  # noqa: N818 (it ends the reading of an archive, and is reported as a member)
-    """The archive expands to more than it may."""
+    """The archive expands to more than is allowed."""
 
 
 class _Header(tarfile.TarInfo):
-    """What stands before a member of a .tar; unlike tarfile's own it is bounded, and damage is no end."""
+    """The header of a member of a .tar; unlike tarfile's it is bounded, and damage is an error, not the end."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
@@ -68,21 +68,21 @@ class _Header(tarfile.TarInfo):
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is an archive by its name."""
+    """Return whether a file is an archive by its name."""
     return path.name.lower().endswith(SUFFIXES) and not path.is_dir()
 
 
 def read_members(path: Path, takes: Callable[[str], bool], pattern: str | None = None) -> Iterator[Member]:
-    """Yield the members that are taken, and tables (.csv) before all others where the archive allows it.
+    """Yield the members that are wanted, and tables (.csv), in a .zip before all others.
 
     Args:
         path: The archive.
         takes: Whether a member of this name is wanted.
-        pattern: A glob that names must match besides, where ``*`` stays within a folder.
+        pattern: A glob that names must match too; its ``*`` stays within a folder.
 
     Yields:
-        Members of a .zip sorted by name, those of a .tar as they come. What can't be had is yielded with its
-        refusal; damage of the archive itself is yielded as a member of the archive's name.
+        Members of a .zip sorted by name, those of a .tar in their order. A member that can't be read has a
+        refusal; damage of the archive itself is a member with the archive's name.
     """
 
     def wanted(name: str) -> bool:
@@ -124,7 +124,7 @@ def _zip_members(path: Path, wanted: Callable[[str], bool], budget: int) -> Iter
             try:
                 with archive.open(entry) as file:
                     content = file.read(MAX_FILE_BYTES + 1)
-            except Exception as error:  # every way of compression has errors of its own
+            except Exception as error:  # each compression method has errors of its own
                 reason = "encrypted" if entry.flag_bits & 1 else "damaged-archive"
                 detail = f"{where}: expected a readable member, found: {error}"
                 yield Member(entry.filename, refusal=(detail, reason))

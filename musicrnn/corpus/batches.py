@@ -1,7 +1,7 @@
-"""Batches of pieces of like length, padded at the end, with masks.
+"""Batches of pieces of similar length, padded at the end, with masks.
 
-What is drawn for training (order, transposition, flipped cells) comes from the seed, the epoch and the piece,
-never from what was drawn before: a batch can be loaded at any time, by any process, in parts.
+What is random in training (order, transposition, flipped cells) depends on the seed, the epoch and the piece
+alone: a batch can be loaded at any time, by any process, in parts.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from numpy.typing import NDArray
 from musicrnn.corpus.store import Split
 
 MOST_PADDING = 0.045
-"""Share of padding in an epoch; where full batches have more, those with most are closed earlier."""
+"""Most padding in an epoch, as a share; where full batches have more, batches are closed earlier."""
 
 _LIMITS = (1.0, 0.5, 0.25, 0.15, 0.1, 0.07, MOST_PADDING)
-"""Shares at which a batch is closed; the first is taken with which the epoch keeps to its own."""
+"""Shares of padding at which a batch is closed; the first that keeps an epoch to ``MOST_PADDING`` is used."""
 
-_BLUR = 0.03
-"""How much lengths are blurred before pieces are sorted, so that they change partners from epoch to epoch."""
+_NOISE = 0.03
+"""Relative noise on lengths before sorting, so that batches differ from epoch to epoch."""
 
 
 class Batch(NamedTuple):
-    """Pieces side by side, the longest first.
+    """Several pieces, the longest first.
 
     Attributes:
         frames: Binary frames, float32, shape (B, T, D); zero on padding.
         inputs: What the network receives at each of them, shape (B, T, D): a zero frame, then the frames.
         mask: True on real frames, shape (B, T).
         pieces: Position of each piece in its split.
-        semitones: By how much each was transposed, shape (B,).
+        semitones: Transposition of each, shape (B,).
     """
 
     frames: NDArray[np.float32]
@@ -65,12 +65,12 @@ def training_order(split: Split, size: int, seed: Sequence[int], chunk: int = 0)
     Args:
         split: The pieces.
         size: Pieces in a batch at most.
-        seed: What the order is drawn from.
-        chunk: Frames that are computed at a time, rows that ended left out; 0 is whole pieces.
+        seed: Seeds the order.
+        chunk: Frames that are computed at a time, without rows that have ended; 0 is whole pieces.
     """
     rng = np.random.default_rng(seed)
-    blurred = split.lengths * rng.uniform(1, 1 + _BLUR, len(split))
-    order = np.argsort(-blurred, kind="stable")
+    noisy = split.lengths * rng.uniform(1, 1 + _NOISE, len(split))
+    order = np.argsort(-noisy, kind="stable")
     cuts = (_cut(split, order, size, limit, chunk) for limit in _LIMITS)
     batches = next(batches for batches in cuts if _share(split, batches, chunk) <= MOST_PADDING)
     rng.shuffle(batches)
@@ -80,10 +80,10 @@ def training_order(split: Split, size: int, seed: Sequence[int], chunk: int = 0)
 def training_batch(
     split: Split, pieces: Sequence[int], augmentation: Augmentation, seed: Sequence[int]
 ) -> Batch:
-    """Load pieces, each transposed and disturbed as its number and the seed have it.
+    """Load pieces, each augmented as its number and the seed determine.
 
     Raises:
-        CorpusError: Frames of a piece aren't those that were written.
+        CorpusError: A piece is damaged.
     """
     rolls = [split.read(piece) for piece in pieces]
     moved = [0] * len(rolls)
@@ -91,9 +91,9 @@ def training_batch(
         return _collate(rolls, list(pieces), moved)
     sources = [np.random.default_rng([*seed, piece]) for piece in pieces]
     if augmentation.low or augmentation.high:
-        drawn = (source.integers(augmentation.low, augmentation.high, endpoint=True) for source in sources)
+        random = (source.integers(augmentation.low, augmentation.high, endpoint=True) for source in sources)
         pitches = split.layout.pitches
-        moved = [fitting(roll, int(by), pitches) for roll, by in zip(rolls, drawn, strict=True)]
+        moved = [fitting(roll, int(by), pitches) for roll, by in zip(rolls, random, strict=True)]
         rolls = [transposed(roll, by, pitches) for roll, by in zip(rolls, moved, strict=True)]
     batch = _collate(rolls, list(pieces), moved)
     if augmentation.flips:
@@ -110,13 +110,13 @@ def evaluation_batches(split: Split, batch_size: int = 32) -> Iterator[Batch]:
 
 
 def fitting(frames: NDArray[np.uint8], semitones: int, pitches: int) -> int:
-    """Return how far frames (T, D), columns in one or more blocks of pitches, can be moved that way."""
+    """Return the transposition nearest to ``semitones`` that keeps all notes of frames (T, D) in range."""
     used = np.flatnonzero(frames.any(axis=0).reshape(-1, pitches).any(axis=0))
     return min(max(semitones, -int(used[0])), pitches - 1 - int(used[-1])) if len(used) else 0
 
 
 def transposed(frames: NDArray[np.uint8], semitones: int, pitches: int) -> NDArray[np.uint8]:
-    """Move frames (T, D), whose columns are one or more blocks of pitches; see ``fitting``."""
+    """Transpose frames (T, D), whose columns are one or more blocks of pitches; see ``fitting``."""
     if not semitones:
         return frames
     blocks = np.roll(frames.reshape(len(frames), -1, pitches), semitones, axis=2)
@@ -124,10 +124,9 @@ def transposed(frames: NDArray[np.uint8], semitones: int, pitches: int) -> NDArr
 
 
 def flip(cells: NDArray[np.float32], probability: float, source: np.random.Generator) -> None:
-    """Flip binary cells (N,) in place, each with a probability of its own accord.
+    """Flip each binary cell (N,) in place with a probability.
 
-    What is drawn are the gaps between flips, which are geometric: fewer random numbers than cells by the
-    factor of the probability.
+    The gaps between flips, which are geometric, are sampled: that takes fewer random numbers than cells.
     """
     before = -1
     while before < len(cells):
@@ -140,10 +139,9 @@ def flip(cells: NDArray[np.float32], probability: float, source: np.random.Gener
 
 
 def _cut(split: Split, order: NDArray[np.int64], size: int, most: float, chunk: int = 0) -> list[list[int]]:
-    """Cut pieces, long ones first, into batches of at most so many and at most so much padding.
+    """Cut pieces, long ones first, into batches of at most ``size`` and with at most ``most`` padding.
 
-    Full batches are found many at a time: where lengths differ little, as among a million pieces, nearly all
-    are full.
+    Full batches are found many at a time, since nearly all are full where lengths differ little.
     """
     lengths, batches = split.lengths[order], list[list[int]]()
     start, ahead = 0, 1
@@ -184,7 +182,7 @@ def _share(split: Split, batches: Sequence[Sequence[int]], chunk: int) -> float:
 
 
 def _collate(rolls: Sequence[NDArray[np.uint8]], pieces: list[int], semitones: list[int]) -> Batch:
-    """Lay rolls side by side."""
+    """Stack rolls, padded to the length of the longest."""
     frames = np.zeros((len(rolls), max(map(len, rolls)), rolls[0].shape[1]), np.float32)
     inputs, mask = np.zeros_like(frames), np.zeros(frames.shape[:2], bool)
     for row, roll in enumerate(rolls):

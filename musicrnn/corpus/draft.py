@@ -1,8 +1,8 @@
-"""Draft: a corpus that is being written. What is done is kept, so that what was interrupted goes on.
+"""Draft: a corpus that is being written, in a form that survives interruptions.
 
-A draft is a hidden folder beside the corpus. ``frames.bin`` grows piece by piece; ``journal.jsonl`` gets a
-line for every source once its frames are written. Whatever moment the program dies at, the lines whose
-frames are there, by their checksums, are what was done; the rest is cut off and done again.
+A draft is a hidden folder beside the corpus. Frames are appended to ``frames.bin``, then a line for their
+source to ``journal.jsonl``. After an interruption, the sources are finished whose lines are whole and whose
+frames have the right checksums; the rest of both files is cut off and done again.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from musicrnn.files import replace_directory, whole_file, write_bytes, write_jso
 from musicrnn.music import Layout
 
 COMMIT = 64
-"""Sources between two moments from which an interrupted draft can go on."""
+"""Sources that are written together."""
 
 _KEPT = ("frames.bin", "journal.jsonl", "request.json")
 _ENCODING = ("utf-8", "backslashreplace")
-"""Names of files that aren't UTF-8 become escapes that JSON reads back as they were."""
+"""Names of files that aren't UTF-8 become escapes that JSON can read back."""
 
 
 class Draft:
-    """A corpus that is being written. A context that closes its files.
+    """A corpus that is being written; as a context it closes its files.
 
     Args:
-        directory: Where the corpus is to go.
+        directory: Where the corpus goes.
         layout: What the rows and columns of every roll mean.
-        request: What is asked for, as JSON values; a draft of another request is thrown away.
+        request: The arguments, as JSON values; a draft with other arguments is discarded.
 
     Attributes:
-        done: Sources that are dealt with.
+        done: Number of finished sources.
         reasons: How many were skipped for each reason.
         first_detail: Why the first of them was skipped.
     """
@@ -73,11 +73,11 @@ class Draft:
 
     @property
     def pieces(self) -> int:
-        """Pieces that are kept, before they are cut."""
+        """Number of pieces, before they are cut."""
         return len(self._parts)
 
     def add(self, piece: Converted) -> None:
-        """Take in what became of the next source."""
+        """Add the result of the next source."""
         entry = _entry(piece, row_bytes(self.layout))
         self._count(entry)
         frames = b"".join(roll for part in piece.parts for roll in part.rolls)
@@ -86,7 +86,7 @@ class Draft:
             self.commit()
 
     def commit(self) -> None:
-        """Write what waits, frames before the lines that vouch for them."""
+        """Write the sources that wait, frames before lines."""
         self._bin.write(b"".join(frames for _, frames in self._waiting))
         self._bin.flush()
         self._journal.write("".join(line + "\n" for line, _ in self._waiting).encode(*_ENCODING))
@@ -98,7 +98,7 @@ class Draft:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def finish(self, name: str, shares: tuple[float, float], seed: int, keep_duplicates: bool) -> None:
-        """Assign splits, describe the pieces, and put the corpus in its place."""
+        """Assign splits, describe the pieces, and move the corpus to its place."""
         self.commit()
         self._bin.close()
         parts = self._parts.table()
@@ -115,7 +115,7 @@ class Draft:
             (self.directory / name).unlink()
 
     def _describe(self, index: NDArray[Any], splits: NDArray[np.uint8], firsts: NDArray[np.int64]) -> None:
-        """Write the lines of pieces and report in one walk through the journal, and complete the index."""
+        """Write the lines of pieces and report in one pass over the journal, and complete the index."""
         row = part = offset = 0
         names: dict[int, str] = {}
         copied = set(firsts[firsts != np.arange(len(firsts))].tolist())
@@ -173,19 +173,19 @@ class Draft:
         lines.unlink()
 
     def _open(self, request: dict[str, Any]) -> None:
-        """Open the draft of the same request where it stopped, or begin one."""
+        """Resume the draft of the same request, or begin one."""
         asked, journal = self.folder / "request.json", self.folder / "journal.jsonl"
         try:
-            going_on = json.loads(asked.read_bytes()) == request
+            resumes = json.loads(asked.read_bytes()) == request
         except (OSError, ValueError):
-            going_on = False
-        if not going_on:
+            resumes = False
+        if not resumes:
             self.discard()
             self.folder.mkdir(parents=True)
             write_bytes(journal, b"")
             write_bytes(self.folder / "frames.bin", b"")
             write_json(asked, request)
-        for path in self.folder.iterdir():  # what a finish that was interrupted has left
+        for path in self.folder.iterdir():  # left by an interrupted call of ``finish``
             if path.name not in _KEPT:
                 path.unlink()
         self._bin: IO[bytes] = (self.folder / "frames.bin").open("r+b")
@@ -196,7 +196,7 @@ class Draft:
         self._bin.seek(0, 2)
 
     def _replay(self) -> int:
-        """Count what the journal vouches for; return how many bytes of it are good."""
+        """Count the finished sources; return the bytes of their lines in the journal."""
         good, width = 0, row_bytes(self.layout)
         for line in self._journal:
             try:
@@ -292,6 +292,6 @@ def _report(entry: dict[str, Any], frames: list[int], copies: list[str]) -> dict
 
 
 def _firsts(contents: NDArray[Any]) -> NDArray[np.int64]:
-    """Return for every piece the first one that has its content, shape (N,)."""
+    """Return for each piece the first piece with the same content, shape (N,)."""
     _, first, group = np.unique(contents, return_index=True, return_inverse=True)
     return np.asarray(first[group], np.int64)

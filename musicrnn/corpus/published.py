@@ -1,14 +1,14 @@
-"""Published piano rolls: files whose pieces are frames on a grid, already split into train, valid and test.
+"""Files of published piano rolls, already split into train, valid and test.
 
-Three formats hold the same thing:
+There are three formats:
 
 - ``.mat``: cell arrays ``traindata``, ``validdata`` and ``testdata`` of binary rolls (T, 88).
 - ``.json``: ``train``, ``valid`` and ``test``, each a list of pieces; a piece is a list of frames, a frame
   a list of MIDI pitches.
 - ``.pickle`` or ``.pkl``: the same as JSON, where a list may be a tuple or an array.
 
-A frame of pitches may hold -1, null or NaN where a voice rests. A frame 88 wide is binary. No format says
-where notes start, so the rolls have no onsets.
+A frame of pitches may hold -1, null or NaN where a voice rests. A frame 88 wide is binary. No format has
+onsets.
 
 References:
     Boulanger-Lewandowski, Bengio and Vincent 2012, arXiv:1206.6392, for the four data sets.
@@ -59,7 +59,7 @@ _RESTS = {-1: None, None: None}
 
 @dataclass(frozen=True)
 class Published:
-    """What a published file holds.
+    """The content of a published file.
 
     Attributes:
         name: The data set's name in the registry, or the file's without its suffix.
@@ -77,11 +77,8 @@ def read_published(path: Path, resolution: int | None = None) -> Published:
 
     Args:
         path: A file with one of ``SUFFIXES``.
-        resolution: Frames per quarter note, where the registry doesn't know those of the file. By default
-            what the file's name says (quarter, 8th, 16th), else those of ``Layout``.
-
-    Returns:
-        All pieces.
+        resolution: Frames per quarter note, if the registry doesn't know the file. The default is that in
+            the file's name (quarter, 8th, 16th), else that of ``Layout``.
 
     Raises:
         FileError: The file can't be read.
@@ -111,13 +108,13 @@ def read_published(path: Path, resolution: int | None = None) -> Published:
 
 
 def _resolution(stem: str) -> int | None:
-    """Return the frames per quarter note that a file's name speaks of."""
+    """Return the frames per quarter note that a file's name states."""
     found = re.search(r"quarter|(?<!\d)(?:8th|16th)", stem.lower())
     return _RESOLUTIONS[found[0]] if found else None
 
 
 def _document(content: bytes, path: Path) -> Mapping[Any, Any]:
-    """Return the keys of a file and what they hold."""
+    """Return the values of a file by their keys."""
     suffix = path.suffix.lower()
     if suffix == ".mat":
         return _mat(content, path)
@@ -150,7 +147,7 @@ def _mat(content: bytes, path: Path) -> Mapping[Any, Any]:
 
 
 def _check_unpacked(content: bytes) -> None:
-    """Unpack the variables of a MATLAB 5 file for nothing but their size: zlib packs zeros 1000 to 1."""
+    """Unpack the variables of a MATLAB 5 file to check their size: zlib packs zeros 1000 to 1."""
     orders: dict[bytes, Any] = {b"IM": "little", b"MI": "big"}
     order = orders.get(content[126:128])
     position, room = 128, MAX_UNPACKED
@@ -183,7 +180,7 @@ def _keys(document: Mapping[Any, Any], path: Path) -> dict[str, str]:
 
 
 def _pieces(value: Any, where: str) -> Sequence[Any]:
-    """Return the pieces of a split, of which the cells of MATLAB make a table of one row or column."""
+    """Return the pieces of a split; MATLAB's cells are a table of one row or column."""
     if isinstance(value, np.ndarray) and value.ndim:
         cells = value.dtype == object and value.ndim == 2 and 1 in value.shape
         value = list(value.ravel() if cells else value)
@@ -207,7 +204,7 @@ def _roll(cells: NDArray[Any], layout: Layout, where: str) -> PianoRoll:
 
 
 def _cells(piece: Any, layout: Layout, where: str) -> NDArray[Any]:
-    """Return the binary array (T, D) of a piece, which may be one, or say the pitches of each frame."""
+    """Return the binary array (T, D) of a piece, which is one or lists the pitches of each frame."""
     if isinstance(piece, np.ndarray) and piece.dtype != object and piece.shape[1:] == (layout.width,):
         return piece
     frames = _frames(piece, where)

@@ -1,10 +1,9 @@
-"""Pickled data without pickle's powers: arrays, lists, tuples, dicts, numbers and strings, nothing else.
+"""A safe reader of pickles of arrays, lists, tuples, dicts, numbers and strings.
 
-``pickle.Unpickler`` leaves much to whoever wrote the file, even where its ``find_class`` admits numpy
-alone: BUILD sets attributes of whatever lies on the stack, numpy's ``__setstate__`` believes the flags of
-a dtype, a memo index of four bytes reserves gigabytes, and a nested tuple as a key ends the process. So
-this is a small reader of the same format in which a name is a mark without powers, and arrays are made
-here of what the marks were given.
+``pickle.Unpickler`` isn't safe, even if its ``find_class`` admits numpy alone: BUILD sets attributes of
+whatever is on the stack, numpy's ``__setstate__`` trusts the flags of a dtype, a memo index of four bytes
+reserves gigabytes, and a nested tuple as a key ends the process. This small reader of the same format imports
+and calls nothing that a pickle names, and makes the arrays itself.
 
 It reads protocols 0 to 5 as Python 2 and 3 write them, with the names of numpy 1 and 2. Strings of
 Python 2 are taken as Latin-1. ``pickletools`` documents the operations, ``numpy.ndarray.__reduce_ex__`` the
@@ -42,7 +41,7 @@ _PLAIN = frozenset({type(None), bool, int, float, str, bytes}) | _SCALARS
 
 
 def load(content: bytes, name: object) -> Any:
-    """Read a pickle of plain data. Nothing that it names is imported or called.
+    """Read a pickle of plain data.
 
     Args:
         content: The pickle.
@@ -62,7 +61,7 @@ def load(content: bytes, name: object) -> Any:
             return _Machine(content).run()
     except _RefusedError as error:
         raise CorpusError(f"{name}: expected a pickle of {_DATA} only, found {error}") from None
-    except Exception as error:  # damage makes a program senseless in any way: no memo, bad text, no memory
+    except Exception as error:  # damage has many forms: a missing memo, bad text, too much memory
         raise CorpusError(f"{name}: expected a pickle of {_DATA}, found damage: {error!r:.100}") from error
 
 
@@ -71,7 +70,7 @@ class _RefusedError(Exception):
 
 
 class _Name:
-    """What a name becomes: a mark with our own version of what it names."""
+    """A name in a pickle, with our own implementation of what it names."""
 
     __slots__ = ("call",)
 
@@ -88,7 +87,7 @@ class _Type:
 
     Attributes:
         dtype: What is known so far.
-        scalars: The numbers of this type that were read, by their bytes.
+        scalars: Numbers of this type, by their bytes.
     """
 
     __slots__ = ("dtype", "scalars")
@@ -107,8 +106,8 @@ class _Type:
         self.scalars.clear()
 
 
-class _Announced:
-    """An array between the call that announces it and its content."""
+class _EmptyArray:
+    """An array that was created and has no content yet."""
 
     __slots__ = ("array",)
 
@@ -121,12 +120,12 @@ class _Machine:
 
     Attributes:
         content: The pickle.
-        position: Where it goes on.
-        stack: Values that wait to be used.
+        position: The next byte.
+        stack: Values that aren't used yet.
         marks: Heights of the stack at the marks.
         memo: Values that may be used again.
-        allowance: Bytes that may still be copied: to use a value again costs a pickle next to nothing.
-        depths: How many arrays of objects lie inside each other, by id of the outermost.
+        allowance: Bytes that may still be copied; reusing a value takes almost no bytes in a pickle.
+        depths: How many arrays of objects are nested, by id of the outermost.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -183,7 +182,7 @@ class _Machine:
 
     def recall(self, index: int) -> Any:
         value = self.memo[index]
-        if type(value) is not _Announced:
+        if type(value) is not _EmptyArray:
             return value
         if value.array is None:
             raise ValueError("an array inside itself")
@@ -200,7 +199,7 @@ class _Machine:
         target = self.stack[-1]
         if type(target) is _Type:
             target.describe(state)
-        elif type(target) is _Announced and target.array is None:
+        elif type(target) is _EmptyArray and target.array is None:
             _, shape, kind, fortran, data = state
             target.array = self.stack[-1] = self.array(data, kind, shape, "F" if fortran else "C")
         else:
@@ -274,9 +273,9 @@ class _Machine:
 
 _CORES = ("numpy.core", "numpy._core")  # numpy 1 and numpy 2
 _CALLS: dict[str, Callable[..., Any]] = {
-    "numpy.ndarray": lambda machine, *arguments: _Announced(),
+    "numpy.ndarray": lambda machine, *arguments: _EmptyArray(),
     "numpy.dtype": lambda machine, code, *flags: _Type(code),
-    **{f"{core}.multiarray._reconstruct": lambda machine, *arguments: _Announced() for core in _CORES},
+    **{f"{core}.multiarray._reconstruct": lambda machine, *arguments: _EmptyArray() for core in _CORES},
     **{f"{core}.multiarray.scalar": _Machine.scalar for core in _CORES},
     **{f"{core}.numeric._frombuffer": _Machine.buffer for core in _CORES},
     "_codecs.encode": _Machine.encode,
@@ -324,7 +323,7 @@ def _dict(items: list[Any]) -> dict[Any, Any]:
 
 
 def _verify(value: Any, depth: int, seen: set[int]) -> None:
-    """Check that a value is finite, and that no mark is left in it."""
+    """Check that a value is finite, and that it has no incomplete array."""
     if type(value) in _PLAIN or id(value) in seen:
         return
     if depth == MAX_DEPTH:
