@@ -3,15 +3,12 @@
 from musicrnn.music.midi import midi_bytes, read_midi, write_midi
 from musicrnn.music.notation import read_score
 from musicrnn.music.pianoroll import Layout, PianoRoll, rasterize, to_pianoroll, to_score
-from musicrnn.music.score import Key, Metre, Score, Tempo, Track
+from musicrnn.music.score import Score, Track
 
 __all__ = [
-    "Key",
     "Layout",
-    "Metre",
     "PianoRoll",
     "Score",
-    "Tempo",
     "Track",
     "midi_bytes",
     "rasterize",

@@ -66,10 +66,10 @@ def duration(score: Score) -> float:
 
 
 def write_wav(samples: NDArray[np.floating[Any]], sample_rate: int, path: Path | str) -> None:
-    """Write sound as a WAV file of 16-bit PCM, whole or not at all.
+    """Write one channel of sound as a WAV file of 16-bit PCM, whole or not at all.
 
     Args:
-        samples: Values from -1 to 1, others are clipped, shape (N,), or (N, 2) for stereo.
+        samples: Values from -1 to 1, others are clipped, shape (N,).
         sample_rate: Samples per second.
         path: The file.
 
@@ -78,7 +78,7 @@ def write_wav(samples: NDArray[np.floating[Any]], sample_rate: int, path: Path |
     """
     pcm = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
     with whole_file(Path(path)) as file, wave.open(file, "wb") as writer:
-        writer.setnchannels(1 if pcm.ndim == 1 else pcm.shape[1])
+        writer.setnchannels(1)
         writer.setsampwidth(2)
         writer.setframerate(sample_rate)
         writer.writeframes(pcm.tobytes())  # all at once, because a pipe can't seek back to correct the header

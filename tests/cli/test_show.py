@@ -15,8 +15,8 @@ from typer.testing import Result
 
 from musicrnn import open_corpus, read_midi, to_pianoroll, to_score, write_midi
 from musicrnn.corpus import Corpus
-from musicrnn.music import Key, Metre, PianoRoll, Score, Tempo, Track
-from musicrnn.music.score import NOTE
+from musicrnn.music import PianoRoll, Score, Track
+from musicrnn.music.score import NOTE, Key, Metre, Tempo
 from tests.conftest import ran
 
 Invoke = Callable[..., Result]

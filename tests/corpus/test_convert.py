@@ -13,8 +13,8 @@ from musicrnn.corpus import Preparation, Source, build_corpus, collect
 from musicrnn.corpus.convert import Converted, convert, fingerprint
 from musicrnn.corpus.published import read_published
 from musicrnn.corpus.store import row_bytes
-from musicrnn.music import Key, Layout, Metre, PianoRoll, Score, Tempo, Track, midi_bytes, to_pianoroll
-from musicrnn.music.score import NOTE
+from musicrnn.music import Layout, PianoRoll, Score, Track, midi_bytes, to_pianoroll
+from musicrnn.music.score import NOTE, Key, Metre, Tempo
 
 LAYOUT = Layout(4, 60, 71)
 PLAIN = Preparation(LAYOUT)

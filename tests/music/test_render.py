@@ -127,13 +127,6 @@ def test_wav_holds_16_bit_samples(tmp_path: Path) -> None:
     assert values == [0, 16384, -16384, 32767, -32767, 32767, -32767]
 
 
-def test_wav_in_stereo(tmp_path: Path) -> None:
-    write_wav(np.array([[0.0, 1.0], [1.0, 0.0]]), RATE, tmp_path / "sound.wav")
-    with wave.open(str(tmp_path / "sound.wav")) as reader:
-        assert (reader.getnchannels(), reader.getnframes()) == (2, 2)
-        assert np.frombuffer(reader.readframes(2), "<i2").tolist() == [0, 32767, 32767, 0]
-
-
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no /dev/fd")
 def test_wav_into_a_pipe_has_the_right_header(tmp_path: Path) -> None:
     samples = np.linspace(-1, 1, 100)
