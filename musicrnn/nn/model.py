@@ -218,6 +218,7 @@ class MusicRNN(nn.Module):
         if inputs is None:
             inputs = torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
         nats, cells = list[Tensor](), list[Tensor]()
+        independent = self.head.independent_cells() is not None
         for span, features, following in self.chunks(inputs, state, semitones):
             state, part, distribution = following, frames[:, span], self.head(features)
             nats.append(-distribution.log_prob(part))
