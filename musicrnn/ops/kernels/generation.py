@@ -1,7 +1,7 @@
-"""Generation compiled: network -> probabilities -> draw -> frame -> network, for many streams at once.
+"""Generation compiled: network -> probabilities -> sample -> frame -> network, for many pieces at once.
 
-Each slice of the streams goes through all frames on its own, with its states, blocks and probabilities in
-the cache. Its input is the sum of the columns of W that belong to the cells that sound.
+Each slice of the pieces goes through all frames on its own, with its states, blocks and probabilities in
+the cache. W x of a frame is the sum of the columns of W that belong to its active cells.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from musicrnn.ops.kernels.vectors import (
 )
 
 FIELDS = (
-    "rows",  # streams, B
-    "frames",  # frames to draw
-    "total",  # frames that a stream has room for
+    "rows",  # pieces, B
+    "frames",  # frames to sample
+    "total",  # frames that a piece has room for
     "layers",  # L
     "width",  # D
-    "pitches",  # cells that sound; the others, if any, say which of them start
+    "pitches",  # cells that mean sounding pitches; the others, if any, are their onsets
     "hidden",  # units of a layer, H
     "padded",  # P
     "columns",  # (D, input blocks * P): W' of the first layer
@@ -48,33 +48,62 @@ FIELDS = (
     "head_padded",  # E
     "states",  # (L, states, B, P), in and out
     "sounding",  # (B, vectors of pitches) integers: bits of the pitches that sounded last, in and out
-    "active",  # (B, D) integers: room for the cells that are on
-    "counts",  # (B) integers: and for how many those are
+    "active",  # (B, D) integers: room for the active cells of a frame
+    "counts",  # (B) integers: and for their number
     "uniforms",  # (B, frames, pitches): random numbers
-    "rolls",  # (B, total, D) bytes, zero before: what is drawn
+    "rolls",  # (B, total, D) bytes, zero before: the frames
     "temperature",  # (1)
-    "threshold",  # (1): zero to draw
+    "threshold",  # (1): zero to sample
     "scratch",
     "scratch_size",
 )
 
 
 @inlined
-def on(number, chance, threshold, some):
-    """Return which of the first cells are on, as bits: drawn, or where their probability is high enough."""
+def active_cells(number, chance, threshold, some):
+    """Return which of the first cells are active, as bits: at random, or from a probability on."""
     if threshold > 0:
         return ~below(chance, chance * 0 + threshold) & ((1 << some) - 1)
     return below(number, chance)
 
 
+@inlined
+def write_cells(bits, first, frame, active, count):
+    """Set the cells of these bits in a frame and append them to the active ones; return their number."""
+    while bits != 0:
+        cell = first + lowest_bit(bits)
+        put(np.uint8(1), frame, cell)
+        put(np.int32(cell), active, count)
+        bits, count = bits & (bits - 1), count + 1
+    return count
+
+
+@inlined
+def sample_frame(chance, numbers, threshold, frame, sounding, active, pitches, width):
+    """Sample a frame from probabilities and random numbers; return the number of its active cells.
+
+    It says what notes would: a pitch that starts sounds, and one that sounds but didn't before starts.
+    """
+    count, lanes = 0, lanes_of(chance)
+    for pitch in range(0, pitches, lanes):
+        some = min(lanes, pitches - pitch)
+        number, mark = load_some(numbers, pitch, some), pitch // lanes
+        sounds = active_cells(number, load_some(chance, pitch, some), threshold, some)
+        starts = 0
+        if width > pitches:
+            starts = active_cells(number, load_some(chance, pitches + pitch, some), threshold, some)
+            sounds |= starts
+            starts |= sounds & ~scalar(sounding, mark)
+        put(sounds, sounding, mark)
+        count = write_cells(sounds, pitch, frame, active, count)
+        count = write_cells(starts, pitches + pitch, frame, active, count)
+    return count
+
+
 def generation_of(equations: Equations) -> Callable[..., None]:
-    """Return the kernel that draws frames from a stack of layers of a cell and independent sigmoids."""
-    blocks, states, first_input, constants = (
-        equations.blocks,
-        equations.states,
-        equations.first_input_block,
-        equations.constants,
-    )
+    """Return the kernel that samples frames from a stack of layers of a cell and independent sigmoids."""
+    blocks, states, constants = equations.blocks, equations.states, equations.constants
+    first_input, input_blocks = equations.first_input_block, equations.input_blocks
     recurrent, products = equations.recurrent_blocks, len(equations.rows_of_u)
     step = step_of(equations)
 
@@ -84,14 +113,13 @@ def generation_of(equations: Equations) -> Callable[..., None]:
         first, last = rows_of_slice(index, args)
         rows, hidden, padded, width = last - first, args.hidden, args.padded, args.width
         pitches, batch, layers = args.pitches, args.rows, args.layers
-        row, plane, wide = blocks * padded, rows * padded, args.head_padded
-        input_row = (blocks - first_input) * padded
+        row, plane, wide, input_row = blocks * padded, rows * padded, args.head_padded, input_blocks * padded
         pre = offset(pointer(args.scratch, like), index * args.scratch_size)
         operand = offset(pre, rows * row)
         chances = offset(operand, plane)
         state = offset(chances, rows * wide)
         lanes = lanes_of(pre)
-        vectors = padded // lanes
+        vectors, marks = padded // lanes, -(-pitches // lanes)
         held, columns = pointer(args.states, like), pointer(args.columns, like)
         inputs, bias = pointer(args.inputs, like), pointer(args.bias, like)
         matrix, constant = pointer(args.matrix, like), pointer(args.constants, like)
@@ -99,49 +127,25 @@ def generation_of(equations: Equations) -> Callable[..., None]:
         uniforms, rolls = pointer(args.uniforms, like), pointer(args.rolls, np.uint8(0))
         temperature = scalar(pointer(args.temperature, like), 0)
         threshold = scalar(pointer(args.threshold, like), 0)
-        one = np.uint8(1)
-        marks = -(-pitches // lanes)
         sounding = offset(pointer(args.sounding, np.int64(0)), first * marks)
         active = offset(pointer(args.active, np.int32(0)), first * width)
         counts = offset(pointer(args.counts, np.int32(0)), first)
         for number in range(layers * states):
             copy(offset(held, (number * batch + first) * padded), offset(state, number * plane), plane)
         for t in range(args.frames):
-            # What the top layer expects.
             for r in range(rows):
                 copy(head_bias, offset(chances, r * wide), wide)
             top = offset(state, (layers - 1) * states * plane)
             product(chances, wide, top, padded, head, rows, hidden, wide // lanes)
-            # What is drawn.
             for r in range(rows):
-                stream, count = first + r, 0
                 chance = offset(chances, r * wide)
                 for cell in range(0, wide, lanes):
                     store(sigmoid(load(chance, cell) / temperature), chance, cell)
-                drawn = offset(rolls, (stream * args.total + t) * width)
-                numbers = offset(uniforms, (stream * args.frames + t) * pitches)
-                for pitch in range(0, pitches, lanes):
-                    some = min(lanes, pitches - pitch)
-                    number, mark = load_some(numbers, pitch, some), r * marks + pitch // lanes
-                    sounds = on(number, load_some(chance, pitch, some), threshold, some)
-                    starts = 0
-                    if width > pitches:  # a frame says what notes would: starts sound, and what is new starts
-                        starts = on(number, load_some(chance, pitches + pitch, some), threshold, some)
-                        sounds |= starts
-                        starts |= sounds & ~scalar(sounding, mark)
-                    put(sounds, sounding, mark)
-                    while sounds != 0:
-                        cell = pitch + lowest_bit(sounds)
-                        put(one, drawn, cell)
-                        put(np.int32(cell), active, r * width + count)
-                        sounds, count = sounds & (sounds - 1), count + 1
-                    while starts != 0:
-                        cell = pitches + pitch + lowest_bit(starts)
-                        put(one, drawn, cell)
-                        put(np.int32(cell), active, r * width + count)
-                        starts, count = starts & (starts - 1), count + 1
+                frame = offset(rolls, ((first + r) * args.total + t) * width)
+                numbers = offset(uniforms, ((first + r) * args.frames + t) * pitches)
+                marked, listed = offset(sounding, r * marks), offset(active, r * width)
+                count = sample_frame(chance, numbers, threshold, frame, marked, listed, pitches, width)
                 put(np.int32(count), counts, r)
-            # The next state.
             for layer in range(layers):
                 here = offset(state, layer * states * plane)
                 for r in range(rows):
@@ -153,11 +157,9 @@ def generation_of(equations: Equations) -> Callable[..., None]:
                             add(offset(columns, cell * input_row), target, input_row)
                 if layer > 0:
                     lower = offset(state, (layer - 1) * states * plane)
-                    for block in range(blocks - first_input):
+                    for block in range(input_blocks):
                         target = offset(pre, (first_input + block) * padded)
-                        part = offset(
-                            inputs, ((layer - 1) * (blocks - first_input) + block) * hidden * padded
-                        )
+                        part = offset(inputs, ((layer - 1) * input_blocks + block) * hidden * padded)
                         product(target, row, lower, padded, part, rows, hidden, vectors)
                 u = offset(matrix, layer * products * hidden * padded)
                 second = offset(u, recurrent * hidden * padded)

@@ -9,6 +9,7 @@ lie densely in a scratch area that stays in the cache; what the backward pass ne
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ FIELDS = (
     "outputs",  # (B, T, H): the output of every frame; backward: its gradient
     "blocks",  # (B, T, blocks * P): what the equations leave out; before them W x + b, unless sparse, packed
     "before",  # (states, B, T, P): the state before every frame
-    "operand",  # (B, T, H): what the second product was taken of
+    "operand",  # (B, T, H): operand of the second product
     "gradients",  # (B, T, blocks * H): backward: gradients of the pre-activations
     "w_gradients",  # (slices, input blocks * H, D), if sparse
     "b_gradients",  # (slices, blocks * H)
@@ -61,14 +62,49 @@ FIELDS = (
 
 
 def scratch_size(equations: Equations, rows: int, width: int, hidden: int, padded: int, sparse: bool) -> int:
-    """Return how many numbers the pass over a slice has to have at hand.
-
-    They are the blocks, states and an operand of its rows, U, b, the constants (in the backward pass: their
-    gradients), and W of sparse inputs (likewise).
-    """
+    """Return the size of the scratch area of a slice, in numbers; see ``begin_of``."""
     each = equations.blocks + equations.states + 1
     matrices = len(equations.rows_of_u) * hidden + (width * equations.input_blocks if sparse else 0)
     return (rows * each + matrices + equations.blocks + 2 * equations.constants) * padded
+
+
+def begin_of(equations: Equations) -> Callable[..., Any]:
+    """Return the compiled beginning of a pass: it claims a slice and lays out its scratch area.
+
+    It returns the arguments, the slice's index, first row and number of rows, and addresses of these arrays,
+    or of their gradients in the backward pass: blocks (rows, blocks * P), states (states, rows, P), operand
+    of the second product (rows, P), packed U (products, H * P) and its part for the second product, bias
+    (blocks * P), constants (constants, P), sums of their gradients, and columns of W for sparse inputs
+    (D, input blocks * P).
+    """
+    blocks, states, constants = equations.blocks, equations.states, equations.constants
+    recurrent, products = equations.recurrent_blocks, len(equations.rows_of_u)
+
+    @inlined
+    def begin(record):
+        args = arguments_at(record)
+        like, index = args.like, claim_slice(record)
+        first, last = rows_of_slice(index, args)
+        rows, hidden, padded = last - first, args.hidden, args.padded
+        pre = offset(pointer(args.scratch, like), index * args.scratch_size)
+        state = offset(pre, rows * blocks * padded)
+        operand = offset(state, states * rows * padded)
+        matrix = offset(operand, rows * padded)
+        second = offset(matrix, recurrent * hidden * padded)
+        bias = offset(matrix, products * hidden * padded)
+        constant = offset(bias, blocks * padded)
+        sums = offset(constant, constants * padded)
+        columns = offset(sums, constants * padded)
+        for number in range(constants):
+            source = offset(pointer(args.constants, like), number * hidden)
+            copy_in(source, offset(constant, number * padded), hidden)
+        return (
+            args,
+            (index, first, rows),
+            (pre, state, operand, matrix, second, bias, constant, sums, columns),
+        )
+
+    return begin
 
 
 def step_of(equations: Equations) -> Callable[..., None]:
@@ -79,8 +115,7 @@ def step_of(equations: Equations) -> Callable[..., None]:
     a whole number of vectors; and the mask of the rows with its stride, or a stride of zero.
     """
     blocks, states, constants = equations.blocks, equations.states, equations.constants
-    recurrent = equations.recurrent_blocks
-    forward, two = equations.forward, equations.open is not None
+    recurrent, forward, two = equations.recurrent_blocks, equations.forward, equations.open is not None
     opening = equations.open or equations.forward
 
     @inlined
@@ -116,32 +151,23 @@ def step_of(equations: Equations) -> Callable[..., None]:
 
 def forward_of(equations: Equations) -> Callable[..., None]:
     """Return the forward pass of a cell over the rows of one slice."""
-    blocks, states, constants = equations.blocks, equations.states, equations.constants
-    first_input, input_blocks, recurrent = (
+    blocks, states, first_input, order = (
+        equations.blocks,
+        equations.states,
         equations.first_input_block,
-        equations.input_blocks,
-        equations.recurrent_blocks,
+        equations.rows_of_u,
     )
-    order, two = equations.rows_of_u, equations.open is not None
-    step = step_of(equations)
+    input_blocks, two = equations.input_blocks, equations.open is not None
+    begin, step = begin_of(equations), step_of(equations)
 
     def forward(record):
-        args = arguments_at(record)
-        like, index = args.like, claim_slice(record)
-        first, last = rows_of_slice(index, args)
-        hidden, padded, frames, batch = args.hidden, args.padded, args.frames, args.rows
-        rows, width, keep = last - first, blocks * args.padded, args.keep != 0
-        plane, sparse, cells = rows * padded, args.sparse != 0, args.width
-        pre = offset(pointer(args.scratch, like), index * args.scratch_size)
-        lanes, reached = lanes_of(pre), args.reached
+        args, (_, first, rows), area = begin(record)
+        pre, state, operand, matrix, second, bias, constant, _, columns = area
+        like, hidden, padded, frames, batch = args.like, args.hidden, args.padded, args.frames, args.rows
+        width, plane, keep, reached = blocks * padded, rows * padded, args.keep != 0, args.reached
+        sparse, cells, input_row = args.sparse != 0, args.width, input_blocks * padded
+        lanes = lanes_of(pre)
         reach = -(-reached // lanes) * lanes
-        state = offset(pre, rows * width)
-        operand = offset(state, states * plane)
-        matrix = offset(operand, plane)
-        second = offset(matrix, recurrent * hidden * padded)
-        bias = offset(matrix, len(order) * hidden * padded)
-        constant = offset(bias, width)
-        columns = offset(constant, 2 * constants * padded)
         inputs, kept = pointer(args.inputs, like), pointer(args.blocks, like)
         outputs, before = pointer(args.outputs, like), pointer(args.before, like)
         operands, mask = pointer(args.operand, like), pointer(args.mask, np.uint8(0))
@@ -152,9 +178,6 @@ def forward_of(equations: Equations) -> Callable[..., None]:
         for block in range(blocks):
             source = offset(pointer(args.b, like), (block - first_input) % blocks * hidden)
             copy_in(source, offset(bias, block * padded), hidden)
-        for number in range(constants):
-            source = offset(pointer(args.constants, like), number * hidden)
-            copy_in(source, offset(constant, number * padded), hidden)
         if sparse:
             columns_of(pointer(args.w, like), columns, input_blocks, cells, hidden, padded)
         load_states(state, pointer(args.start, like), states, batch, hidden, padded, first, rows)
@@ -165,7 +188,6 @@ def forward_of(equations: Equations) -> Callable[..., None]:
                 if sparse:
                     copy(bias, target, width)
                     target = offset(target, first_input * padded)
-                    input_row = input_blocks * padded
                     add_outer(offset(inputs, frame * cells), cells, columns, input_row, target, 0, input_row)
                 else:
                     copy(bias, target, first_input * padded)
@@ -190,92 +212,97 @@ def forward_of(equations: Equations) -> Callable[..., None]:
     return forward
 
 
-def backward_of(equations: Equations) -> Callable[..., None]:
-    """Return the backward pass of a cell over the rows of one slice."""
+def step_backward_of(equations: Equations) -> Callable[..., None]:
+    """Return the compiled backward step of a cell: the gradient of the state moves one frame back.
+
+    Its arguments: the arguments of the pass, first row, number of rows, the scratch area, and the frame.
+    """
     blocks, states, constants = equations.blocks, equations.states, equations.constants
-    first_input, input_blocks, recurrent = (
-        equations.first_input_block,
-        equations.input_blocks,
-        equations.recurrent_blocks,
-    )
-    order, gradient_of, two = equations.rows_of_u, equations.backward, equations.open is not None
+    recurrent, backward, two = equations.recurrent_blocks, equations.backward, equations.open is not None
     opening = equations.open_backward or equations.backward
 
-    def backward(record):
-        args = arguments_at(record)
-        like, index = args.like, claim_slice(record)
-        first, last = rows_of_slice(index, args)
-        hidden, padded, frames, batch = args.hidden, args.padded, args.frames, args.rows
-        rows, width = last - first, blocks * args.padded
-        plane, sparse, cells, reached = rows * padded, args.sparse != 0, args.width, args.reached
-        delta = offset(pointer(args.scratch, like), index * args.scratch_size)
-        state = offset(delta, rows * width)
-        operand = offset(state, states * plane)
-        matrix = offset(operand, plane)
-        second = offset(matrix, recurrent * hidden * padded)
-        biases = offset(matrix, len(order) * hidden * padded)
-        constant = offset(biases, width)
-        sums = offset(constant, constants * padded)
-        columns = offset(sums, constants * padded)
-        lanes = lanes_of(delta)
+    @inlined
+    def step_backward(args, first, rows, area, t):
+        delta, state, operand, matrix, second, _, constant, sums, _ = area
+        like, hidden, padded, frames, reached = args.like, args.hidden, args.padded, args.frames, args.reached
+        outputs, mask, masked = pointer(args.outputs, like), pointer(args.mask, np.uint8(0)), args.mask != 0
+        kept, before, saved = (
+            pointer(args.blocks, like),
+            pointer(args.before, like),
+            args.rows * frames * padded,
+        )
+        lanes, width, plane = lanes_of(delta), blocks * padded, rows * padded
         vectors = padded // lanes
-        inputs, kept = pointer(args.inputs, like), pointer(args.blocks, like)
-        gradients, before = pointer(args.gradients, like), pointer(args.before, like)
-        outputs, mask = pointer(args.outputs, like), pointer(args.mask, np.uint8(0))
-        masked = args.mask != 0
-        saved = batch * frames * padded
-        for block in range(len(order)):
-            u = offset(pointer(args.u, like), order[block] * reached * hidden)
-            pack_panels(u, offset(matrix, block * hidden * padded), reached, hidden, padded, 0)
-        for number in range(constants):
-            source = offset(pointer(args.constants, like), number * hidden)
-            copy_in(source, offset(constant, number * padded), hidden)
-        clear(biases, biases, width)
-        clear(sums, sums, constants * padded)
-        if sparse:
-            clear(columns, columns, cells * input_blocks * padded)
-        if args.start != 0:
-            load_states(state, pointer(args.start, like), states, batch, hidden, padded, first, rows)
-        else:
-            clear(state, state, states * plane)
-        for t in range(frames - 1, -1, -1):
+        for row in range(rows):
+            frame = (first + row) * frames + t
+            add_in(offset(outputs, frame * hidden), offset(state, row * padded), hidden)
+            if masked and scalar(mask, frame) == 0:
+                clear(delta, offset(delta, row * width), width)
+                continue
+            for unit in range(0, padded, lanes):
+                a = load_each(kept, frame * width + unit, padded, blocks)
+                h = load_each(before, frame * padded + unit, saved, states)
+                d = load_each(state, row * padded + unit, plane, states)
+                a, d, c = backward(a, h, d, load_each(constant, unit, padded, constants))
+                store_each(a, delta, row * width + unit, padded)
+                store_each(d, state, row * padded + unit, plane)
+                add_each(c, sums, unit, padded)
+        if two:
+            clear(operand, operand, plane)
+            for block in range(recurrent, blocks):
+                part = offset(second, (block - recurrent) * hidden * padded)
+                product(operand, padded, offset(delta, block * padded), width, part, rows, reached, vectors)
             for row in range(rows):
                 frame = (first + row) * frames + t
-                add_in(offset(outputs, frame * hidden), offset(state, row * padded), hidden)
                 if masked and scalar(mask, frame) == 0:
-                    clear(delta, offset(delta, row * width), width)
                     continue
                 for unit in range(0, padded, lanes):
                     a = load_each(kept, frame * width + unit, padded, blocks)
                     h = load_each(before, frame * padded + unit, saved, states)
+                    g = load_each(delta, row * width + unit, padded, blocks)
                     d = load_each(state, row * padded + unit, plane, states)
-                    a, d, c = gradient_of(a, h, d, load_each(constant, unit, padded, constants))
-                    store_each(a, delta, row * width + unit, padded)
+                    made = load(operand, row * padded + unit)
+                    g, d, c = opening(a, h, g, made, d, load_each(constant, unit, padded, constants))
+                    store_each(g, delta, row * width + unit, padded)
                     store_each(d, state, row * padded + unit, plane)
                     add_each(c, sums, unit, padded)
-            if two:
-                clear(operand, operand, plane)
-                for block in range(recurrent, blocks):
-                    part = offset(second, (block - recurrent) * hidden * padded)
-                    source = offset(delta, block * padded)
-                    product(operand, padded, source, width, part, rows, reached, vectors)
-                for row in range(rows):
-                    frame = (first + row) * frames + t
-                    if masked and scalar(mask, frame) == 0:
-                        continue
-                    for unit in range(0, padded, lanes):
-                        a = load_each(kept, frame * width + unit, padded, blocks)
-                        h = load_each(before, frame * padded + unit, saved, states)
-                        g = load_each(delta, row * width + unit, padded, blocks)
-                        d = load_each(state, row * padded + unit, plane, states)
-                        made = load(operand, row * padded + unit)
-                        g, d, c = opening(a, h, g, made, d, load_each(constant, unit, padded, constants))
-                        store_each(g, delta, row * width + unit, padded)
-                        store_each(d, state, row * padded + unit, plane)
-                        add_each(c, sums, unit, padded)
-            for block in range(recurrent):
-                part = offset(matrix, block * hidden * padded)
-                product(state, padded, offset(delta, block * padded), width, part, rows, reached, vectors)
+        for block in range(recurrent):
+            part = offset(matrix, block * hidden * padded)
+            product(state, padded, offset(delta, block * padded), width, part, rows, reached, vectors)
+
+    return step_backward
+
+
+def backward_of(equations: Equations) -> Callable[..., None]:
+    """Return the backward pass of a cell over the rows of one slice."""
+    blocks, states, constants = equations.blocks, equations.states, equations.constants
+    first_input, input_blocks, order = (
+        equations.first_input_block,
+        equations.input_blocks,
+        equations.rows_of_u,
+    )
+    begin, step_backward = begin_of(equations), step_backward_of(equations)
+
+    def backward(record):
+        args, (index, first, rows), area = begin(record)
+        delta, state, _, matrix, _, biases, _, sums, columns = area
+        like, hidden, padded, frames, batch = args.like, args.hidden, args.padded, args.frames, args.rows
+        width, reached = blocks * padded, args.reached
+        sparse, cells, input_row = args.sparse != 0, args.width, input_blocks * padded
+        inputs, gradients = pointer(args.inputs, like), pointer(args.gradients, like)
+        for block in range(len(order)):
+            u = offset(pointer(args.u, like), order[block] * reached * hidden)
+            pack_panels(u, offset(matrix, block * hidden * padded), reached, hidden, padded, 0)
+        clear(biases, biases, width)
+        clear(sums, sums, constants * padded)
+        if sparse:
+            clear(columns, columns, cells * input_row)
+        if args.start != 0:
+            load_states(state, pointer(args.start, like), states, batch, hidden, padded, first, rows)
+        else:
+            clear(state, state, states * rows * padded)
+        for t in range(frames - 1, -1, -1):
+            step_backward(args, first, rows, area, t)
             for row in range(rows):
                 frame = (first + row) * frames + t
                 source = offset(delta, row * width)
@@ -285,15 +312,13 @@ def backward_of(equations: Equations) -> Callable[..., None]:
                 add(source, biases, width)
                 if sparse:
                     source = offset(source, first_input * padded)
-                    input_row = input_blocks * padded
                     add_outer(offset(inputs, frame * cells), cells, source, 0, columns, input_row, input_row)
         store_states(state, pointer(args.final, like), states, batch, hidden, padded, first, rows)
         for block in range(blocks):
             place = (index * blocks + (block - first_input) % blocks) * hidden
             copy_out(offset(biases, block * padded), offset(pointer(args.b_gradients, like), place), hidden)
         for number in range(constants):
-            place = (index * constants + number) * hidden
-            target = offset(pointer(args.constant_gradients, like), place)
+            target = offset(pointer(args.constant_gradients, like), (index * constants + number) * hidden)
             copy_out(offset(sums, number * padded), target, hidden)
         if sparse:
             target = offset(pointer(args.w_gradients, like), index * input_blocks * hidden * cells)
@@ -304,7 +329,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
 
 @shared_function
 def load_states(state, source, states, batch, hidden, padded, first, rows):
-    """Bring the rows of a slice from (states, B, H) into the scratch area, with zeros behind each."""
+    """Copy the rows of a slice from (states, B, H) into the scratch area, with zeros behind each."""
     for number in range(states):
         for row in range(rows):
             place = offset(state, (number * rows + row) * padded)
@@ -313,7 +338,7 @@ def load_states(state, source, states, batch, hidden, padded, first, rows):
 
 @shared_function
 def store_states(state, target, states, batch, hidden, padded, first, rows):
-    """Bring the rows of a slice from the scratch area back to (states, B, H)."""
+    """Copy the rows of a slice from the scratch area back to (states, B, H)."""
     for number in range(states):
         for row in range(rows):
             place = offset(target, (number * batch + first + row) * hidden)
