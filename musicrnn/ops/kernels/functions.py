@@ -12,7 +12,7 @@ from typing import Any
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from musicrnn.ops.kernels.vectors import Vector, call
+from musicrnn.ops.kernels.vectors import Vector, call, emit
 
 _TERMS = {32: 7, 64: 13}
 """Terms of the series after which the error is below half a unit in the last place."""
@@ -34,23 +34,23 @@ def _constant(x: Vector, value: float) -> ir.Constant:
     return ir.Constant(x.llvm, [value] * x.lanes)
 
 
+def _fma(builder: ir.IRBuilder, x: Vector, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    return call(builder, f"llvm.fma.{x.suffix}", x.llvm, a, b, c)
+
+
 def _powers(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> tuple[ir.Value, ir.Value]:
     """Return 2^n and e^r - 1 for exp(a) = 2^n e^r, with a brought inside the exponents' range."""
     bits, shape = x.dtype.bitwidth, x.llvm
     integers = ir.VectorType(ir.IntType(bits), x.lanes)
-
-    def fma(a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-        return call(builder, f"llvm.fma.{x.suffix}", shape, a, b, c)
-
     for relation, bound in (("<", _constant(x, -FARTHEST)), (">", _constant(x, FARTHEST))):
         argument = builder.select(builder.fcmp_ordered(relation, argument, bound), bound, argument)
     turns = builder.fmul(argument, _constant(x, 1 / math.log(2)))
     n = call(builder, f"llvm.rint.{x.suffix}", shape, turns)
-    r = fma(n, _constant(x, -_LN2_HIGH[bits]), argument)
-    r = fma(n, _constant(x, -_LN2_LOW[bits]), r)
+    r = _fma(builder, x, n, _constant(x, -_LN2_HIGH[bits]), argument)
+    r = _fma(builder, x, n, _constant(x, -_LN2_LOW[bits]), r)
     series = _constant(x, 1 / math.factorial(_TERMS[bits]))
     for term in range(_TERMS[bits] - 1, 0, -1):
-        series = fma(series, r, _constant(x, 1 / math.factorial(term)))
+        series = _fma(builder, x, series, r, _constant(x, 1 / math.factorial(term)))
     mantissa, bias = (23, 127) if bits == 32 else (52, 1023)
     exponent = builder.add(builder.fptosi(n, integers), ir.Constant(integers, [bias] * x.lanes))
     power = builder.bitcast(builder.shl(exponent, ir.Constant(integers, [mantissa] * x.lanes)), shape)
@@ -59,35 +59,35 @@ def _powers(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> tuple[ir.Va
 
 def _exp(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> ir.Value:
     power, rest = _powers(builder, argument, x)
-    return call(builder, f"llvm.fma.{x.suffix}", x.llvm, power, rest, power)
+    return _fma(builder, x, power, rest, power)
 
 
 def _expm1(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> ir.Value:
     power, rest = _powers(builder, argument, x)
     below = builder.fsub(power, _constant(x, 1.0))
-    return call(builder, f"llvm.fma.{x.suffix}", x.llvm, power, rest, below)
+    return _fma(builder, x, power, rest, below)
 
 
 @intrinsic
 def sigmoid(typing: Any, x: Vector) -> Any:
     """Return 1 / (1 + exp(-x))."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        e = _expm1(builder, builder.fneg(args[0]), x)
+    def build(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+        e = _expm1(builder, builder.fneg(value), x)
         return builder.fdiv(_constant(x, 1.0), builder.fadd(e, _constant(x, 2.0)))
 
-    return x(x), generate
+    return x(x), emit(build)
 
 
 @intrinsic
 def tanh(typing: Any, x: Vector) -> Any:
     """Return (exp(2 x) - 1) / (exp(2 x) + 1)."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        e = _expm1(builder, builder.fadd(args[0], args[0]), x)
+    def build(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+        e = _expm1(builder, builder.fadd(value, value), x)
         return builder.fdiv(e, builder.fadd(e, _constant(x, 2.0)))
 
-    return x(x), generate
+    return x(x), emit(build)
 
 
 @intrinsic
@@ -96,46 +96,40 @@ def softplus(typing: Any, x: Vector) -> Any:
 
     log(1 + e) is 2 artanh(z) with z = e / (2 + e), which is a third at most: a series of odd powers.
     """
+    zero, terms = _constant(x, 0.0), _ARTANH_TERMS[x.dtype.bitwidth]
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        zero, positive = _constant(x, 0.0), builder.fcmp_ordered(">", args[0], _constant(x, 0.0))
-        e = _exp(builder, builder.select(positive, builder.fneg(args[0]), args[0]), x)
+    def build(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+        positive = builder.fcmp_ordered(">", value, zero)
+        e = _exp(builder, builder.select(positive, builder.fneg(value), value), x)
         z = builder.fdiv(e, builder.fadd(e, _constant(x, 2.0)))
         square = builder.fmul(z, z)
-        terms = _ARTANH_TERMS[x.dtype.bitwidth]
         series = _constant(x, 2 / (2 * terms - 1))
         for term in range(terms - 1, 0, -1):
-            series = call(
-                builder, f"llvm.fma.{x.suffix}", x.llvm, series, square, _constant(x, 2 / (2 * term - 1))
-            )
-        # what is no number is on neither side of zero, and stays as it is
-        above = builder.select(positive, args[0], builder.select(_is_number(builder, args[0]), zero, args[0]))
-        return call(builder, f"llvm.fma.{x.suffix}", x.llvm, series, z, above)
+            series = _fma(builder, x, series, square, _constant(x, 2 / (2 * term - 1)))
+        number = builder.fcmp_ordered("ord", value, value)
+        above = builder.select(positive, value, builder.select(number, zero, value))  # NaN stays NaN
+        return _fma(builder, x, series, z, above)
 
-    return x(x), generate
-
-
-def _is_number(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-    return builder.fcmp_ordered("ord", value, value)
+    return x(x), emit(build)
 
 
 @intrinsic
 def relu(typing: Any, x: Vector) -> Any:
     """Return x where it is above zero, and zero elsewhere; NaN stays NaN."""
+    zero = _constant(x, 0.0)
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        zero = _constant(x, 0.0)
-        return builder.select(builder.fcmp_ordered("<", args[0], zero), zero, args[0])
+    def build(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+        return builder.select(builder.fcmp_ordered("<", value, zero), zero, value)
 
-    return x(x), generate
+    return x(x), emit(build)
 
 
 @intrinsic
 def step(typing: Any, x: Vector) -> Any:
     """Return one where x is above zero, and zero elsewhere."""
+    zero, one = _constant(x, 0.0), _constant(x, 1.0)
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        zero = _constant(x, 0.0)
-        return builder.select(builder.fcmp_ordered(">", args[0], zero), _constant(x, 1.0), zero)
+    def build(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+        return builder.select(builder.fcmp_ordered(">", value, zero), one, zero)
 
-    return x(x), generate
+    return x(x), emit(build)

@@ -8,13 +8,13 @@ on its neighbours, nor on how rows are shared out among threads.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from musicrnn.ops.kernels.vectors import REGISTERS, Vector, call, splat, vector_pointer
+from musicrnn.ops.kernels.vectors import REGISTERS, Vector, call, splat
 
 WIDTH = 3
 """Vectors in a panel at most."""
@@ -23,6 +23,17 @@ ROWS = (8, 4, 2, 1) if REGISTERS == 32 else (4, 2, 1)
 """Rows of a tile; 8 x 3 sums fill the 32 registers of AVX-512, 4 x 3 the 16 of AVX."""
 
 INT = ir.IntType(64)
+
+
+class Rows(NamedTuple):
+    """Rows of a matrix: the address of the first, and numbers from one to the next."""
+
+    start: ir.Value
+    stride: ir.Value
+
+    def at(self, builder: ir.IRBuilder, row: ir.Value) -> Rows:
+        """Return the rows from one on."""
+        return Rows(builder.gep(self.start, [builder.mul(row, self.stride)]), self.stride)
 
 
 @intrinsic
@@ -45,7 +56,7 @@ def product(
         c_stride: Numbers from one row of C to the next.
         a: Rows of ``depth`` numbers.
         a_stride: Numbers from one row of A to the next.
-        b: ``depth`` rows of ``vectors`` vectors, packed by ``panels``: the rows of one panel after another.
+        b: ``depth`` rows of ``vectors`` vectors, packed by ``pack_panels``.
         rows: Rows of A and C.
         depth: Columns of A, rows of B.
         vectors: Vectors in a row of B and C.
@@ -85,61 +96,36 @@ def _function(module: ir.Module, vector: Vector, pointer: ir.Type) -> ir.Functio
         columns, packed = builder.gep(c, [start]), builder.gep(b, [builder.mul(start, depth)])
         for size in range(1, WIDTH + 1):
             with builder.if_then(builder.icmp_signed("==", width, INT(size))):
-                _row_blocks(builder, columns, c_stride, a, a_stride, packed, rows, depth, size, vector)
+                _panel(builder, Rows(columns, c_stride), Rows(a, a_stride), packed, rows, depth, size, vector)
         builder.store(builder.add(builder.load(first), width), first)
     builder.ret_void()
     return function
 
 
-def _row_blocks(
-    builder: Any,
-    c: Any,
-    c_stride: Any,
-    a: Any,
-    a_stride: Any,
-    b: Any,
-    rows: Any,
-    depth: Any,
-    width: int,
-    vector: Vector,
+def _panel(
+    builder: Any, c: Rows, a: Rows, b: ir.Value, rows: ir.Value, depth: ir.Value, width: int, vector: Vector
 ) -> None:
-    """Cover the rows with tiles, the tallest first."""
+    """Cover the rows of a panel with tiles, the tallest first."""
     done = cgutils.alloca_once_value(builder, INT(0))
     builder.store(INT(0), done)
     for height in ROWS:
         blocks = builder.sdiv(builder.sub(rows, builder.load(done)), INT(height))
         with cgutils.for_range(builder, blocks):
             row = builder.load(done)
-            tile_c, tile_a = (
-                builder.gep(c, [builder.mul(row, c_stride)]),
-                builder.gep(a, [builder.mul(row, a_stride)]),
-            )
-            _tile(builder, tile_c, c_stride, tile_a, a_stride, b, depth, height, width, vector)
+            _tile(builder, c.at(builder, row), a.at(builder, row), b, depth, height, width, vector)
             builder.store(builder.add(row, INT(height)), done)
 
 
 def _tile(
-    builder: Any,
-    c: Any,
-    c_stride: Any,
-    a: Any,
-    a_stride: Any,
-    b: Any,
-    depth: Any,
-    height: int,
-    width: int,
-    vector: Vector,
+    builder: Any, c: Rows, a: Rows, b: ir.Value, depth: ir.Value, height: int, width: int, vector: Vector
 ) -> None:
     """Sum one tile in registers."""
     align = vector.dtype.bitwidth // 8
-    rows = [builder.mul(c_stride, INT(row)) for row in range(height)]
-    cells = [
-        vector_pointer(builder, c, builder.add(row, INT(column * vector.lanes)), vector)
-        for row in rows
-        for column in range(width)
-    ]
+    columns = [INT(column * vector.lanes) for column in range(width)]
+    rows = [builder.mul(c.stride, INT(row)) for row in range(height)]
+    cells = [vector.place(builder, c.start, builder.add(row, column)) for row in rows for column in columns]
     before = [builder.load(cell, align=align) for cell in cells]
-    a_rows = [builder.mul(a_stride, INT(row)) for row in range(height)]
+    a_rows = [builder.mul(a.stride, INT(row)) for row in range(height)]
     entry = builder.block
     loop, after = builder.append_basic_block("depth"), builder.append_basic_block("after")
     builder.branch(loop)
@@ -148,18 +134,14 @@ def _tile(
     index.add_incoming(INT(0), entry)
     sums = [builder.phi(vector.llvm) for _ in cells]
     at = builder.gep(b, [builder.mul(index, INT(width * vector.lanes))])
-    panel = [
-        builder.load(vector_pointer(builder, at, INT(column * vector.lanes), vector), align=align)
-        for column in range(width)
-    ]
+    panel = [vector.load(builder, at, column) for column in columns]
     following = []
     for row in range(height):
-        factor = splat(builder, builder.load(builder.gep(a, [builder.add(a_rows[row], index)])), vector.llvm)
+        number = builder.load(builder.gep(a.start, [builder.add(a_rows[row], index)]))
+        factor = splat(builder, number, vector.llvm)
         for column in range(width):
-            total = sums[row * width + column]
-            following.append(
-                call(builder, f"llvm.fma.{vector.suffix}", vector.llvm, factor, panel[column], total)
-            )
+            operands = factor, panel[column], sums[row * width + column]
+            following.append(call(builder, f"llvm.fma.{vector.suffix}", vector.llvm, *operands))
     proceed = builder.add(index, INT(1))
     index.add_incoming(proceed, loop)
     for total, start, result in zip(sums, before, following, strict=True):

@@ -7,6 +7,7 @@ vectoriser makes of a loop: numba sees a value with ``+ - * /``, LLVM sees ``<16
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -55,6 +56,18 @@ class Vector(types.Type):
         """What LLVM appends to the names of intrinsics on this type."""
         return f"v{self.lanes}f{self.dtype.bitwidth}"
 
+    def place(self, builder: Any, start: ir.Value, numbers: ir.Value) -> ir.Value:
+        """Return the address of the vector that lies so many numbers behind a pointer."""
+        return builder.bitcast(builder.gep(start, [numbers]), self.llvm.as_pointer())
+
+    def load(self, builder: Any, start: ir.Value, numbers: ir.Value) -> ir.Value:
+        """Load the vector that lies so many numbers behind a pointer."""
+        return builder.load(self.place(builder, start, numbers), align=self.dtype.bitwidth // 8)
+
+    def store(self, builder: Any, value: ir.Value, start: ir.Value, numbers: ir.Value) -> None:
+        """Store a vector so many numbers behind a pointer."""
+        builder.store(value, self.place(builder, start, numbers), align=self.dtype.bitwidth // 8)
+
 
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
@@ -75,11 +88,14 @@ def call(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.Value
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
-def as_vector(context: Any, builder: Any, value: Any, kind: types.Type, vector: Vector) -> ir.Value:
-    """Return a vector as it is, or one whose lanes all hold a number."""
-    if isinstance(kind, Vector):
-        return value
-    return splat(builder, context.cast(builder, value, kind, vector.dtype), vector.llvm)
+def emit(build: Callable[..., ir.Value | None]) -> Callable[..., Any]:
+    """Return numba's code generator from a function of the builder and the values of the arguments."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = build(builder, *args)
+        return context.get_dummy_value() if value is None else value
+
+    return generate
 
 
 def _arithmetic(function: Any, instruction: str) -> None:
@@ -94,8 +110,11 @@ def _arithmetic(function: Any, instruction: str) -> None:
             return None
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        vector = sig.return_type
         left, right = (
-            as_vector(context, builder, value, kind, sig.return_type)
+            value
+            if kind == vector
+            else splat(builder, context.cast(builder, value, kind, vector.dtype), vector.llvm)
             for value, kind in zip(args, sig.args, strict=True)
         )
         return getattr(builder, instruction)(left, right, flags=CONTRACT)
@@ -127,37 +146,20 @@ def pointer(typing: Any, address: types.Integer, like: types.Float) -> Any:
 @intrinsic
 def offset(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
     """Move a pointer by so many numbers."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return builder.gep(args[0], [args[1]])
-
-    return start(start, numbers), generate
+    return start(start, numbers), emit(lambda builder, start, numbers: builder.gep(start, [numbers]))
 
 
 @intrinsic
 def load(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
     """Load the vector that lies so many numbers behind a pointer."""
     vector = Vector(start.dtype)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return builder.load(
-            vector_pointer(builder, args[0], args[1], vector), align=vector.dtype.bitwidth // 8
-        )
-
-    return vector(start, numbers), generate
+    return vector(start, numbers), emit(vector.load)
 
 
 @intrinsic
 def store(typing: Any, value: Vector, start: types.CPointer, numbers: types.Integer) -> Any:
     """Store a vector so many numbers behind a pointer."""
-    vector = Vector(start.dtype)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        target = vector_pointer(builder, args[1], args[2], vector)
-        builder.store(args[0], target, align=vector.dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(value, start, numbers), generate
+    return types.void(value, start, numbers), emit(value.store)
 
 
 def _mask(builder: Any, count: ir.Value, vector: Vector) -> ir.Value:
@@ -187,10 +189,10 @@ def load_some(typing: Any, start: types.CPointer, numbers: types.Integer, count:
     """Load a vector of which only the first ``count`` lanes are in memory; the others are zero."""
     vector = Vector(start.dtype)
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return load_lanes(builder, vector_pointer(builder, args[0], args[1], vector), args[2], vector)
+    def build(builder: Any, start: ir.Value, numbers: ir.Value, count: ir.Value) -> ir.Value:
+        return load_lanes(builder, vector.place(builder, start, numbers), count, vector)
 
-    return vector(start, numbers, types.intp), generate
+    return vector(start, numbers, types.intp), emit(build)
 
 
 @intrinsic
@@ -198,78 +200,67 @@ def store_some(
     typing: Any, value: Vector, start: types.CPointer, numbers: types.Integer, count: types.Integer
 ) -> Any:
     """Store the first ``count`` lanes of a vector."""
-    vector = Vector(start.dtype)
+    vector = value
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        target = vector_pointer(builder, args[1], args[2], vector)
-        store_lanes(builder, args[0], target, args[3], vector)
-        return context.get_dummy_value()
+    def build(builder: Any, value: ir.Value, start: ir.Value, numbers: ir.Value, count: ir.Value) -> None:
+        store_lanes(builder, value, vector.place(builder, start, numbers), count, vector)
 
-    return types.void(value, start, numbers, types.intp), generate
+    return types.void(value, start, numbers, types.intp), emit(build)
 
 
 @intrinsic
 def first_lanes(typing: Any, value: Vector, count: types.Integer) -> Any:
     """Return a vector with zeros behind its first ``count`` lanes."""
+    vector, zero = value, ir.Constant(value.llvm, None)
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return builder.select(_mask(builder, args[1], value), args[0], ir.Constant(value.llvm, None))
+    def build(builder: Any, value: ir.Value, count: ir.Value) -> ir.Value:
+        return builder.select(_mask(builder, count, vector), value, zero)
 
-    return value(value, types.intp), generate
+    return value(value, types.intp), emit(build)
 
 
 @intrinsic
 def total(typing: Any, x: Vector) -> Any:
     """Return the sum of all lanes: of halves, of halves of those, and so on."""
+    lanes = x.lanes
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        value, width = args[0], x.lanes
+    def build(builder: Any, x: ir.Value) -> ir.Value:
+        width = lanes
         while width > 1:
             width //= 2
-            halves = [
-                builder.shuffle_vector(
-                    value,
-                    ir.Constant(value.type, ir.Undefined),
-                    ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(start, start + width))),
-                )
-                for start in (0, width)
-            ]
-            value = builder.fadd(*halves)
-        return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+            indices = (range(width), range(width, 2 * width))
+            kind, undefined = ir.VectorType(ir.IntType(32), width), ir.Constant(x.type, ir.Undefined)
+            x = builder.fadd(
+                *(builder.shuffle_vector(x, undefined, ir.Constant(kind, list(half))) for half in indices)
+            )
+        return builder.extract_element(x, ir.Constant(ir.IntType(32), 0))
 
-    return x.dtype(x), generate
+    return x.dtype(x), emit(build)
 
 
 @intrinsic
 def scalar(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
     """Load the single number that lies so many numbers behind a pointer."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return builder.load(builder.gep(args[0], [args[1]]))
-
-    return start.dtype(start, numbers), generate
+    return start.dtype(start, numbers), emit(
+        lambda builder, start, at: builder.load(builder.gep(start, [at]))
+    )
 
 
 @intrinsic
 def put(typing: Any, value: types.Float, start: types.CPointer, numbers: types.Integer) -> Any:
     """Store a single number so many numbers behind a pointer."""
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[0], builder.gep(args[1], [args[2]]))
-        return context.get_dummy_value()
+    def build(builder: Any, value: ir.Value, start: ir.Value, numbers: ir.Value) -> None:
+        builder.store(value, builder.gep(start, [numbers]))
 
-    return types.void(start.dtype, start, numbers), generate
+    return types.void(start.dtype, start, numbers), emit(build)
 
 
 @intrinsic
 def lanes_of(typing: Any, start: types.CPointer) -> Any:
     """Return how many of the numbers behind a pointer a vector holds."""
-    lanes = Vector(start.dtype).lanes
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return context.get_constant(types.intp, lanes)
-
-    return types.intp(start), generate
+    lanes = ir.IntType(types.intp.bitwidth)(Vector(start.dtype).lanes)
+    return types.intp(start), emit(lambda builder, start: lanes)
 
 
 @intrinsic(prefer_literal=True)
@@ -282,9 +273,7 @@ def load_each(
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
         values, at = [], args[1]
         for _ in range(length):
-            values.append(
-                builder.load(vector_pointer(builder, args[0], at, vector), align=vector.dtype.bitwidth // 8)
-            )
+            values.append(vector.load(builder, args[0], at))
             at = builder.add(at, args[2])
         return context.make_tuple(builder, sig.return_type, values)
 
@@ -296,18 +285,14 @@ def store_each(
     typing: Any, values: types.UniTuple, start: types.CPointer, numbers: types.Integer, stride: types.Integer
 ) -> Any:
     """Store a tuple of vectors ``stride`` numbers apart."""
-    vector = Vector(start.dtype)
+    vector, length = Vector(start.dtype), len(values)
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        at = args[2]
-        for value in cgutils.unpack_tuple(builder, args[0], len(values)):
-            builder.store(
-                value, vector_pointer(builder, args[1], at, vector), align=vector.dtype.bitwidth // 8
-            )
-            at = builder.add(at, args[3])
-        return context.get_dummy_value()
+    def build(builder: Any, values: ir.Value, start: ir.Value, at: ir.Value, stride: ir.Value) -> None:
+        for value in cgutils.unpack_tuple(builder, values, length):
+            vector.store(builder, value, start, at)
+            at = builder.add(at, stride)
 
-    return types.void(values, start, types.intp, types.intp), generate
+    return types.void(values, start, types.intp, types.intp), emit(build)
 
 
 @intrinsic
@@ -315,51 +300,40 @@ def add_each(
     typing: Any, values: types.BaseTuple, start: types.CPointer, numbers: types.Integer, stride: types.Integer
 ) -> Any:
     """Add a tuple of vectors to what lies ``stride`` numbers apart."""
-    vector = Vector(start.dtype)
+    vector, length = Vector(start.dtype), len(values)
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        at = args[2]
-        for value in cgutils.unpack_tuple(builder, args[0], len(values)):
-            place, align = vector_pointer(builder, args[1], at, vector), vector.dtype.bitwidth // 8
-            builder.store(builder.fadd(builder.load(place, align=align), value), place, align=align)
-            at = builder.add(at, args[3])
-        return context.get_dummy_value()
+    def build(builder: Any, values: ir.Value, start: ir.Value, at: ir.Value, stride: ir.Value) -> None:
+        for value in cgutils.unpack_tuple(builder, values, length):
+            vector.store(builder, builder.fadd(vector.load(builder, start, at), value), start, at)
+            at = builder.add(at, stride)
 
-    return types.void(values, start, types.intp, types.intp), generate
+    return types.void(values, start, types.intp, types.intp), emit(build)
 
 
 @intrinsic
 def nonzero(typing: Any, x: Vector) -> Any:
     """Return which lanes aren't zero, as bits of an integer."""
+    zero, bits = ir.Constant(x.llvm, None), ir.IntType(x.lanes)
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        lanes = builder.fcmp_unordered("!=", args[0], ir.Constant(x.llvm, None))
-        return builder.zext(builder.bitcast(lanes, ir.IntType(x.lanes)), ir.IntType(64))
+    def build(builder: Any, x: ir.Value) -> ir.Value:
+        return builder.zext(builder.bitcast(builder.fcmp_unordered("!=", x, zero), bits), ir.IntType(64))
 
-    return types.int64(x), generate
+    return types.int64(x), emit(build)
 
 
 @intrinsic
 def below(typing: Any, x: Vector, bound: Vector) -> Any:
     """Return which lanes of x are below those of a bound, as bits of an integer."""
+    bits = ir.IntType(x.lanes)
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        lanes = builder.bitcast(builder.fcmp_ordered("<", *args), ir.IntType(x.lanes))
-        return builder.zext(lanes, ir.IntType(64))
+    def build(builder: Any, x: ir.Value, bound: ir.Value) -> ir.Value:
+        return builder.zext(builder.bitcast(builder.fcmp_ordered("<", x, bound), bits), ir.IntType(64))
 
-    return types.int64(x, bound), generate
+    return types.int64(x, bound), emit(build)
 
 
 @intrinsic
 def lowest_bit(typing: Any, bits: types.Integer) -> Any:
     """Return the position of the lowest bit that is set."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.int64(types.int64), generate
-
-
-def vector_pointer(builder: Any, start: ir.Value, numbers: ir.Value, vector: Vector) -> ir.Value:
-    """Return the address of the vector that lies so many numbers behind a pointer."""
-    return builder.bitcast(builder.gep(start, [numbers]), vector.llvm.as_pointer())
+    no = ir.Constant(ir.IntType(1), 0)
+    return types.int64(types.int64), emit(lambda builder, bits: builder.cttz(bits, no))
