@@ -42,11 +42,11 @@ class Cell:
     """A recurrent unit.
 
     Attributes:
-        name: Its name in ``--cell``, and of the folder with its files.
+        name: Its name in ``--cell``; the folder with its files has underscores instead of hyphens.
         gates: Blocks of H rows in its weights, G.
         naive: The reference: takes the weights and returns its equations for one time step.
         states: Tensors in its state.
-        biases: Blocks of H numbers in its bias, if not G.
+        biases: Blocks of H numbers in its bias; None is G.
         library: The same function in cuDNN and oneDNN, without peepholes and mask.
         optional: Which of ``peepholes`` and ``context`` it may have.
     """
@@ -58,8 +58,3 @@ class Cell:
     biases: int | None = None
     library: Library | None = None
     optional: tuple[str, ...] = ()
-
-    @property
-    def folder(self) -> str:
-        """Name of the package with its equations."""
-        return self.name.replace("-", "_")

@@ -1,4 +1,4 @@
-"""The one place that knows which cells there are and chooses how each is computed."""
+"""The cells, and the choice of how each is computed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from musicrnn.ops.scrn import naive as _scrn
 from musicrnn.ops.tanh import naive as _tanh
 
 if TYPE_CHECKING:
-    from musicrnn.ops.kernels.fused import Fused
     from musicrnn.ops.kernels.generator import CompiledGenerator
+    from musicrnn.ops.kernels.recurrence import Fused
 
 CELLS = {
     cell.name: cell
@@ -56,7 +56,7 @@ def cell_named(name: str) -> Cell:
 
 def fused(cell: Cell) -> Fused | None:
     """Return the kernels of a cell, or None where kernels can't be compiled."""
-    kernels = _kernels(cell.folder)
+    kernels = _kernels(cell.name.replace("-", "_"))
     return None if kernels is None else kernels.FUSED
 
 
@@ -66,14 +66,16 @@ def _kernels(folder: str) -> Any:
     try:
         import_module("musicrnn.ops.kernels.packing").packer(torch.float32)  # raises where nothing compiles
         return import_module(f"musicrnn.ops.{folder}.fused")
-    except Exception as error:  # numba missing, or of another make: the equations work all the same
-        _say_that_kernels_are_missing(f"{error}".partition("\n")[0])
+    except Exception as error:  # numba is missing or doesn't fit: the equations work all the same
+        _warn(f"{error}".partition("\n")[0])
         return None
 
 
 @cache
-def _say_that_kernels_are_missing(reason: str) -> None:
-    logging.getLogger("musicrnn.ops").warning("no fast kernels here (%s); going on without", reason)
+def _warn(reason: str) -> None:
+    logging.getLogger("musicrnn.ops").warning(
+        "fast kernels are not available (%s); using slower code", reason
+    )
 
 
 def recurrence(
@@ -81,9 +83,9 @@ def recurrence(
 ) -> tuple[Tensor, State]:
     """Run one recurrent layer over a batch of sequences.
 
-    On a CPU the cell's kernel does it, or oneDNN's where ``choices`` says that it is faster. On a GPU cuDNN
-    does it if it has exactly this function. Everything else goes through the equations, step by step:
-    other devices and types of number, and machines without numba.
+    A CPU runs the cell's kernel, or oneDNN's where ``choices`` says that it is faster; a GPU cuDNN's, if it
+    has exactly this function. Everything else goes through the equations, step by step: other devices and
+    types of number, and machines without numba.
 
     Args:
         cell: The recurrent unit.
@@ -121,22 +123,13 @@ def compiled_generator(
     before: Tensor,
     pitches: int,
 ) -> CompiledGenerator | None:
-    """Return a compiled generator of frames for layers of a cell under independent sigmoids.
-
-    Args:
-        cell: The recurrent unit.
-        layers: The layers' parameters.
-        head: Matrix from hidden states to log-odds, shape (D, H).
-        head_bias: Its bias, shape (D,).
-        state: State of every layer, tensors of shape (B, H).
-        before: The last input frames, bytes of shape (B, D).
-        pitches: Cells of a frame that mean sounding pitches; as many onsets may follow them.
-
-    Returns:
-        The generator, or None where kernels can't be compiled, or not for these tensors.
-    """
+    """Return a ``CompiledGenerator``; None where kernels can't be compiled, or not for these tensors."""
     kernels = fused(cell) if _has_kernels(head) else None
-    return None if kernels is None else kernels.generator(layers, head, head_bias, state, before, pitches)
+    if kernels is None:
+        return None
+    from musicrnn.ops.kernels.generator import CompiledGenerator
+
+    return CompiledGenerator(kernels, layers, head, head_bias, state, before, pitches)
 
 
 def bernoulli_nll(logits: Tensor, frames: Tensor) -> Tensor:
@@ -163,12 +156,12 @@ def bernoulli_nll(logits: Tensor, frames: Tensor) -> Tensor:
 
 
 def _has_kernels(tensor: Tensor) -> bool:
-    """Return whether there are kernels for what lies on a tensor's device in its type of number."""
+    """Return whether there are kernels for a tensor's device and type."""
     return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
 
 
 def _check(cell: Cell, inputs: Tensor, state: State, weights: Weights, mask: Tensor | None) -> None:
-    """Refuse what doesn't fit together: kernels trust the sizes that they are told."""
+    """Refuse shapes and types that don't fit together: kernels trust the sizes that they get."""
     batch, frames, width = inputs.shape
     w, u, bias, peepholes, alpha = weights
     hidden = w.shape[0] // cell.gates

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from musicrnn.ops.cell import State, Weights
+from musicrnn.ops.cell import Library, State, Weights
 
 
 def _biases(weights: Weights) -> list[Tensor]:
@@ -19,28 +19,19 @@ def _biases(weights: Weights) -> list[Tensor]:
     return [weights.bias[:rows], beside_u]
 
 
-def tanh(inputs: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:
-    """Run a tanh layer over inputs (B, T, D)."""
-    return _single(torch.rnn_tanh, inputs, state, weights)
+def _layer(function: Any) -> Library:
+    """Return one of torch's functions as a layer over inputs (B, T, D), without peepholes."""
+
+    def run(inputs: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:
+        parameters, training = [weights.input, weights.hidden, *_biases(weights)], torch.is_grad_enabled()
+        start = [tensor[None].contiguous() for tensor in state]
+        first = start if len(start) > 1 else start[0]
+        outputs, *last = function(inputs, first, parameters, True, 1, 0.0, training, False, True)
+        return outputs, tuple(tensor[0] for tensor in last)
+
+    return run
 
 
-def gru_reset_after(inputs: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:
-    """Run a gru-reset-after layer over inputs (B, T, D)."""
-    return _single(torch.gru, inputs, state, weights)
-
-
-def lstm(inputs: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:
-    """Run an lstm layer without peepholes over inputs (B, T, D)."""
-    parameters, training = [weights.input, weights.hidden, *_biases(weights)], torch.is_grad_enabled()
-    start = [tensor[None].contiguous() for tensor in state]
-    outputs, h, c = torch.lstm(inputs, start, parameters, True, 1, 0.0, training, False, True)
-    return outputs, (h[0], c[0])
-
-
-def _single(
-    function: Callable[..., tuple[Tensor, Tensor]], inputs: Tensor, state: State, weights: Weights
-) -> tuple[Tensor, State]:
-    parameters, training = [weights.input, weights.hidden, *_biases(weights)], torch.is_grad_enabled()
-    start = state[0][None].contiguous()
-    outputs, last = function(inputs, start, parameters, True, 1, 0.0, training, False, True)
-    return outputs, (last[0],)
+tanh = _layer(torch.rnn_tanh)
+gru_reset_after = _layer(torch.gru)
+lstm = _layer(torch.lstm)

@@ -48,15 +48,7 @@ def product_work(rows: float, inputs: int, outputs: int) -> Work:
 
 
 def recurrence_work(cell: Cell, rows: int, frames: float, input_size: int, hidden: int) -> Work:
-    """Return the work of a recurrence: the products with W and U, and nothing else.
-
-    Args:
-        cell: The recurrent unit.
-        rows: Sequences side by side.
-        frames: Their usual length, T.
-        input_size: Width of the inputs, D.
-        hidden: Hidden units, H.
-    """
+    """Return the work of a recurrence over sequences of T frames, D inputs and H units: its products."""
     step = 2.0 * rows * cell.gates * hidden
     return Work(3 * step * frames * (input_size + hidden), 0.0 if fused(cell) else step * hidden)
 

@@ -5,6 +5,7 @@ The gradient of softplus(x) - y x is sigmoid(x) - y, so nothing is kept but the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -13,8 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from musicrnn.ops import choices
-from musicrnn.ops.kernels.arguments import arguments_at, claim_slice, rows_of_slice
-from musicrnn.ops.kernels.compile import Entry
+from musicrnn.ops.kernels.compile import Entry, arguments_at, claim_slice, rows_of_slice
 from musicrnn.ops.kernels.functions import sigmoid, softplus
 from musicrnn.ops.kernels.vectors import (
     first_lanes,
@@ -64,9 +64,8 @@ def backward(record):
 
 
 @cache
-def _entry(kind: str, dtype: torch.dtype) -> Entry:
-    body = {"forward": forward, "backward": backward}[kind]
-    return Entry(f"bernoulli_{kind}", body, FIELDS, dtype)
+def _kernel(body: Callable[..., None], dtype: torch.dtype) -> Entry:
+    return Entry(f"bernoulli_{body.__name__}", body, FIELDS, dtype)
 
 
 class _NLL(torch.autograd.Function):
@@ -74,10 +73,8 @@ class _NLL(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, frames: Tensor) -> Tensor:
         logits, frames = logits.contiguous(), frames.contiguous()
         nats = logits.new_empty(logits.shape[:-1])
-        sizes = {"rows": nats.numel(), "width": logits.shape[-1]}
-        _entry("forward", logits.dtype)(
-            choices.slices(nats.numel()), sizes, logits=logits, frames=frames, nats=nats
-        )
+        slices, sizes = choices.slices(nats.numel()), {"rows": nats.numel(), "width": logits.shape[-1]}
+        _kernel(forward, logits.dtype)(slices, sizes, logits=logits, frames=frames, nats=nats)
         ctx.save_for_backward(logits, frames)
         return nats
 
@@ -86,15 +83,9 @@ class _NLL(torch.autograd.Function):
     def backward(ctx: Any, d_nats: Tensor) -> tuple[Tensor, None]:
         logits, frames = ctx.saved_tensors
         gradients, d_nats = torch.empty_like(logits), d_nats.contiguous()
-        sizes = {"rows": d_nats.numel(), "width": logits.shape[-1]}
-        _entry("backward", logits.dtype)(
-            choices.slices(d_nats.numel()),
-            sizes,
-            logits=logits,
-            frames=frames,
-            nats=d_nats,
-            gradients=gradients,
-        )
+        slices, sizes = choices.slices(d_nats.numel()), {"rows": d_nats.numel(), "width": logits.shape[-1]}
+        tensors = {"logits": logits, "frames": frames, "nats": d_nats, "gradients": gradients}
+        _kernel(backward, logits.dtype)(slices, sizes, **tensors)
         return gradients, None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import sigmoid, tanh
-from musicrnn.ops.kernels.fused import Fused
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @inlined
@@ -33,6 +33,4 @@ def gates_backward(blocks, state, gradients, operand, gradient, constants):
     return (operand * h * r * (1 - r), gradients[1], gradients[2]), (d + operand * r,), ()
 
 
-FUSED = Fused(
-    Equations("gru", 3, forward, backward, recurrent_blocks=2, open=gates, open_backward=gates_backward)
-)
+FUSED = Fused(Equations("gru", 3, 2, forward, backward, open=gates, open_backward=gates_backward))

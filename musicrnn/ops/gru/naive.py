@@ -6,10 +6,11 @@
     h' = (1 - z) * h + z * n
 
 The gates are packed r, z, n, the order of ``torch.nn.GRU``. That layer computes another function: it
-applies r after the product U_n h, and its z has the opposite sense.
+applies r after the product U_n h, and its z keeps the old state.
 
 References:
-    Cho et al. 2014, arXiv:1406.1078v1; Chung et al. 2014, arXiv:1412.3555, section 3.2.
+    Cho et al. 2014 in its third version, arXiv:1406.1078v3; Chung et al. 2014, arXiv:1412.3555, section 3.2.
+    Keras has it as ``reset_after=False``, ONNX's GRU as ``linear_before_reset=0``.
 """
 
 from __future__ import annotations

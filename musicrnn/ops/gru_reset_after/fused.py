@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import sigmoid, tanh
-from musicrnn.ops.kernels.fused import Fused
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @inlined
@@ -25,8 +25,4 @@ def backward(blocks, state, gradient, constants):
     return (d_n * r, d_n * q * r * (1 - r), d * (h - n) * z * (1 - z), d_n), (d * z,), ()
 
 
-FUSED = Fused(
-    Equations(
-        "gru-reset-after", 4, forward, backward, recurrent_blocks=3, first_input_block=1, order=(2, 0, 1)
-    )
-)
+FUSED = Fused(Equations("gru-reset-after", 4, 3, forward, backward, first_input_block=1, order=(2, 0, 1)))

@@ -1,15 +1,16 @@
-"""The gated recurrent unit with its reset gate after the product, as cuDNN and ``torch.nn.GRU`` have it.
+"""The gated recurrent unit with its reset gate after the product, as in cuDNN and ``torch.nn.GRU``.
 
     r = sigmoid(W_r x + U_r h + b_r)
     z = sigmoid(W_z x + U_z h + b_z)
     n = tanh(W_n x + b_n + r * (U_n h + b_u))
     h' = (1 - z) * n + z * h
 
-The gates are packed r, z, n; the bias has a fourth block, b_u, which r switches. z keeps the old state, in
-torch's sense and against that of ``gru``.
+The gates are packed r, z, n; the bias has a fourth block, b_u, which r gates. z keeps the old state, as in
+torch, unlike the z of ``gru``.
 
 References:
-    Cho et al. 2014, arXiv:1406.1078v3; https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html
+    Cho et al. 2014 in its first version, arXiv:1406.1078v1;
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html
 """
 
 from __future__ import annotations

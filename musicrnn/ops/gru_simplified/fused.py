@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import sigmoid, tanh
-from musicrnn.ops.kernels.fused import Fused
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @inlined
@@ -20,4 +20,4 @@ def backward(blocks, state, gradient, constants):
     return (d * (n - h) * z * (1 - z), d * z * (1 - n * n)), (d * (1 - z),), ()
 
 
-FUSED = Fused(Equations("gru-simplified", 2, forward, backward, recurrent_blocks=2))
+FUSED = Fused(Equations("gru-simplified", 2, 2, forward, backward))

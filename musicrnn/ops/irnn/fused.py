@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import relu, step
-from musicrnn.ops.kernels.fused import Fused
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @inlined
@@ -18,4 +18,4 @@ def backward(blocks, state, gradient, constants):
     return (gradient[0] * step(blocks[0]),), (gradient[0] * 0,), ()
 
 
-FUSED = Fused(Equations("irnn", 1, forward, backward, recurrent_blocks=1))
+FUSED = Fused(Equations("irnn", 1, 1, forward, backward))

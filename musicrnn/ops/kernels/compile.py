@@ -1,4 +1,7 @@
-"""Entry points of kernels: compiled at the first call, kept on disk, announced, run by several threads."""
+"""Entry points of kernels: compiled at the first call, kept on disk, announced, run by several threads.
+
+Their arguments are a record of sizes and addresses, of which every call takes the next slice of rows.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,48 @@ from typing import Any
 
 import numpy as np
 import torch
+from llvmlite import ir
 from numba import from_dtype, types
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
+from numba.extending import intrinsic
 from torch import Tensor
 
-from musicrnn.ops.kernels.arguments import BEGINNING
-from musicrnn.ops.kernels.equations import OPTIONS
+from musicrnn.ops.kernels.equations import OPTIONS, inlined
 from musicrnn.ops.kernels.parallel import by_threads
+from musicrnn.ops.kernels.vectors import emit
 
 log = logging.getLogger("musicrnn.ops")
+
+BEGINNING = ("taken", "slices")
+"""The first fields of every record: slices that have been taken, and their number in all."""
+
+
+@intrinsic
+def arguments_at(typing: Any, record: types.CPointer) -> Any:
+    """Return the record at an address."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], context.get_value_type(record.dtype))
+
+    return record.dtype(record), generate
+
+
+@intrinsic
+def claim_slice(typing: Any, record: types.CPointer) -> Any:
+    """Take the next slice; return its index."""
+
+    def build(builder: Any, record: ir.Value) -> ir.Value:
+        address = builder.bitcast(record, ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", address, ir.IntType(64)(1), "monotonic")
+
+    return types.int64(record), emit(build)
+
+
+@inlined
+def rows_of_slice(index, args):
+    """Return the first row of a slice, and the one behind its last."""
+    return index * args.rows // args.slices, (index + 1) * args.rows // args.slices
 
 
 class Entry:
@@ -31,7 +66,7 @@ class Entry:
 
     Args:
         name: Tells kernels apart in the cache.
-        body: Jitable ``body(record)``, which works on the slice that it claims; see ``arguments.py``.
+        body: Jitable ``body(record)``, which works on the slice that it claims.
         fields: Names of its arguments, all integers: sizes and addresses. One of them is ``rows``.
         dtype: Type of the numbers; ``like`` in the record is one of them.
     """
@@ -48,7 +83,7 @@ class Entry:
         self._compiled = CFunc(entry, (arguments, types.void), {}, OPTIONS)
         try:
             self._compiled._cache = _Cache(entry)
-        except RuntimeError:  # nowhere to keep it
+        except RuntimeError:  # no folder can be written
             _announce()
         self._compiled.compile()
         self._run = by_threads(self._compiled.address)
@@ -61,19 +96,19 @@ class Entry:
         values = (self._nothing | sizes | addresses).values()
         record = ctypes.create_string_buffer(self._pack(0, slices, *values, 0.0))
         taken, threads = ctypes.c_int64.from_buffer(record), torch.get_num_threads()
-        while taken.value < slices:  # there may be fewer threads than slices, or than were asked for
+        while taken.value < slices:  # there may be fewer threads than slices, or than requested
             self._run(ctypes.addressof(record), min(slices - taken.value, threads))
 
 
 class _Cache(FunctionCache):
-    """Numba's cache on disk, for functions whose name says all that they were made from."""
+    """Numba's cache on disk, for functions whose name holds a digest of their sources."""
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         return sig, codegen.magic_tuple()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         with self._guard_against_spurious_io_errors():
-            found = self._load_overload(sig, target_context)  # without all that a compilation needs
+            found = self._load_overload(sig, target_context)  # without the imports of a compilation
         if found is None:
             _announce()
         return found
@@ -86,7 +121,7 @@ def _announce() -> None:
 
 @cache
 def _sources() -> str:
-    """Return a digest of all that kernels are made from, so that none outlives its source."""
+    """Return a digest of all sources of kernels, so that none outlives its source."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())

@@ -35,12 +35,12 @@ class Equations:
     Attributes:
         name: Tells the kernels apart in the cache.
         blocks: Vectors a unit has per frame; after the step they hold what the derivatives need.
+        recurrent_blocks: Number of blocks, from the first, that the product U h is added to.
         forward: ``(blocks, state, constants) -> (blocks, state)``: the step.
         backward: ``(blocks, state before, gradient of the state, constants) -> (gradients of the
             pre-activations, gradient of the state before, gradients of the first constants)``, without the
             products with U.
         states: Tensors in the state; the first is the output.
-        recurrent_blocks: Number of blocks, from the first, that the product U h is added to.
         first_input_block: Block from which on W x + b is added; blocks before it get their part of b alone.
         order: Which block of rows in U belongs to each recurrent block; empty is the order of the rows.
         constants: Vectors a unit has that don't change with time (peepholes).
@@ -53,9 +53,9 @@ class Equations:
 
     name: str
     blocks: int
+    recurrent_blocks: int
     forward: Callable[..., Any]
     backward: Callable[..., Any]
-    recurrent_blocks: int
     states: int = 1
     first_input_block: int = 0
     order: tuple[int, ...] = ()

@@ -24,7 +24,7 @@ _LN2_HIGH = {32: 0.693359375, 64: 0.69314718036912381649}
 """The leading bits of ln 2, few enough that a product with an exponent is exact."""
 
 _LN2_LOW = {32: math.log(2) - 0.693359375, 64: 1.9082149292705877e-10}
-"""The rest of it."""
+"""The other bits."""
 
 FARTHEST = 80.0
 """Exponents are kept within this range, which float32 can hold; sigmoid and tanh are flat by then."""
@@ -39,7 +39,7 @@ def _fma(builder: ir.IRBuilder, x: Vector, a: ir.Value, b: ir.Value, c: ir.Value
 
 
 def _powers(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> tuple[ir.Value, ir.Value]:
-    """Return 2^n and e^r - 1 for exp(a) = 2^n e^r, with a brought inside the exponents' range."""
+    """Return 2^n and e^r - 1 for exp(a) = 2^n e^r, with a clipped to the range of exponents."""
     bits, shape = x.dtype.bitwidth, x.llvm
     integers = ir.VectorType(ir.IntType(bits), x.lanes)
     for relation, bound in (("<", _constant(x, -FARTHEST)), (">", _constant(x, FARTHEST))):
@@ -57,15 +57,9 @@ def _powers(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> tuple[ir.Va
     return power, builder.fmul(series, r)
 
 
-def _exp(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> ir.Value:
-    power, rest = _powers(builder, argument, x)
-    return _fma(builder, x, power, rest, power)
-
-
 def _expm1(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> ir.Value:
     power, rest = _powers(builder, argument, x)
-    below = builder.fsub(power, _constant(x, 1.0))
-    return _fma(builder, x, power, rest, below)
+    return _fma(builder, x, power, rest, builder.fsub(power, _constant(x, 1.0)))
 
 
 @intrinsic
@@ -100,7 +94,8 @@ def softplus(typing: Any, x: Vector) -> Any:
 
     def build(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
         positive = builder.fcmp_ordered(">", value, zero)
-        e = _exp(builder, builder.select(positive, builder.fneg(value), value), x)
+        power, rest = _powers(builder, builder.select(positive, builder.fneg(value), value), x)
+        e = _fma(builder, x, power, rest, power)
         z = builder.fdiv(e, builder.fadd(e, _constant(x, 2.0)))
         square = builder.fmul(z, z)
         series = _constant(x, 2 / (2 * terms - 1))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from musicrnn.ops.kernels.arguments import arguments_at, claim_slice, rows_of_slice
+from musicrnn.ops.kernels.compile import arguments_at, claim_slice, rows_of_slice
 from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import sigmoid
 from musicrnn.ops.kernels.product import product

@@ -10,11 +10,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from musicrnn.ops import choices
-from musicrnn.ops.cell import State
+from musicrnn.ops.cell import State, Weights
 from musicrnn.ops.kernels import generation
 from musicrnn.ops.kernels.compile import Entry
-from musicrnn.ops.kernels.equations import Equations, Operands
+from musicrnn.ops.kernels.equations import Equations
 from musicrnn.ops.kernels.packing import packed
+from musicrnn.ops.kernels.recurrence import Fused
 from musicrnn.ops.kernels.vectors import lanes_in
 
 
@@ -28,7 +29,7 @@ class CompiledGenerator:
     """Samples several pieces, frame by frame, from one network.
 
     Args:
-        equations: Those of the cell.
+        kernels: Those of the cell.
         layers: The layers' parameters.
         head: The head's matrix, shape (D, H).
         head_bias: Its bias, shape (D,).
@@ -39,14 +40,15 @@ class CompiledGenerator:
 
     def __init__(
         self,
-        equations: Equations,
-        layers: Sequence[Operands],
+        kernels: Fused,
+        layers: Sequence[Weights],
         head: Tensor,
         head_bias: Tensor,
         state: Sequence[State],
         before: Tensor,
         pitches: int,
     ) -> None:
+        equations, operands = kernels.of(layers[0]), [kernels.arrange(layer) for layer in layers]
         dtype, (width, hidden) = head.dtype, head.shape
         lanes = lanes_in(dtype)
         padded, wide = (-(-size // lanes) * lanes for size in (hidden, width))
@@ -74,13 +76,15 @@ class CompiledGenerator:
             return packed(square[list(equations.rows_of_u)], hidden, padded)
 
         none = head.new_zeros(0)
-        later = [packed(layer.w, hidden, padded).flatten() for layer in layers[1:]]
-        constants = [none if layer.constants is None else _fill(layer.constants, padded) for layer in layers]
+        later = [packed(layer.w, hidden, padded).flatten() for layer in operands[1:]]
+        constants = [
+            none if layer.constants is None else _fill(layer.constants, padded) for layer in operands
+        ]
         self._parameters = {
-            "columns": blocks(layers[0].w).flatten(0, 1).t().contiguous(),
+            "columns": blocks(operands[0].w).flatten(0, 1).t().contiguous(),
             "inputs": torch.cat([none, *later]),
-            "bias": torch.stack([blocks(layer.b).roll(equations.first_input_block, 0) for layer in layers]),
-            "matrix": torch.stack([matrices(layer.u) for layer in layers]),
+            "bias": torch.stack([blocks(layer.b).roll(equations.first_input_block, 0) for layer in operands]),
+            "matrix": torch.stack([matrices(layer.u) for layer in operands]),
             "constants": torch.stack(constants),
             "head": packed(_fill(head.t(), wide).t(), wide, wide),
             "head_bias": _fill(head_bias, wide),

@@ -1,4 +1,4 @@
-"""Matrices in the order in which the products in kernels read them."""
+"""Matrices in the order in which products in kernels read them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from musicrnn.ops.kernels.arguments import arguments_at, claim_slice, rows_of_slice
-from musicrnn.ops.kernels.compile import Entry
+from musicrnn.ops.kernels.compile import Entry, arguments_at, claim_slice, rows_of_slice
 from musicrnn.ops.kernels.equations import shared_function
 from musicrnn.ops.kernels.product import WIDTH
 from musicrnn.ops.kernels.rows import clear

@@ -1,9 +1,8 @@
 """Threads for kernels: those that torch's own operations run on.
 
-A second pool beside torch's would fight with it: OpenMP's threads go on spinning for milliseconds after
-every operation, on the very cores that the other pool was given. So kernels run as a parallel region of the
-OpenMP library that torch has loaded. Where torch has none that can be called, threads are started for
-each call.
+A second thread pool would compete with torch's for cores: OpenMP's threads spin for milliseconds after every
+operation. So kernels run as a parallel region of the OpenMP library that torch has loaded. Where torch has
+none that can be called, threads are started for each call.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import torch
 
 @cache
 def _parallel() -> Callable[..., Any] | None:
-    """Return what starts a parallel region: of GNU's OpenMP, or of another that offers the same."""
+    """Return the function that starts a parallel region, by its name in GNU's OpenMP."""
     try:
         function = ctypes.CDLL(torch._C.__file__).GOMP_parallel
     except (AttributeError, OSError):
@@ -30,14 +29,9 @@ def _parallel() -> Callable[..., Any] | None:
 
 
 def by_threads(function: int) -> Callable[[int, int], None]:
-    """Return what calls a C function ``void (*)(void *)`` in several threads at once.
+    """Return ``run(data, threads)``, which calls a C function ``void (*)(void *)`` once in each thread.
 
-    Args:
-        function: Its address.
-
-    Returns:
-        ``run(data, threads)``: call it once in each thread, with the address of its argument; return when all
-        are done.
+    The function is given by its address, and so is its argument; ``run`` returns when all are done.
     """
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(function)
     parallel = _parallel()

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from musicrnn.ops.kernels.vectors import REGISTERS, Vector, call, splat
+from musicrnn.ops.kernels.vectors import REGISTERS, Vector, call, emit, splat
 
 WIDTH = 3
 """Vectors in a panel at most."""
@@ -37,41 +37,18 @@ class Rows(NamedTuple):
 
 
 @intrinsic
-def product(
-    typing: Any,
-    c: types.CPointer,
-    c_stride: types.Integer,
-    a: types.CPointer,
-    a_stride: types.Integer,
-    b: types.CPointer,
-    rows: types.Integer,
-    depth: types.Integer,
-    vectors: types.Integer,
-) -> Any:
+def product(typing, c, c_stride, a, a_stride, b, rows, depth, vectors):
     """Add A B to C.
 
-    Args:
-        typing: numba's.
-        c: Rows of ``vectors`` vectors.
-        c_stride: Numbers from one row of C to the next.
-        a: Rows of ``depth`` numbers.
-        a_stride: Numbers from one row of A to the next.
-        b: ``depth`` rows of ``vectors`` vectors, packed by ``pack_panels``.
-        rows: Rows of A and C.
-        depth: Columns of A, rows of B.
-        vectors: Vectors in a row of B and C.
+    C has ``rows`` rows of ``vectors`` vectors, A has ``rows`` rows of ``depth`` numbers; strides are numbers
+    from one row to the next. B has ``depth`` rows of ``vectors`` vectors, packed by ``pack_panels``.
     """
-    vector = Vector(c.dtype)
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        function = _function(builder.module, vector, args[0].type)
-        builder.call(
-            function,
-            [builder.sext(v, INT) if v.type != INT and isinstance(v.type, ir.IntType) else v for v in args],
-        )
-        return context.get_dummy_value()
+    def build(builder: Any, *args: ir.Value) -> None:
+        builder.call(_function(builder.module, Vector(c.dtype), args[0].type), args)
 
-    return types.void(c, types.intp, a, types.intp, b, types.intp, types.intp, types.intp), generate
+    int64 = types.int64
+    return types.void(c, int64, a, int64, b, int64, int64, int64), emit(build)
 
 
 def _function(module: ir.Module, vector: Vector, pointer: ir.Type) -> ir.Function:
@@ -120,11 +97,10 @@ def _tile(
     builder: Any, c: Rows, a: Rows, b: ir.Value, depth: ir.Value, height: int, width: int, vector: Vector
 ) -> None:
     """Sum one tile in registers."""
-    align = vector.dtype.bitwidth // 8
     columns = [INT(column * vector.lanes) for column in range(width)]
     rows = [builder.mul(c.stride, INT(row)) for row in range(height)]
     cells = [vector.place(builder, c.start, builder.add(row, column)) for row in rows for column in columns]
-    before = [builder.load(cell, align=align) for cell in cells]
+    before = [builder.load(cell, align=vector.align) for cell in cells]
     a_rows = [builder.mul(a.stride, INT(row)) for row in range(height)]
     entry = builder.block
     loop, after = builder.append_basic_block("depth"), builder.append_basic_block("after")
@@ -150,4 +126,4 @@ def _tile(
     builder.cbranch(builder.icmp_signed("<", proceed, depth), loop, after)
     builder.position_at_end(after)
     for cell, result in zip(cells, following, strict=True):
-        builder.store(result, cell, align=align)
+        builder.store(result, cell, align=vector.align)

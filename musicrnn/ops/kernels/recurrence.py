@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,9 +13,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from musicrnn.ops import choices
+from musicrnn.ops.cell import State, Weights
 from musicrnn.ops.kernels import sequence
 from musicrnn.ops.kernels.compile import Entry
-from musicrnn.ops.kernels.equations import Equations
+from musicrnn.ops.kernels.equations import Equations, Operands, unchanged
 from musicrnn.ops.kernels.vectors import lanes_in
 from musicrnn.ops.kernels.workspace import Offsets, Workspace
 
@@ -25,24 +27,8 @@ def _kernel(equations: Equations, kind: str, dtype: torch.dtype) -> Entry:
     return Entry(f"{equations.name}_{kind}", body, sequence.FIELDS, dtype)
 
 
-class CallSizes(NamedTuple):
-    """Sizes of a call, and the arrays in the workspaces of its two passes.
-
-    Attributes:
-        slices: Parts of the batch.
-        arguments: Sizes by the names of ``sequence.FIELDS``.
-        forward: Arrays that the forward pass writes and the backward pass reads.
-        backward: Arrays of the backward pass alone.
-    """
-
-    slices: int
-    arguments: dict[str, int]
-    forward: Offsets
-    backward: Offsets
-
-
 @lru_cache(maxsize=1024)
-def _call_sizes(
+def _sizes(
     equations: Equations,
     shape: tuple[int, int, int],
     hidden: int,
@@ -51,11 +37,15 @@ def _call_sizes(
     slices: int,
     keep: bool,
     sparse: bool,
-) -> CallSizes:
+) -> tuple[dict[str, int], Offsets, Offsets]:
+    """Return the sizes of a call by the names of ``sequence.FIELDS``, and the workspaces of its two passes.
+
+    The first is written by the forward pass and read by the backward pass; the second is for that alone.
+    """
     (batch, steps, width), lanes = shape, lanes_in(dtype)
     frames, padded = batch * steps, -(-hidden // lanes) * lanes
     scratch = sequence.scratch_size(equations, -(-batch // slices), width, hidden, padded, sparse)
-    arguments = {
+    sizes = {
         "rows": batch,
         "frames": steps,
         "width": width,
@@ -73,10 +63,10 @@ def _call_sizes(
     forward.place("scratch", slices, scratch)
     backward.place("gradients", frames, equations.blocks * hidden)
     backward.place("scratch", slices, scratch)
-    return CallSizes(slices, arguments, forward, backward)
+    return sizes, forward, backward
 
 
-class Recurrence(torch.autograd.Function):
+class _Recurrence(torch.autograd.Function):
     """A recurrence over a batch of sequences by the kernels of a cell."""
 
     @staticmethod
@@ -92,7 +82,6 @@ class Recurrence(torch.autograd.Function):
         constants: Tensor | None,
         *state: Tensor,
     ) -> tuple[Tensor, ...]:
-        """Return outputs (B, T, H) and the last state."""
         inputs, w, u, b = inputs.contiguous(), w.contiguous(), u.contiguous(), b.contiguous()
         constants = None if constants is None else constants.contiguous()
         mask = None if mask is None else mask.contiguous()
@@ -100,16 +89,16 @@ class Recurrence(torch.autograd.Function):
         sparse = not ctx.needs_input_grad[2] and choices.sparse(inputs)
         dtype, shape, hidden = inputs.dtype, tuple(inputs.shape), u.shape[1]
         reached, slices = len(u) // len(equations.rows_of_u), choices.slices(shape[0])
-        call = _call_sizes(equations, shape, hidden, reached, dtype, slices, keep, sparse)
-        workspace = Workspace(call.forward, dtype)
+        sizes, arrays, later = _sizes(equations, shape, hidden, reached, dtype, slices, keep, sparse)
+        workspace = Workspace(arrays, dtype)
         if not sparse:
-            row = equations.blocks * call.arguments["padded"]
+            row = equations.blocks * sizes["padded"]
             projected = workspace.matrix("blocks", shape[0] * shape[1], len(w), row)
             torch.addmm(b[: len(w)], inputs.flatten(0, 1), w.t(), out=projected)
         outputs, final = inputs.new_empty(*shape[:2], hidden), inputs.new_empty(len(state), shape[0], hidden)
         _kernel(equations, "forward", dtype)(
             slices,
-            call.arguments | workspace.addresses(),
+            sizes | workspace.addresses(),
             inputs=inputs,
             w=w,
             u=u,
@@ -122,28 +111,27 @@ class Recurrence(torch.autograd.Function):
         )
         ctx.set_materialize_grads(False)
         if keep:
-            ctx.equations, ctx.call, ctx.workspace = equations, call, workspace
+            ctx.call = equations, slices, sizes, workspace, later
             ctx.save_for_backward(inputs, w, u, constants, mask)
         return (outputs, *final.unbind(0))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_outputs: Tensor | None, *d_state: Tensor | None) -> tuple[Tensor | None, ...]:
-        """Return the gradients of all arguments."""
-        equations, call = ctx.equations, ctx.call
+        equations, slices, sizes, kept, arrays = ctx.call
         inputs, w, u, constants, mask = ctx.saved_tensors
         batch, steps, width = inputs.shape
         hidden, new = u.shape[1], inputs.new_empty
         if d_outputs is None:
             d_outputs = inputs.new_zeros(batch, steps, hidden)
-        workspace = Workspace(call.backward, inputs.dtype)
-        d_w = new(call.slices, *w.shape) if call.arguments["sparse"] else None
-        d_b = new(call.slices, equations.blocks * hidden)
-        d_constants = None if constants is None else new(call.slices, *constants.shape)
+        workspace = Workspace(arrays, inputs.dtype)
+        d_w = new(slices, *w.shape) if sizes["sparse"] else None
+        d_b = new(slices, equations.blocks * hidden)
+        d_constants = None if constants is None else new(slices, *constants.shape)
         final = new(equations.states, batch, hidden)
         _kernel(equations, "backward", inputs.dtype)(
-            call.slices,
-            call.arguments | ctx.workspace.addresses() | workspace.addresses(),
+            slices,
+            sizes | kept.addresses() | workspace.addresses(),
             inputs=inputs,
             u=u,
             constants=constants,
@@ -165,7 +153,7 @@ class Recurrence(torch.autograd.Function):
             (d_projected @ w).view_as(inputs) if ctx.needs_input_grad[2] else None,
             None,
             d_projected.t() @ inputs.view(-1, width) if d_w is None else _summed(d_w),
-            _gradient_of_u(equations, call, ctx.workspace, workspace, u),
+            _gradient_of_u(equations, sizes, kept, workspace, u),
             _summed(d_b),
             None if d_constants is None else _summed(d_constants),
             *final.unbind(0),
@@ -173,13 +161,13 @@ class Recurrence(torch.autograd.Function):
 
 
 def _gradient_of_u(
-    equations: Equations, call: CallSizes, kept: Workspace, workspace: Workspace, u: Tensor
+    equations: Equations, sizes: dict[str, int], kept: Workspace, workspace: Workspace, u: Tensor
 ) -> Tensor:
     """Return the gradient of U, from what both passes left in their workspaces."""
-    frames, hidden = call.arguments["rows"] * call.arguments["frames"], u.shape[1]
+    frames, hidden = sizes["rows"] * sizes["frames"], u.shape[1]
     recurrent, size, d_u = equations.recurrent_blocks * hidden, equations.blocks * hidden, torch.empty_like(u)
     if recurrent:
-        before = kept.matrix("before", frames, hidden, call.arguments["padded"])
+        before = kept.matrix("before", frames, hidden, sizes["padded"])
         gradients = workspace.matrix("gradients", frames, recurrent, size)
         torch.mm(gradients.t(), before, out=d_u[:recurrent])
     if equations.open is not None:
@@ -199,3 +187,30 @@ def _joined(state: Sequence[Tensor]) -> Tensor:
 def _summed(parts: Tensor) -> Tensor:
     """Return the sum over slices."""
     return parts[0] if len(parts) == 1 else parts.sum(0)
+
+
+@dataclass(frozen=True)
+class Fused:
+    """The kernels of a cell.
+
+    Attributes:
+        equations: Its equations.
+        peepholes: Its equations with peepholes.
+        arrange: Turns a layer's parameters into the operands of the equations.
+    """
+
+    equations: Equations
+    peepholes: Equations | None = None
+    arrange: Callable[[Weights], Operands] = unchanged
+
+    def of(self, weights: Weights) -> Equations:
+        """Return the equations of a layer."""
+        return self.equations if weights.peepholes is None else self.peepholes or self.equations
+
+    def sequence(
+        self, inputs: Tensor, state: State, weights: Weights, mask: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Run a layer over a batch of sequences; see ``dispatch.recurrence``."""
+        operands, keep = self.arrange(weights), torch.is_grad_enabled()
+        outputs, *last = _Recurrence.apply(self.of(weights), keep, inputs, mask, *operands, *state)
+        return outputs, tuple(last)

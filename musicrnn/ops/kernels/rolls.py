@@ -1,7 +1,7 @@
 """Products with inputs of which most numbers are zero, such as piano rolls, column by column.
 
 Of the 88 or 176 cells of a frame about four are set, so W x is the sum of about four columns of W: far less
-work than a product, and neither W x nor x has to travel through memory.
+work than a product, and W x is never written to memory.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from musicrnn.ops.kernels.vectors import lanes_of, load_some, lowest_bit, nonzer
 
 @shared_function
 def add_outer(frame, width, source, source_step, target, target_step, numbers):
-    """For every x of a frame of ``width`` numbers, zeros left out, add x times a source row to a target row.
+    """For every nonzero x of a frame of ``width`` numbers, add x times a source row to a target row.
 
     Rows have ``numbers`` numbers. The rows of the cells lie a step apart; with a step of zero all cells have
     the same. With the columns of W for source, the target is W x; with them for target and a gradient of W x
@@ -31,7 +31,7 @@ def add_outer(frame, width, source, source_step, target, target_step, numbers):
 
 @shared_function
 def columns_of(w, columns, blocks, width, hidden, padded):
-    """Bring W (blocks * H, D) into the order of its columns, (D, blocks * P), with zeros behind each."""
+    """Copy W (blocks * H, D) in the order of its columns, (D, blocks * P), with zeros behind each."""
     clear(columns, columns, width * blocks * padded)
     for block in range(blocks):
         for unit in range(hidden):
@@ -42,7 +42,7 @@ def columns_of(w, columns, blocks, width, hidden, padded):
 
 @shared_function
 def rows_of(columns, w, blocks, width, hidden, padded):
-    """Bring columns (D, blocks * P) back into the order of W (blocks * H, D)."""
+    """Copy columns (D, blocks * P) back in the order of W (blocks * H, D)."""
     for block in range(blocks):
         for unit in range(hidden):
             for cell in range(width):

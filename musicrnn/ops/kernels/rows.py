@@ -78,14 +78,8 @@ def _row_function(
 
         return types.void(source, target, types.int64), emit(build)
 
-    def times(
-        typing: Any,
-        source: types.CPointer,
-        target: types.CPointer,
-        numbers: types.Integer,
-        factor: types.Float,
-    ) -> Any:
-        generate = plain(typing, source, target, numbers)[1]
+    def times(typing: Any, source: Any, target: Any, numbers: Any, factor: Any) -> Any:
+        _, generate = plain(typing, source, target, numbers)
         return types.void(source, target, types.int64, target.dtype), generate
 
     typed = times if scaled else plain

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from musicrnn.ops.kernels.arguments import arguments_at, claim_slice, rows_of_slice
+from musicrnn.ops.kernels.compile import arguments_at, claim_slice, rows_of_slice
 from musicrnn.ops.kernels.equations import Equations, inlined, shared_function
 from musicrnn.ops.kernels.packing import pack_panels
 from musicrnn.ops.kernels.product import product

@@ -38,23 +38,19 @@ def lanes_in(dtype: torch.dtype) -> int:
     return REGISTER_BYTES // dtype.itemsize
 
 
+INT32 = ir.IntType(32)
+
+
 class Vector(types.Type):
     """As many floating-point numbers as a register holds."""
 
     def __init__(self, dtype: types.Float) -> None:
         self.dtype = dtype
-        self.lanes = REGISTER_BYTES // (dtype.bitwidth // 8)
+        self.align = dtype.bitwidth // 8
+        self.lanes = REGISTER_BYTES // self.align
+        self.llvm = ir.VectorType(ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType(), self.lanes)
+        self.suffix = f"v{self.lanes}f{dtype.bitwidth}"  # in the names of LLVM's intrinsics
         super().__init__(name=f"vector({dtype} x {self.lanes})")
-
-    @property
-    def llvm(self) -> ir.VectorType:
-        """The type in LLVM's terms."""
-        return ir.VectorType(ir.FloatType() if self.dtype.bitwidth == 32 else ir.DoubleType(), self.lanes)
-
-    @property
-    def suffix(self) -> str:
-        """What LLVM appends to the names of intrinsics on this type."""
-        return f"v{self.lanes}f{self.dtype.bitwidth}"
 
     def place(self, builder: Any, start: ir.Value, numbers: ir.Value) -> ir.Value:
         """Return the address of the vector that lies so many numbers behind a pointer."""
@@ -62,11 +58,11 @@ class Vector(types.Type):
 
     def load(self, builder: Any, start: ir.Value, numbers: ir.Value) -> ir.Value:
         """Load the vector that lies so many numbers behind a pointer."""
-        return builder.load(self.place(builder, start, numbers), align=self.dtype.bitwidth // 8)
+        return builder.load(self.place(builder, start, numbers), align=self.align)
 
     def store(self, builder: Any, value: ir.Value, start: ir.Value, numbers: ir.Value) -> None:
         """Store a vector so many numbers behind a pointer."""
-        builder.store(value, self.place(builder, start, numbers), align=self.dtype.bitwidth // 8)
+        builder.store(value, self.place(builder, start, numbers), align=self.align)
 
 
 @register_model(Vector)
@@ -77,8 +73,8 @@ class _VectorModel(models.PrimitiveModel):
 
 def splat(builder: ir.IRBuilder, scalar: ir.Value, shape: ir.VectorType) -> ir.Value:
     """Return a vector whose lanes all hold a scalar."""
-    one = builder.insert_element(ir.Constant(shape, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
-    lanes = ir.Constant(ir.VectorType(ir.IntType(32), shape.count), [0] * shape.count)
+    one = builder.insert_element(ir.Constant(shape, ir.Undefined), scalar, INT32(0))
+    lanes = ir.Constant(ir.VectorType(INT32, shape.count), [0] * shape.count)
     return builder.shuffle_vector(one, ir.Constant(shape, ir.Undefined), lanes)
 
 
@@ -110,26 +106,22 @@ def _arithmetic(function: Any, instruction: str) -> None:
             return None
 
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> ir.Value:
+        def as_vector(value: Any, kind: types.Type) -> ir.Value:
+            if kind == vector:
+                return value
+            return splat(builder, context.cast(builder, value, kind, vector.dtype), vector.llvm)
+
         vector = sig.return_type
-        left, right = (
-            value
-            if kind == vector
-            else splat(builder, context.cast(builder, value, kind, vector.dtype), vector.llvm)
-            for value, kind in zip(args, sig.args, strict=True)
-        )
-        return getattr(builder, instruction)(left, right, flags=CONTRACT)
+        return getattr(builder, instruction)(*map(as_vector, args, sig.args), flags=CONTRACT)
 
     for kinds in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
         lower_builtin(function, *kinds)(lower)
 
 
-for _function, _instruction in (
-    (operator.add, "fadd"),
-    (operator.sub, "fsub"),
-    (operator.mul, "fmul"),
-    (operator.truediv, "fdiv"),
-):
-    _arithmetic(_function, _instruction)
+_arithmetic(operator.add, "fadd")
+_arithmetic(operator.sub, "fsub")
+_arithmetic(operator.mul, "fmul")
+_arithmetic(operator.truediv, "fdiv")
 
 
 @intrinsic
@@ -164,23 +156,20 @@ def store(typing: Any, value: Vector, start: types.CPointer, numbers: types.Inte
 
 def _mask(builder: Any, count: ir.Value, vector: Vector) -> ir.Value:
     """Return which lanes come before a count."""
-    integers = ir.VectorType(ir.IntType(32), vector.lanes)
-    limit = splat(builder, builder.trunc(count, ir.IntType(32)), integers)
+    integers = ir.VectorType(INT32, vector.lanes)
+    limit = splat(builder, builder.trunc(count, INT32), integers)
     return builder.icmp_signed("<", ir.Constant(integers, list(range(vector.lanes))), limit)
 
 
-def load_lanes(builder: ir.IRBuilder, source: ir.Value, count: ir.Value, vector: Vector) -> ir.Value:
+def load_lanes(builder: Any, source: ir.Value, count: ir.Value, vector: Vector) -> ir.Value:
     """Load a vector of which only the first ``count`` lanes are in memory; the others are zero."""
-    align, mask = ir.Constant(ir.IntType(32), vector.dtype.bitwidth // 8), _mask(builder, count, vector)
-    zero = ir.Constant(vector.llvm, None)
+    align, mask, zero = INT32(vector.align), _mask(builder, count, vector), ir.Constant(vector.llvm, None)
     return call(builder, f"llvm.masked.load.{vector.suffix}.p0", vector.llvm, source, align, mask, zero)
 
 
-def store_lanes(
-    builder: ir.IRBuilder, value: ir.Value, target: ir.Value, count: ir.Value, vector: Vector
-) -> None:
+def store_lanes(builder: Any, value: ir.Value, target: ir.Value, count: ir.Value, vector: Vector) -> None:
     """Store the first ``count`` lanes of a vector."""
-    align, mask = ir.Constant(ir.IntType(32), vector.dtype.bitwidth // 8), _mask(builder, count, vector)
+    align, mask = INT32(vector.align), _mask(builder, count, vector)
     call(builder, f"llvm.masked.store.{vector.suffix}.p0", ir.VoidType(), value, target, align, mask)
 
 
@@ -196,9 +185,7 @@ def load_some(typing: Any, start: types.CPointer, numbers: types.Integer, count:
 
 
 @intrinsic
-def store_some(
-    typing: Any, value: Vector, start: types.CPointer, numbers: types.Integer, count: types.Integer
-) -> Any:
+def store_some(typing: Any, value: Vector, start: types.CPointer, numbers: Any, count: Any) -> Any:
     """Store the first ``count`` lanes of a vector."""
     vector = value
 
@@ -229,11 +216,11 @@ def total(typing: Any, x: Vector) -> Any:
         while width > 1:
             width //= 2
             indices = (range(width), range(width, 2 * width))
-            kind, undefined = ir.VectorType(ir.IntType(32), width), ir.Constant(x.type, ir.Undefined)
+            kind, undefined = ir.VectorType(INT32, width), ir.Constant(x.type, ir.Undefined)
             x = builder.fadd(
                 *(builder.shuffle_vector(x, undefined, ir.Constant(kind, list(half))) for half in indices)
             )
-        return builder.extract_element(x, ir.Constant(ir.IntType(32), 0))
+        return builder.extract_element(x, INT32(0))
 
     return x.dtype(x), emit(build)
 
@@ -264,9 +251,7 @@ def lanes_of(typing: Any, start: types.CPointer) -> Any:
 
 
 @intrinsic(prefer_literal=True)
-def load_each(
-    typing: Any, start: types.CPointer, numbers: types.Integer, stride: types.Integer, count: types.Integer
-) -> Any:
+def load_each(typing: Any, start: types.CPointer, numbers: Any, stride: Any, count: Any) -> Any:
     """Load a tuple of ``count`` vectors, a constant number, that lie ``stride`` numbers apart."""
     vector, length = Vector(start.dtype), count.literal_value
 
@@ -281,9 +266,7 @@ def load_each(
 
 
 @intrinsic
-def store_each(
-    typing: Any, values: types.UniTuple, start: types.CPointer, numbers: types.Integer, stride: types.Integer
-) -> Any:
+def store_each(typing: Any, values: types.BaseTuple, start: types.CPointer, numbers: Any, stride: Any) -> Any:
     """Store a tuple of vectors ``stride`` numbers apart."""
     vector, length = Vector(start.dtype), len(values)
 
@@ -296,9 +279,7 @@ def store_each(
 
 
 @intrinsic
-def add_each(
-    typing: Any, values: types.BaseTuple, start: types.CPointer, numbers: types.Integer, stride: types.Integer
-) -> Any:
+def add_each(typing: Any, values: types.BaseTuple, start: types.CPointer, numbers: Any, stride: Any) -> Any:
     """Add a tuple of vectors to what lies ``stride`` numbers apart."""
     vector, length = Vector(start.dtype), len(values)
 

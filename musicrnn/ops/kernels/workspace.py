@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 ALIGNMENT = 16
-"""Numbers; not less than a cache line, or the widest register."""
+"""Numbers; at least a cache line, and the widest register."""
 
 _free: list[Tensor] = []
 _lock = threading.Lock()
@@ -50,12 +50,11 @@ class Workspace:
         size = offsets.size * dtype.itemsize
         with _lock:
             fitting = [buffer for buffer in _free if len(buffer) >= size]
-            unfit = min(fitting, key=len) if fitting else max(_free, key=len, default=None)
-            if unfit is not None:  # one that is too small makes room for its successor
-                _free[:] = [buffer for buffer in _free if buffer is not unfit]
-        self._buffer = (
-            unfit if fitting and unfit is not None else torch.empty(size * 9 // 64 * 8 + 8, dtype=torch.uint8)
-        )
+            taken = min(fitting, key=len) if fitting else max(_free, key=len, default=None)
+            _free[:] = [buffer for buffer in _free if buffer is not taken]
+        if not fitting or taken is None:  # one that is too small makes room for its successor
+            taken = torch.empty(size * 9 // 64 * 8 + 8, dtype=torch.uint8)
+        self._buffer = taken
         self._numbers = self._buffer.view(dtype)
         self._starts = offsets.starts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import sigmoid, tanh
-from musicrnn.ops.kernels.fused import Fused
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @inlined
@@ -52,8 +52,6 @@ def of_gates(i, f, g, c, d_c):
 
 
 FUSED = Fused(
-    Equations("lstm", 4, forward, backward, recurrent_blocks=4, states=2),
-    peepholes=Equations(
-        "lstm-peepholes", 4, forward_peepholes, backward_peepholes, recurrent_blocks=4, states=2, constants=3
-    ),
+    Equations("lstm", 4, 4, forward, backward, states=2),
+    peepholes=Equations("lstm-peepholes", 4, 4, forward_peepholes, backward_peepholes, states=2, constants=3),
 )

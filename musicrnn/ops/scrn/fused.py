@@ -1,8 +1,8 @@
 """The equations of the structurally constrained network and their derivatives; see ``naive.py``.
 
-All units go through one recurrence. What R and P multiply is (h, s'), so the context moves on before the
-product, which doesn't reach it. Two constants part the kinds: ``a`` is 1 for fast units, which hand
-over the state as it was, and ``slow`` is 1 for those of the context.
+All units go through one recurrence. R and P multiply (h, s'), so the context is updated before the product,
+which doesn't reach it. Two constants tell the kinds of units apart: ``a`` is 1 for fast units, whose state
+``context`` leaves unchanged, and ``slow`` is 1 for context units.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from musicrnn.ops.cell import Weights
 from musicrnn.ops.kernels.equations import Equations, Operands, inlined
 from musicrnn.ops.kernels.functions import sigmoid
-from musicrnn.ops.kernels.fused import Fused
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @inlined
@@ -43,7 +43,7 @@ def context_backward(blocks, state, gradients, operand, gradient, constants):
 
 
 def arrange(weights: Weights) -> Operands:
-    """Tell the two kinds of units apart."""
+    """Add the two constants."""
     fast, a = len(weights.hidden), weights.alpha
     assert a is not None
     constants = torch.stack([pad(a, (fast, 0), value=1.0), pad(torch.ones_like(a), (fast, 0))])
@@ -51,15 +51,6 @@ def arrange(weights: Weights) -> Operands:
 
 
 FUSED = Fused(
-    Equations(
-        "scrn",
-        1,
-        forward,
-        backward,
-        recurrent_blocks=0,
-        constants=2,
-        open=context,
-        open_backward=context_backward,
-    ),
+    Equations("scrn", 1, 0, forward, backward, constants=2, open=context, open_backward=context_backward),
     arrange=arrange,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import tanh
-from musicrnn.ops.kernels.fused import Fused
+from musicrnn.ops.kernels.recurrence import Fused
 
 
 @inlined
@@ -19,4 +19,4 @@ def backward(blocks, state, gradient, constants):
     return (d * (1 - h * h),), (d * 0,), ()
 
 
-FUSED = Fused(Equations("tanh", 1, forward, backward, recurrent_blocks=1))
+FUSED = Fused(Equations("tanh", 1, 1, forward, backward))
