@@ -1,12 +1,12 @@
 """A recurrent layer, forward and backward: the program's beside a loop over time steps and beside torch.nn.
 
-For every unit and size: milliseconds; operations a second, of those that the definition asks for; their
-share of what a plain matrix product does in the same seconds; and how many times faster it is than the
-equations step by step, and than torch.nn's layer of the same kind, each on as many threads as suit it best.
-Ours runs on as many as torch takes by itself. All hear the same float32 numbers (B, T, D); what is timed is a
-weighted sum of the outputs and its gradients with respect to every parameter. Ours and torch.nn's take turns,
-and of each the best turn counts. Of a unit whose results aren't those of the equations in float64 nothing is
-said but that it disagrees. Operations on piano rolls are counted as if they were dense.
+For every unit and size it gives milliseconds; operations a second, of those in the definition; their share of
+the rate of a plain matrix product measured at the same time; and the speed relative to the equations step by
+step and to torch.nn's layer of the same kind, each on its fastest number of threads. Ours runs on torch's
+default number. All get the same float32 inputs (B, T, D); a weighted sum of the outputs and its gradients
+with respect to every parameter are timed. Ours and torch.nn's alternate, and the best turn of each counts. A
+unit whose results differ from those of the equations in float64 is reported as wrong and not timed.
+Operations on piano rolls are counted as if they were dense.
 
     python benchmarks/recurrences.py [--cell gru lstm …] [--inputs roll] [--quick]
 """
@@ -43,7 +43,7 @@ LAYERS: dict[str, Callable[..., nn.RNNBase] | None] = {
     "lstm-peepholes": nn.LSTM,
     "scrn": None,
 }
-"""What is measured, and torch's layer of the same kind."""
+"""The measured units, and torch's layer of the same kind."""
 
 TARGETS = {
     "gru": {"(46, 1)": 22.0, "(46, 8)": 7.0, "(46, 32)": 4.0, "(200, 32)": 1.6, "(200, 128)": 1.25}
@@ -52,17 +52,17 @@ TARGETS = {
     "lstm": {"mean": 1.2, "least": 0.95},
     **{cell: {"cost mean": 1.3, "cost most": 1.3} for cell in ("gru-simplified", "lstm-peepholes", "scrn")},
 }
-"""Bounds of what ``figures`` returns, of costs the highest, of all else the lowest."""
+"""Bounds of the values of ``figures``: upper ones for costs, else lower ones."""
 
-WIDTH, SOUNDING = 88, 4  # keys, and those that sound in a frame of a roll
+WIDTH, SOUNDING = 88, 4  # pitches, and those that sound in a frame of a roll
 CHECKED_FRAMES, CHECKED_ROWS, TOLERANCE, PEAK_SIZE = 63, 8, 1e-5, 2048
-TURN = 0.03  # seconds that a turn lasts at least; it counts with the mean of its runs
-ONCE = 0.3  # seconds from which the loop over time steps has one turn only
+TURN = 0.03  # seconds that a turn lasts at least
+ONCE = 0.3  # seconds from which the loop over time steps gets one turn only
 
 
 @dataclass
 class Row:
-    """What was measured at one size; what wasn't is NaN."""
+    """Measurements at one size; NaN where there is none."""
 
     cell: str
     hidden: int
@@ -121,13 +121,13 @@ class Layer(NamedTuple):
 
 
 def make(name: str, hidden: int, batch: int, frames: int, inputs: str) -> Layer:
-    """Return a layer of random numbers, always the same."""
+    """Return a layer with random numbers from a fixed seed."""
     torch.manual_seed(0)
     cell = CELLS[name.removesuffix("-peepholes")]
     context = max(1, hidden // 4) if cell.name == "scrn" else 0
     w = torch.randn(cell.gates * hidden, WIDTH) / WIDTH**0.5
     u = torch.randn(cell.gates * (hidden - context), hidden) / hidden**0.5
-    u *= 0.5 if cell.name == "irnn" else 1.0  # what has no bound must not grow
+    u *= 0.5 if cell.name == "irnn" else 1.0  # unbounded units must not grow
     bias = torch.randn((cell.biases or cell.gates) * hidden)
     peepholes = 0.1 * torch.randn(3, hidden) if name == "lstm-peepholes" else None
     weights = [w, u, bias, peepholes, torch.rand(context) if context else None]
@@ -140,7 +140,7 @@ def make(name: str, hidden: int, batch: int, frames: int, inputs: str) -> Layer:
 
 
 def worst_error(layer: Layer) -> tuple[float, str]:
-    """Compare with the equations in float64; return the largest relative error of norms, and whose it is.
+    """Compare with the equations in float64; return the largest relative error of norms, and of which tensor.
 
     The whole batch runs, as it does when measured, but only a few rows are compared and in the loss.
     """
@@ -155,7 +155,7 @@ def worst_error(layer: Layer) -> tuple[float, str]:
 
 
 def torch_layer(name: str, layer: Layer) -> Callable[[], object] | None:
-    """Return what runs torch's layer of the same kind forward and backward."""
+    """Return a function that runs torch's layer of the same kind forward and backward."""
     kind = LAYERS[name]
     if kind is None:
         return None
@@ -165,7 +165,7 @@ def torch_layer(name: str, layer: Layer) -> Callable[[], object] | None:
 
 
 def clock(run: Callable[[], object], threads: int) -> float:
-    """Return the seconds of a run, the mean of as many as fill a turn."""
+    """Return the seconds of a run, averaged over a turn."""
     torch.set_num_threads(threads)
     runs, seconds, started = 0, 0.0, time.perf_counter()
     while seconds < TURN:
@@ -175,7 +175,7 @@ def clock(run: Callable[[], object], threads: int) -> float:
 
 
 class Bench:
-    """What all measurements share: the frames of a sequence, dense or rolls, and the turns that each has."""
+    """Settings of all measurements: frames of a sequence, dense or rolls, and turns of each."""
 
     def __init__(self, frames: int, inputs: str, repeats: int) -> None:
         self.frames, self.inputs, self.repeats = frames, inputs, repeats
@@ -209,7 +209,7 @@ class Bench:
         return row
 
     def fast_counts(self, run: Callable[[], object]) -> list[int]:
-        """Return the numbers of threads, if they are many those with which something isn't clearly slow."""
+        """Return the numbers of threads to try; if they are many, those that aren't clearly slow."""
         run()
         if len(self.counts) <= 2:
             return self.counts

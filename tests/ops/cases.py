@@ -1,4 +1,4 @@
-"""Layers of every cell with random weights, both ways to run them, and ways to compare what comes out."""
+"""Layers of every cell with random weights, both ways to run them, and ways to compare results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from musicrnn.ops.scan import scan
 
 
 class Variant(NamedTuple):
-    """A cell with all that it may have, or without."""
+    """A cell with or without its options."""
 
     cell: Cell
     peepholes: bool = False
@@ -92,30 +92,30 @@ def make(
     roll: bool = False,
     dtype: torch.dtype = torch.float64,
 ) -> Case:
-    """Draw a layer, a state and inputs; a roll is sparse, of zeros and ones, and needs no gradient.
+    """Sample a layer, a state and inputs; a roll is sparse, of zeros and ones, and needs no gradient.
 
     Every number is one that float32 holds, so that a case loses nothing on the way there.
     """
     cell = variant.cell
     generator = torch.Generator().manual_seed(0)
 
-    def draw(*shape: int, scale: float = 1.0) -> Tensor:
+    def sample(*shape: int, scale: float = 1.0) -> Tensor:
         numbers = torch.randn(*shape, generator=generator) * (scale / shape[-1] ** 0.5)
         return numbers.to(dtype).requires_grad_()
 
     context = max(1, hidden // 4) if "context" in cell.optional else 0
     weights = Weights(
-        draw(cell.gates * hidden, width),
+        sample(cell.gates * hidden, width),
         # rectified units are unbounded: this keeps them from exploding
-        draw(cell.gates * (hidden - context), hidden, scale=0.5 if cell.name == "irnn" else 1.0),
-        draw((cell.biases or cell.gates) * hidden, scale=hidden**0.5 / 2),
-        draw(3, hidden, scale=hidden**0.5 / 3) if variant.peepholes else None,
+        sample(cell.gates * (hidden - context), hidden, scale=0.5 if cell.name == "irnn" else 1.0),
+        sample((cell.biases or cell.gates) * hidden, scale=hidden**0.5 / 2),
+        sample(3, hidden, scale=hidden**0.5 / 3) if variant.peepholes else None,
         torch.rand(context, generator=generator).to(dtype).requires_grad_() if context else None,
     )
-    inputs = draw(batch, steps, width, scale=width**0.5)
+    inputs = sample(batch, steps, width, scale=width**0.5)
     if roll:
         inputs = (torch.rand(batch, steps, width, generator=generator) < 0.05).to(dtype)
-    return Case(cell, inputs, tuple(draw(batch, hidden) for _ in range(cell.states)), weights)
+    return Case(cell, inputs, tuple(sample(batch, hidden) for _ in range(cell.states)), weights)
 
 
 def ragged(batch: int, steps: int) -> Tensor:
@@ -149,29 +149,31 @@ def forward(way: Way, case: Case) -> dict[str, Tensor]:
     return {"outputs": outputs, **{f"last state {number}": tensor for number, tensor in enumerate(last)}}
 
 
-def pull(parts: dict[str, Tensor], layout: Callable[[Tensor], Tensor] = torch.clone) -> list[Tensor]:
-    """Draw the gradients that come from behind, in whatever layout."""
+def output_gradients(
+    parts: dict[str, Tensor], arrange: Callable[[Tensor], Tensor] = torch.clone
+) -> list[Tensor]:
+    """Sample gradients of outputs and last state, arranged in memory by a function."""
     generator = torch.Generator().manual_seed(1)
-    return [layout(torch.randn(p.shape, generator=generator).to(p.dtype)) for p in parts.values()]
+    return [arrange(torch.randn(p.shape, generator=generator).to(p.dtype)) for p in parts.values()]
 
 
 def results(
-    way: Way, case: Case, layout: Callable[[Tensor], Tensor] = torch.clone, keep: bool = False
+    way: Way, case: Case, arrange: Callable[[Tensor], Tensor] = torch.clone, keep: bool = False
 ) -> dict[str, Tensor]:
     """Return outputs, last state and the gradients of all leaves by their names."""
-    return backward(forward(way, case), case, layout, keep)
+    return backward(forward(way, case), case, arrange, keep)
 
 
 def backward(
     parts: dict[str, Tensor],
     case: Case,
-    layout: Callable[[Tensor], Tensor] = torch.clone,
+    arrange: Callable[[Tensor], Tensor] = torch.clone,
     keep: bool = False,
 ) -> dict[str, Tensor]:
     """Return what a forward pass gave and the gradients of all leaves by their names."""
     leaves = case.leaves()
     gradients = torch.autograd.grad(
-        list(parts.values()), list(leaves.values()), pull(parts, layout), retain_graph=keep
+        list(parts.values()), list(leaves.values()), output_gradients(parts, arrange), retain_graph=keep
     )
     named = {f"gradient of {name}": g for name, g in zip(leaves, gradients, strict=True)}
     return {**{name: part.detach() for name, part in parts.items()}, **named}
@@ -215,7 +217,7 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
 
 @contextmanager
 def threads(number: int) -> Iterator[None]:
-    """Let torch use so many threads for a while."""
+    """Let torch use a number of threads in a context."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

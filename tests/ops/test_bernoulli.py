@@ -61,7 +61,7 @@ def test_gradients_are_those_of_differences() -> None:
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
-def test_what_is_no_number_stays_none_and_harms_no_other_row(value: float) -> None:
+def test_nan_and_infinity_stay_in_their_row(value: float) -> None:
     logits, frames = example(4, 20)
     with torch.no_grad():
         logits[2, 7] = value
@@ -70,7 +70,7 @@ def test_what_is_no_number_stays_none_and_harms_no_other_row(value: float) -> No
     assert torch.equal(found.isfinite(), expected.isfinite()) and not found[2].isfinite()
 
 
-def test_the_same_bits_for_any_number_of_threads_and_in_any_company() -> None:
+def test_the_same_bits_for_any_number_of_threads_and_any_batch() -> None:
     logits, frames = example(6, 9, 88, dtype=torch.float32)
     with threads(1):
         alone = both(fused.nll, logits, frames)
@@ -79,7 +79,7 @@ def test_the_same_bits_for_any_number_of_threads_and_in_any_company() -> None:
     assert torch.equal(fused.nll(logits[1:2], frames[1:2])[0], alone["nats"][1])
 
 
-def test_any_layout_gives_the_same() -> None:
+def test_the_order_in_memory_does_not_matter() -> None:
     logits, frames = example(4, 6, 10)
     expected = fused.nll(logits, frames)
     turned = fused.nll(logits.transpose(0, 1).contiguous().transpose(0, 1), frames.flip(0).flip(0))
@@ -88,11 +88,11 @@ def test_any_layout_gives_the_same() -> None:
     torch.testing.assert_close(gradient, torch.sigmoid(logits) - frames)
 
 
-def test_no_frames_have_no_nats() -> None:
+def test_no_frames_give_no_nats() -> None:
     assert fused.nll(torch.zeros(2, 0, 5), torch.zeros(2, 0, 5)).shape == (2, 0)
 
 
-def test_other_types_of_number_and_frames_that_need_gradients_go_by_torch() -> None:
+def test_other_types_of_number_and_frames_that_need_gradients_use_torch() -> None:
     logits, frames = example(3, 5, dtype=torch.bfloat16)
     assert torch.equal(bernoulli_nll(logits, frames), naive.nll(logits, frames))
     logits, frames = example(3, 5)
@@ -101,7 +101,7 @@ def test_other_types_of_number_and_frames_that_need_gradients_go_by_torch() -> N
     torch.testing.assert_close(gradient, -logits)
 
 
-def test_what_does_not_fit_together_is_refused() -> None:
+def test_shapes_and_types_that_do_not_fit_are_refused() -> None:
     logits, frames = example(3, 5)
     with pytest.raises(ValueError, match=r"frames must be torch.float64 of shape \(3, 5\).*got .*\(3, 4\)"):
         bernoulli_nll(logits, frames[:, :4])

@@ -1,4 +1,4 @@
-"""Kernels are compiled once for all processes, and it is said."""
+"""Kernels are compiled once for all processes, with a message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ print(outputs[0, :, 0].tolist())
 """
 
 
-def test_kernels_are_compiled_once_and_it_is_said(tmp_path: Path) -> None:
+def test_kernels_are_compiled_once_with_a_message(tmp_path: Path) -> None:
     for said in ("compiling kernels, once …\n", ""):
         ran = run_python(FIRST_USE, NUMBA_CACHE_DIR=str(tmp_path))
         assert (ran.returncode, ran.stderr, ran.stdout) == (0, said, "[1.0, 2.0, 3.0]\n")

@@ -1,4 +1,4 @@
-"""Which way a recurrence is computed, and what it does where kernels are not to be had."""
+"""How a recurrence is computed, with kernels and without."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_unknown_cell_is_refused_with_the_known_ones_named() -> None:
 
 @each_cell
 @rolls_and_dense
-def test_kernels_do_it_on_a_cpu(variant: Variant, roll: bool) -> None:
+def test_a_cpu_uses_the_kernels(variant: Variant, roll: bool) -> None:
     for dtype in (torch.float32, torch.float64):
         case = replace(make(variant, 3, 9, 88, 10, roll, dtype), mask=ragged(3, 9))
         assert_same_bits(forward(dispatched, case), forward(fused, case))
@@ -71,7 +71,7 @@ def test_a_batch_may_be_empty(variant: Variant) -> None:
 
 
 @each_cell
-def test_a_library_does_it_where_it_wins_and_has_the_same_function(
+def test_a_library_is_used_where_it_is_faster_and_has_the_same_function(
     variant: Variant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
@@ -121,7 +121,7 @@ for _ in range(2):
 """
 
 
-def test_without_numba_the_equations_work_and_it_is_said_once() -> None:
+def test_without_numba_the_equations_are_used_with_one_warning() -> None:
     ran = run_python(WITHOUT_NUMBA)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.split() == ["1", "1"]
@@ -129,7 +129,7 @@ def test_without_numba_the_equations_work_and_it_is_said_once() -> None:
     assert re.fullmatch(r"fast kernels are not available \(.*numba.*\); using slower code", line)
 
 
-def test_what_does_not_fit_together_is_refused() -> None:
+def test_shapes_and_types_that_do_not_fit_are_refused() -> None:
     cell, x, state = CELLS["gru"], torch.zeros(2, 3, 5), (torch.zeros(2, 4),)
     weights = Weights(torch.zeros(12, 5), torch.zeros(12, 4), torch.zeros(12))
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Sigmoid and tanh of kernels are right to the last few bits: seen through cells that do nothing else."""
+"""Sigmoid and tanh of kernels are right to the last few bits, tested by cells without a recurrence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def function(name: str, x: Tensor, way: Way = fused) -> Tensor:
     weights = {
         "tanh": Weights(x.new_ones(1, 1), x.new_zeros(1, 1), x.new_zeros(1)),
         "irnn": Weights(x.new_ones(1, 1), x.new_zeros(1, 1), x.new_zeros(1)),
-        # a fast unit and a slow one, which nobody hears
+        # a fast unit, and a slow one without effect
         "scrn": Weights(x.new_tensor([[1], [0]]), x.new_zeros(1, 2), x.new_zeros(2), alpha=x.new_zeros(1)),
     }[name]
     state = (x.new_zeros(len(x), len(weights.input)),)
@@ -40,7 +40,7 @@ def test_functions_are_right_to_the_last_few_bits(name: str, exact: object, dtyp
 
 @DTYPES
 @pytest.mark.parametrize("name", ["tanh", "scrn", "irnn"])
-def test_functions_of_what_is_no_ordinary_number(name: str, dtype: torch.dtype) -> None:
+def test_functions_of_nan_and_infinity(name: str, dtype: torch.dtype) -> None:
     most = torch.finfo(dtype).max
     x = torch.tensor([-torch.inf, -most, -0.0, most, torch.inf, torch.nan], dtype=dtype)
     expected = function(name, x, naive)

@@ -139,7 +139,7 @@ def scattered(tensor: Tensor) -> Tensor:
 
 @each_cell
 @rolls_and_dense
-def test_tensors_may_lie_anyhow_in_memory(variant: Variant, roll: bool) -> None:
+def test_tensors_need_not_be_contiguous(variant: Variant, roll: bool) -> None:
     case = make(variant, 3, 9, 88, 6, roll)
     case = replace(case, mask=ragged(3, 9))
     spread = case.change(scattered)
@@ -149,7 +149,7 @@ def test_tensors_may_lie_anyhow_in_memory(variant: Variant, roll: bool) -> None:
 
 
 @each_cell
-def test_a_second_derivative_is_refused_and_not_wrong(variant: Variant) -> None:
+def test_a_second_derivative_is_refused(variant: Variant) -> None:
     case = make(variant)
     parts = forward(fused, case)
     (gradient,) = torch.autograd.grad(parts["outputs"].square().sum(), case.state[:1], create_graph=True)

@@ -103,7 +103,7 @@ def test_sampling_continues_where_it_stopped(variant: Variant) -> None:
 
 
 @each_cell
-def test_a_piece_is_the_same_alone_in_company_and_on_any_number_of_threads(variant: Variant) -> None:
+def test_a_piece_is_the_same_alone_in_a_batch_and_on_any_number_of_threads(variant: Variant) -> None:
     example, uniforms = network(variant, batch=70), numbers(70)
     together = example.compiled(uniforms)
     assert torch.equal(together, example.step_by_step(uniforms))

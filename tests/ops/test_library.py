@@ -1,4 +1,4 @@
-"""What torch's own libraries compute is what the equations say."""
+"""torch's own libraries compute the same as the equations."""
 
 from __future__ import annotations
 

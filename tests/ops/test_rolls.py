@@ -1,4 +1,4 @@
-"""Piano rolls by their active cells, and inputs that are none."""
+"""Piano rolls by their active cells, and other inputs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_numbers_that_are_neither_zero_nor_one_agree(variant: Variant, value: fl
 @pytest.mark.parametrize(
     ("value", "number", "way"), [(1.0, 6, []), (1.0, 7, ["dense"]), (0.5, 6, []), (-0.0, 36, [])]
 )
-def test_inputs_are_summed_column_by_column_if_a_sixth_of_the_numbers_counts_at_most(
+def test_inputs_are_summed_by_columns_if_at_most_a_sixth_is_nonzero(
     ways: list[str], value: float, number: int, way: list[str]
 ) -> None:
     case = make(Variant(CELLS["tanh"]), 1, 6, 6, 10)
@@ -66,7 +66,7 @@ def test_inputs_are_summed_column_by_column_if_a_sixth_of_the_numbers_counts_at_
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_what_is_no_number_shows_in_all_that_hear_it(value: float) -> None:
+def test_nan_and_infinity_reach_every_later_output(value: float) -> None:
     case = make(Variant(CELLS["irnn"]), 2, 6, WIDTH, 10, roll=True)
     inputs = case.inputs.clone()
     inputs[0, 3, 5] = value

@@ -1,4 +1,4 @@
-"""What a mask does, step by step and in kernels."""
+"""Masks, step by step and in kernels."""
 
 from __future__ import annotations
 

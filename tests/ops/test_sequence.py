@@ -1,4 +1,4 @@
-"""Kernels give the same bits again and again, on any number of threads and in any company."""
+"""Kernels give the same bits in every run, on any number of threads and in any batch."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_same_bits_for_any_number_of_threads(variant: Variant, roll: bool) -
 
 @each_cell
 @rolls_and_dense
-def test_the_same_bits_for_a_row_alone_and_in_company(variant: Variant, roll: bool) -> None:
+def test_the_same_bits_for_a_row_alone_and_in_a_batch(variant: Variant, roll: bool) -> None:
     case = example(variant, roll)
     together = forward(fused, case)
     for row in (slice(0, 1), slice(3, 4), slice(1, 6)):

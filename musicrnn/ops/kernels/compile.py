@@ -57,7 +57,7 @@ def claim_slice(typing: Any, record: types.CPointer) -> Any:
 
 @inlined
 def rows_of_slice(index, args):
-    """Return the first row of a slice, and the one behind its last."""
+    """Return the first row of a slice, and the one after its last."""
     return index * args.rows // args.slices, (index + 1) * args.rows // args.slices
 
 

@@ -45,7 +45,7 @@ def packed(matrices: Tensor, columns: int, padded: int) -> Tensor:
 
 @shared_function
 def pack_panels(source, target, depth, columns, padded, transposed):
-    """Pack a matrix into panels for products, with zeros behind the last column.
+    """Pack a matrix into panels for products, with zeros after the last column.
 
     It is (depth, columns), or transposed (columns, depth), and becomes panels of up to three vectors' width
     that lie one after another, rows in order.

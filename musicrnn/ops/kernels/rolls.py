@@ -31,7 +31,7 @@ def add_outer(frame, width, source, source_step, target, target_step, numbers):
 
 @shared_function
 def columns_of(w, columns, blocks, width, hidden, padded):
-    """Copy W (blocks * H, D) in the order of its columns, (D, blocks * P), with zeros behind each."""
+    """Copy W (blocks * H, D) in the order of its columns, (D, blocks * P), with zeros after each."""
     clear(columns, columns, width * blocks * padded)
     for block in range(blocks):
         for unit in range(hidden):

@@ -31,7 +31,7 @@ def _row_function(
         name: The function's.
         combine: ``(builder, source(), target()) -> vector`` with functions that load.
         document: Its docstring.
-        ragged: ``source`` or ``target``: the row whose last vector may be incomplete. Behind the end of a
+        ragged: ``source`` or ``target``: the row whose last vector may be incomplete. After the end of a
             ragged source zeros are stored.
         scaled: Whether there is a factor, a fourth argument of both functions.
     """
@@ -104,10 +104,10 @@ def _zero(builder: ir.IRBuilder, source: Load, target: Load) -> ir.Value:
     return ir.Constant(target().type, None)
 
 
-copy = _row_function("copy", _taken, "Copy so many numbers.")
-copy_in = _row_function("copy_in", _taken, "Copy so many numbers, and fill up the last vector.", "source")
-copy_out = _row_function("copy_out", _taken, "Copy so many numbers, and none behind them.", "target")
-add = _row_function("add", _added, "Add so many numbers to others.")
-add_in = _row_function("add_in", _added, "Add so many numbers to others, and none behind.", "target")
-add_times = _row_function("add_times", _added_times, "Add so many numbers, scaled, to others.", scaled=True)
-clear = _row_function("clear", _zero, "Set so many numbers to zero.")
+copy = _row_function("copy", _taken, "Copy numbers.")
+copy_in = _row_function("copy_in", _taken, "Copy numbers, with zeros to the end of a vector.", "source")
+copy_out = _row_function("copy_out", _taken, "Copy numbers, and none after them.", "target")
+add = _row_function("add", _added, "Add numbers to others.")
+add_in = _row_function("add_in", _added, "Add numbers to others, and none after them.", "target")
+add_times = _row_function("add_times", _added_times, "Add numbers, scaled, to others.", scaled=True)
+clear = _row_function("clear", _zero, "Set numbers to zero.")

@@ -329,7 +329,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
 
 @shared_function
 def load_states(state, source, states, batch, hidden, padded, first, rows):
-    """Copy the rows of a slice from (states, B, H) into the scratch area, with zeros behind each."""
+    """Copy the rows of a slice from (states, B, H) into the scratch area, with zeros after each."""
     for number in range(states):
         for row in range(rows):
             place = offset(state, (number * rows + row) * padded)

@@ -53,15 +53,15 @@ class Vector(types.Type):
         super().__init__(name=f"vector({dtype} x {self.lanes})")
 
     def place(self, builder: Any, start: ir.Value, numbers: ir.Value) -> ir.Value:
-        """Return the address of the vector that lies so many numbers behind a pointer."""
+        """Return the address of the vector at an offset from a pointer, in numbers."""
         return builder.bitcast(builder.gep(start, [numbers]), self.llvm.as_pointer())
 
     def load(self, builder: Any, start: ir.Value, numbers: ir.Value) -> ir.Value:
-        """Load the vector that lies so many numbers behind a pointer."""
+        """Load the vector at an offset from a pointer, in numbers."""
         return builder.load(self.place(builder, start, numbers), align=self.align)
 
     def store(self, builder: Any, value: ir.Value, start: ir.Value, numbers: ir.Value) -> None:
-        """Store a vector so many numbers behind a pointer."""
+        """Store a vector at an offset from a pointer, in numbers."""
         builder.store(value, self.place(builder, start, numbers), align=self.align)
 
 
@@ -137,20 +137,20 @@ def pointer(typing: Any, address: types.Integer, like: types.Float) -> Any:
 
 @intrinsic
 def offset(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
-    """Move a pointer by so many numbers."""
+    """Move a pointer by a count of numbers."""
     return start(start, numbers), emit(lambda builder, start, numbers: builder.gep(start, [numbers]))
 
 
 @intrinsic
 def load(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
-    """Load the vector that lies so many numbers behind a pointer."""
+    """Load the vector at an offset from a pointer, in numbers."""
     vector = Vector(start.dtype)
     return vector(start, numbers), emit(vector.load)
 
 
 @intrinsic
 def store(typing: Any, value: Vector, start: types.CPointer, numbers: types.Integer) -> Any:
-    """Store a vector so many numbers behind a pointer."""
+    """Store a vector at an offset from a pointer, in numbers."""
     return types.void(value, start, numbers), emit(value.store)
 
 
@@ -197,7 +197,7 @@ def store_some(typing: Any, value: Vector, start: types.CPointer, numbers: Any, 
 
 @intrinsic
 def first_lanes(typing: Any, value: Vector, count: types.Integer) -> Any:
-    """Return a vector with zeros behind its first ``count`` lanes."""
+    """Return a vector with zeros after its first ``count`` lanes."""
     vector, zero = value, ir.Constant(value.llvm, None)
 
     def build(builder: Any, value: ir.Value, count: ir.Value) -> ir.Value:
@@ -227,7 +227,7 @@ def total(typing: Any, x: Vector) -> Any:
 
 @intrinsic
 def scalar(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
-    """Load the single number that lies so many numbers behind a pointer."""
+    """Load the single number at an offset from a pointer, in numbers."""
     return start.dtype(start, numbers), emit(
         lambda builder, start, at: builder.load(builder.gep(start, [at]))
     )
@@ -235,7 +235,7 @@ def scalar(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
 
 @intrinsic
 def put(typing: Any, value: types.Float, start: types.CPointer, numbers: types.Integer) -> Any:
-    """Store a single number so many numbers behind a pointer."""
+    """Store a single number at an offset from a pointer, in numbers."""
 
     def build(builder: Any, value: ir.Value, start: ir.Value, numbers: ir.Value) -> None:
         builder.store(value, builder.gep(start, [numbers]))
@@ -245,7 +245,7 @@ def put(typing: Any, value: types.Float, start: types.CPointer, numbers: types.I
 
 @intrinsic
 def lanes_of(typing: Any, start: types.CPointer) -> Any:
-    """Return how many of the numbers behind a pointer a vector holds."""
+    """Return how many of the numbers at a pointer a vector holds."""
     lanes = ir.IntType(types.intp.bitwidth)(Vector(start.dtype).lanes)
     return types.intp(start), emit(lambda builder, start: lanes)
 
