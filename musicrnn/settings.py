@@ -1,8 +1,8 @@
 """Settings: fields of dataclasses, each declared once with its group, its range and its description.
 
-The description of a setting is its entry in the docstring of its dataclass. A dataclass may hold others; files
-and the command line know every setting by its own name, whatever dataclass it is in: ``declarations`` lists
-them flat, ``assemble`` and ``flatten`` convert between the flat form and the grouped one.
+The description of a setting is its entry in the docstring of its dataclass. A dataclass may hold others;
+files and the command line know every setting by its own name, whatever dataclass it is in: ``declarations``
+lists them flat, ``assemble`` and ``flatten`` convert between the flat form and the grouped one.
 """
 
 from __future__ import annotations

@@ -222,12 +222,16 @@ class MusicRNN(nn.Module):
         for span, features, following in self.chunks(inputs, state, semitones):
             state, part, distribution = following, frames[:, span], self.head(features)
             nats.append(-distribution.log_prob(part))
-            if marginals:
+            if marginals and independent:  # one sigmoid for all: its rounding depends on a tensor's size
+                cells.append(features.log_odds)
+            elif marginals:
                 noise_shape = (len(part), part.shape[1], self.head.noise_size)
                 cells.append(marginals_of(distribution, noise_shape, part.device))
         assert state is not None
-        joined = _joined(nats)
-        return Scored(joined if mask is None else joined * mask, state, _joined(cells) if marginals else None)
+        scores, given = _joined(nats), _joined(cells) if marginals else None
+        if given is not None and independent:
+            given = torch.sigmoid(given)
+        return Scored(scores if mask is None else scores * mask, state, given)
 
     def compiled_generator(
         self, state: NetworkState, before: Tensor, pitches: int
