@@ -132,8 +132,8 @@ class RollCounts:
         self.keys[self._key(pitch_frames)] += 1
         self._add_voices(np.bincount(frame, minlength=len(roll)), frame[begins], frame[ends] + 1)
         if len(cells):
-            strikes = roll.onsets[frame, pitch] == 1 if self.layout.has_onsets else begins
-            (first,) = np.nonzero(strikes)
+            starts = roll.onsets[frame, pitch] == 1 if self.layout.has_onsets else begins
+            (first,) = np.nonzero(starts)
             self._add_notes(pitch[first], np.diff(np.append(first, len(cells))))
 
     def histograms(self) -> dict[str, dict[str, int]]:

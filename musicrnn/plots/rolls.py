@@ -5,6 +5,7 @@ A note is a bar that ends a little early, so a repeated note looks different fro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ def plot_rolls(rolls: Sequence[tuple[str, PianoRoll]], path: Path | str) -> None
 
 def plot_panels(panels: Iterable[Axes], rolls: Sequence[tuple[str, PianoRoll]]) -> None:
     """Plot each roll, below its title, on the axes of its panel; the panels share the time axis."""
+    from matplotlib.ticker import MultipleLocator
+
     *_, lowest = panels = list(panels)
     low, high = pitch_span([roll for _, roll in rolls])
     low, high = low - 1, high + 1
@@ -42,7 +45,8 @@ def plot_panels(panels: Iterable[Axes], rolls: Sequence[tuple[str, PianoRoll]]) 
         _plot_panel(axes, roll, low, high, quarters, COLOURS[index % 2])
         set_title(axes, title)
     lowest.set_xlim(0, quarters)
-    lowest.xaxis.set_major_locator(_beat_locator(quarters))
+    step = 2 ** max(0, math.ceil(math.log2(quarters / 16)))  # at most 17 ticks
+    lowest.xaxis.set_major_locator(MultipleLocator(step))
     tempos = {roll.layout.tempo for _, roll in rolls}
     nominal = tempos.pop() if len(tempos) == 1 else None
     lowest.set_xlabel(f"quarter notes at {nominal:g} per minute" if nominal else "quarter notes")
@@ -89,13 +93,3 @@ def _bars(roll: PianoRoll, gap: float) -> NDArray[np.float64]:
     bottom, top = notes["pitch"] - 0.45, notes["pitch"] + 0.45
     corners = [(left, bottom), (left, top), (right, top), (right, bottom)]
     return np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
-
-
-def _beat_locator(quarters: float) -> Any:
-    """Return a locator of ticks at multiples of the power of two that gives at most 17 of them."""
-    from matplotlib.ticker import MultipleLocator
-
-    step = 1
-    while quarters / step > 16:
-        step *= 2
-    return MultipleLocator(step)

@@ -322,12 +322,12 @@ def _number(events: bytes, at: int) -> tuple[int, int]:
 def _end_hanging(track: Track) -> Track:
     """End hanging notes at the next start or end of their pitch, else with the track."""
     notes = track.notes
-    hung = notes["end"] >= HANGING
-    notes["end"][hung] -= HANGING
-    for pitch in np.unique(notes["pitch"][hung]):
+    hanging = notes["end"] >= HANGING
+    notes["end"][hanging] -= HANGING
+    for pitch in np.unique(notes["pitch"][hanging]):
         of_pitch = notes["pitch"] == pitch
-        events = np.unique(np.append(notes["start"][of_pitch], notes["end"][of_pitch & ~hung]))
-        here = of_pitch & hung
+        events = np.unique(np.append(notes["start"][of_pitch], notes["end"][of_pitch & ~hanging]))
+        here = of_pitch & hanging
         after = np.searchsorted(events, notes["start"][here], side="right")
         events = np.append(events, np.iinfo(np.int64).max)
         notes["end"][here] = np.minimum(notes["end"][here], events[after])
