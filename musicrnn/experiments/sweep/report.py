@@ -1,4 +1,4 @@
-"""What came of a sweep: ranks, a table as a file, and a picture."""
+"""The report of a sweep: ranks, and a table as a file."""
 
 from __future__ import annotations
 

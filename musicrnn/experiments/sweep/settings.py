@@ -77,13 +77,8 @@ class SweepSettings:
         """Return the settings as JSON values."""
         base = {name: value for name, value in self.base.to_dict().items() if name not in self.space}
         space = {name: entry.to_json() for name, entry in self.space.items()}
-        return {
-            "data": dict(self.data),
-            "base": base,
-            "space": space,
-            "sampler": self.sampler,
-            "pruner": self.pruner,
-        }
+        searched = {"space": space, "sampler": self.sampler, "pruner": self.pruner}
+        return {"data": dict(self.data), "base": base, **searched}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], where: str) -> SweepSettings:

@@ -1,4 +1,4 @@
-"""What a sweep searches: a range or a choice for each of some settings, read from a TOML file.
+"""The space that a sweep searches: a range or a list of choices for each setting, read from a TOML file.
 
 ::
 
@@ -27,12 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``.
+    """Numbers from ``low`` to ``high``, both included.
 
     Attributes:
-        low: The least.
-        high: The greatest.
-        log: Whether their logarithm is what is drawn evenly.
+        log: Whether they are sampled log-uniformly.
         step: Distance between them from ``low`` on; None is 1 for whole numbers and any for others.
     """
 
@@ -42,13 +40,13 @@ class Range:
     step: float | None = None
 
     def suggest(self, trial: Trial, name: str) -> float:
-        """Return the value that a trial has, drawn unless it is stored."""
+        """Return the value of a trial, sampled unless it is stored."""
         if isinstance(self.low, int) and isinstance(self.high, int):
             return trial.suggest_int(name, self.low, self.high, step=int(self.step or 1), log=self.log)
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the range as a space file has it."""
+        """Return the range as in a space file."""
         step = {} if self.step is None else {"step": self.step}
         return {"low": self.low, "high": self.high, "log": self.log, **step}
 
@@ -60,11 +58,11 @@ class Choices:
     values: tuple[Any, ...]
 
     def suggest(self, trial: Trial, name: str) -> Any:
-        """Return the value that a trial has, drawn unless it is stored."""
+        """Return the value of a trial, sampled unless it is stored."""
         return trial.suggest_categorical(name, self.values)
 
     def to_json(self) -> list[Any]:
-        """Return the choices as a space file has them."""
+        """Return the choices as in a space file."""
         return list(self.values)
 
 
@@ -72,21 +70,17 @@ Space = Mapping[str, Range | Choices]
 
 
 def read_space(path: Path, base: Recipe) -> Space:
-    """Read a space from a TOML file, or by its suffix a JSON object.
-
-    Args:
-        path: The file.
-        base: The settings that aren't searched.
+    """Read a space from a TOML file, or by its suffix a JSON file; ``base`` has the other settings.
 
     Raises:
         FileError: The file can't be read.
-        UsageError: It isn't a space, or holds a value that no recipe has.
+        UsageError: It isn't a space, or has a value that no recipe accepts.
     """
     return make_space(read_table(path), base, str(path))
 
 
 def make_space(table: Mapping[str, Any], base: Recipe, where: str) -> Space:
-    """Make a space of what a file says.
+    """Make a space from the content of a file.
 
     Raises:
         UsageError: It isn't a space; the message starts with ``where``.
@@ -135,7 +129,7 @@ def _range(name: str, entry: Mapping[str, Any], base: Recipe, where: str) -> Ran
 
 
 def _value(name: str, value: Any, base: Recipe, where: str) -> Any:
-    """Return a value that the setting may have."""
+    """Return a checked value of a setting."""
     checked = check_settings({name: value}, where)[name]
     try:
         base.replaced(**{name: checked})

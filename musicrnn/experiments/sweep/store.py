@@ -258,7 +258,7 @@ def _database(url: str, stack: ExitStack) -> BaseStorage:
     from sqlalchemy.exc import SQLAlchemyError
 
     arguments = {"connect_args": {"timeout": _LOCK_SECONDS}} if url.startswith("sqlite") else {}
-    for attempts_left in reversed(range(5)):
+    for attempts_left in (4, 3, 2, 1, 0):
         try:
             database = RDBStorage(url, engine_kwargs=arguments)
         except (ImportError, ValueError) as error:

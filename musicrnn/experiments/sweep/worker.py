@@ -113,12 +113,10 @@ class SweepWorker:
             "trials": self.count,
             "threads": threads,
         }
-        devices = [f"cuda:{index % gpus}" if gpus > 1 else self.device for index in range(count)]
-        jobs = {
-            index: Job(f"{__name__}:work", {**arguments, "device": device})
-            for index, device in enumerate(devices)
-        }
-        deaths = list[str]()
+        jobs, deaths = dict[int, Job](), list[str]()
+        for index in range(count):
+            device = f"cuda:{index % gpus}" if gpus > 1 else self.device
+            jobs[index] = Job(f"{__name__}:work", {**arguments, "device": device})
 
         def finished(index: int, done: Done) -> None:
             del jobs[index]
