@@ -1,4 +1,4 @@
-"""What is written when a training has ended: the learning curves, and the model card beside the weights."""
+"""The files written at the end of a training: the learning curves, and the model card beside the weights."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from musicrnn.training.recipe import Recipe
 from musicrnn.training.run import Trained
 
 _ONLY = {"peepholes": "lstm", "context": "scrn", "alpha": "scrn", "learn_alpha": "scrn"}
-"""Settings that mean something for one cell alone."""
+"""Settings that apply to one cell only."""
 
 
 def write_results(done: Trained, corpus: Corpus, recipe: Recipe, plot: Callable[..., None]) -> None:
-    """Write the learning curves and, last of all, the model card.
+    """Write the learning curves and, last, the model card.
 
     Args:
-        done: What came of the training.
-        corpus: What it was trained on.
-        recipe: How it was trained.
+        done: The outcome of the training.
+        corpus: The training corpus.
+        recipe: The recipe.
         plot: Plots the curves, called as ``plot_curves``.
 
     Raises:
@@ -50,13 +50,13 @@ def write_results(done: Trained, corpus: Corpus, recipe: Recipe, plot: Callable[
 def model_card(
     directory: Path, model: MusicRNN, corpus: Corpus, recipe: Recipe, figures: Mapping[str, float]
 ) -> None:
-    """Write ``README.md``: what the model is, what it was trained on, how good it is, how to use it.
+    """Write ``README.md``: the model, its training data, its likelihood and its use.
 
     Args:
         directory: The run's folder.
         model: The trained network.
-        corpus: What it was trained on.
-        recipe: How it was trained.
+        corpus: The training corpus.
+        recipe: The recipe.
         figures: ``best_epoch`` and the NLL of every split.
 
     Raises:

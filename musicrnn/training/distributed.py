@@ -1,8 +1,8 @@
 """Training in several processes, each with its share of every batch.
 
-Processes find each other through the variables that ``torchrun`` sets, so whatever sets them can start them:
-``torchrun`` itself, Slurm, Kubernetes, or ``launch`` here, which does on one machine what the others do on
-many and keeps their errors to one line.
+Processes find each other through the environment variables of ``torchrun``, so anything that sets these can
+start them: ``torchrun`` itself, Slurm, Kubernetes, or ``launch``, which starts those of one machine and
+reports errors on one line.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class World:
 
     Attributes:
         rank: Number of this process.
-        size: How many there are.
+        size: Number of processes.
     """
 
     rank: int = 0
@@ -49,7 +49,7 @@ class World:
         return tensor
 
     def first_of(self, value: _Value | None) -> _Value | None:
-        """Return the first value that a process has, to every process."""
+        """Return the first value that isn't None among all processes, in every process."""
         from torch import distributed
 
         found: list[_Value | None] = [None] * self.size
@@ -57,7 +57,7 @@ class World:
         return next((each for each in found if each is not None), None)
 
     def broadcast(self, make: Callable[[], _Value]) -> _Value:
-        """Return what the main process makes, in every process."""
+        """Return the value made by the main process, in every process."""
         if self.size == 1:
             return make()
         from torch import distributed
@@ -67,7 +67,7 @@ class World:
         return box[0]  # type: ignore[return-value]
 
     def share(self, pieces: Sequence[int]) -> list[int]:
-        """Return this process's share of a batch; the shares differ by one piece at most."""
+        """Return this process's share of a batch; sizes differ by at most one piece."""
         return list(pieces[self.rank :: self.size])
 
 
@@ -76,7 +76,7 @@ ALONE = World()
 
 
 def started_by_launcher() -> bool:
-    """Return whether this process is one of several that train together."""
+    """Return whether this process is one of several in a distributed training."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
@@ -87,7 +87,7 @@ def is_main_process() -> bool:
 
 @contextlib.contextmanager
 def joined(device: str) -> Iterator[tuple[World, str]]:
-    """Meet the other processes, if there are any.
+    """Join the other processes, if there are any.
 
     Args:
         device: A torch device; ``cuda`` becomes the GPU of this process's number on its machine.
@@ -113,7 +113,7 @@ def joined(device: str) -> Iterator[tuple[World, str]]:
     except (RuntimeError, ValueError) as error:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         reason = str(error).splitlines()[0]
-        raise MusicRNNError(f"{where}: expected to meet the other processes there: {reason}") from error
+        raise MusicRNNError(f"{where}: expected to find the other processes there: {reason}") from error
     world = World(distributed.get_rank(), distributed.get_world_size())
     try:
         yield world, device
@@ -140,15 +140,15 @@ def launch(arguments: Sequence[str], devices: int, nodes: int) -> int:
     """
     node = int(os.environ.get("NODE_RANK", os.environ.get("SLURM_NODEID", "0")))
     threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
-    shared = {**_meeting_point(nodes), "WORLD_SIZE": str(devices * nodes), "OMP_NUM_THREADS": threads}
+    shared = {**_rendezvous(nodes), "WORLD_SIZE": str(devices * nodes), "OMP_NUM_THREADS": threads}
     ranks = [{"RANK": str(node * devices + local), "LOCAL_RANK": str(local)} for local in range(devices)]
     return child.wait_for_all(
         [child.start("musicrnn.cli.app:main", arguments, {**shared, **rank}) for rank in ranks]
     )
 
 
-def _meeting_point(nodes: int) -> Mapping[str, str]:
-    """Return the variables that say where processes meet."""
+def _rendezvous(nodes: int) -> Mapping[str, str]:
+    """Return the environment variables with the address of the first process."""
     if nodes == 1:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))

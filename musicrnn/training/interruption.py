@@ -12,25 +12,25 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def interruption() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether an interruption was asked for.
+    """Yield a function that returns whether an interruption was requested.
 
-    The first signal is noted, for the training to end where it can go on; the second raises
-    KeyboardInterrupt at once. In threads other than the main one signals can't be caught.
+    The first signal is recorded, so that the training can end where it can be resumed; the second raises
+    KeyboardInterrupt at once. Signals can only be caught in the main thread.
     """
-    asked = False
+    requested = False
 
     def handle(number: int, frame: object) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal requested
+        if requested:
             raise KeyboardInterrupt
-        asked = True
+        requested = True
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     handlers = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
-        yield lambda: asked
+        yield lambda: requested
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Learning-rate range test: one pass in which the rate rises, to see where it begins to help and to hurt.
+"""Learning-rate range test: one pass with a rising rate, to find where the loss falls and where it diverges.
 
 References:
     Smith 2017, "Cyclical learning rates for training neural networks", arXiv:1506.01186.
@@ -22,18 +22,18 @@ _SMOOTH = 0.9
 """Share of the mean NLL that stays from update to update."""
 
 DIVERGENCE_FACTOR = 2.0
-"""How many times the first NLL ends the test."""
+"""Multiple of the first NLL at which the test ends."""
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What a range test found.
+    """The result of a range test.
 
     Attributes:
         rates: Learning rate of every update.
         nlls: Nats per frame at it, smoothed.
         suggested: The rate at which the NLL fell fastest.
-        lowest: The rate at which it was lowest; more does harm.
+        lowest: The rate at which it was lowest; it rises at higher rates.
     """
 
     rates: list[float]
@@ -55,16 +55,16 @@ def range_test(
 
     Args:
         corpus: Needs a ``train`` split.
-        recipe: What would be trained; its learning rate and schedule are left out of account.
+        recipe: The recipe; its learning rate and schedule are ignored.
         directory: Where the files go.
         device: A torch device.
         bounds: The first rate and the last.
-        updates: Steps from one to the other.
+        updates: Updates from one to the other.
 
     Raises:
         CorpusError: The corpus has no training pieces.
         FileError: ``directory`` can't be written.
-        ModelError: Not even the least rate gives a finite loss.
+        ModelError: Not even the lowest rate gives a finite loss.
     """
     trainer, split = make_trainer(corpus, recipe, device), corpus["train"]
     augmentation = Augmentation(*recipe.semitones, recipe.input_noise)
@@ -102,7 +102,7 @@ def range_test(
 def _read(rates: list[float], nlls: list[float]) -> RangeTest:
     """Find where the NLL falls fastest over the logarithm of the rate, and where it is lowest.
 
-    The first tenth is left out, where the mean is one of few batches, and slopes are those of a tenth.
+    The first tenth, where the mean covers few batches, is left out; slopes are taken over a tenth.
     """
     window = max(1, len(nlls) // 10)
     lowest = min(range(window, len(nlls)), key=nlls.__getitem__)

@@ -1,8 +1,8 @@
-"""A run on disk: what is written as a training goes on, and what resuming reads.
+"""A run on disk: what is written during a training, and what resuming reads.
 
-``resume/state.safetensors`` holds the weights, what the optimizer, the noise and the average remember and, in
-its header, the metrics of all epochs so far and how far the present one is. It is one file, so it is whole or
-not there; ``model.safetensors``, the best weights, is written before it.
+``resume/state.safetensors`` holds the weights, the state of optimizer, noise and average and, in its header,
+the metrics of all epochs so far and the position in the current one. It is a single file, so it is complete
+or missing; ``model.safetensors``, the best weights, is written before it.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ STATE = Path("resume") / "state.safetensors"
 
 @dataclass
 class Position:
-    """How far a training is.
+    """The progress of a training.
 
     Attributes:
-        history: Metrics of the epochs done.
-        batch: Batches of the present epoch that are done.
+        history: Metrics of the completed epochs.
+        batch: Completed batches of the current epoch.
         updates: Updates of the whole training.
-        nats: Sum over the frames of the present epoch.
+        nats: Sum over the frames of the current epoch.
         frames: Real frames of it.
         computed: Frames of it, padding included.
         norms: Sum of the gradient's norms over its updates.
         steps: Its updates.
-        skipped: Updates of it that were left out.
-        rate_share: What skipped updates have left of the learning rate.
+        skipped: Its skipped updates.
+        rate_share: Share of the learning rate that is left after skipped updates.
         seconds: Time since training began, up to the last save.
-        epoch_seconds: Time spent on batches of the present epoch, up to the last save.
+        epoch_seconds: Time spent on batches of the current epoch, up to the last save.
     """
 
     history: list[Epoch] = field(default_factory=list)
@@ -61,11 +61,11 @@ class Position:
 
     @property
     def nlls(self) -> list[float]:
-        """Validation NLL of every epoch done."""
+        """Validation NLL of every completed epoch."""
         return [epoch.valid_nll for epoch in self.history]
 
     def count(self, update: Update, frames: int) -> None:
-        """Add an update of so many real frames."""
+        """Add an update of ``frames`` real frames."""
         self.updates += 1
         self.steps += 1
         self.nats += update.nats
@@ -82,7 +82,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training.
+    """The outcome of a training.
 
     Attributes:
         model: The network with its best weights, in evaluation mode, on the CPU.
@@ -110,7 +110,7 @@ class Trained:
 
 
 def mean_speed(history: list[Epoch]) -> float:
-    """Return the frames per second of all epochs together; those without a good update have none."""
+    """Return the frames per second of all epochs together; epochs without a finite update are left out."""
     speeds = [epoch.frames_per_second for epoch in history if epoch.frames_per_second]
     return len(speeds) / sum(1 / speed for speed in speeds) if speeds else 0.0
 
@@ -143,8 +143,8 @@ def load_state(directory: Path) -> tuple[dict[str, Tensor], Position]:
 
 
 def state_mismatch(directory: Path, error: Exception) -> ModelError:
-    """Return the error that says that a state is damaged or another training's."""
+    """Return the error for a state that is damaged or belongs to another training."""
     reason = str(error).splitlines()[0]
     return ModelError(
-        f"{directory / STATE}: expected the state of this training, found another or damage: {reason}"
+        f"{directory / STATE}: expected the state of this training, found another or a damaged one: {reason}"
     )

@@ -1,6 +1,6 @@
-"""Learning rates and early stopping, as functions of how far a training is.
+"""Learning rates and early stopping, as functions of the progress of a training.
 
-They keep no state of their own, so a resumed training goes on exactly as an undisturbed one.
+They have no state, so a resumed training continues exactly like an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from musicrnn.training.recipe import Recipe
 
 FALLING = ("linear", "cosine")
-"""Schedules that fall until the last epoch."""
+"""Schedules whose rate falls until the last epoch."""
 
 
 def learning_rate(recipe: Recipe, history: Sequence[float], part: float = 0.0, updates: int = 0) -> float:
     """Return the learning rate of the next update.
 
     Args:
-        recipe: Its schedule, learning rates, patience and warm-up decide.
+        recipe: The recipe, with schedule, learning rates, patience and warm-up.
         history: Validation NLL of every epoch so far.
-        part: Share of the present epoch that is done.
+        part: Share of the current epoch that is done.
         updates: Updates so far.
     """
     warm = min(1.0, (updates + 1) / recipe.warmup) if recipe.warmup else 1.0
@@ -33,14 +33,14 @@ def best_epoch(history: Sequence[float]) -> int:
 
 
 def is_over(recipe: Recipe, history: Sequence[float]) -> bool:
-    """Return whether training has run its epochs, or out of patience, or has reached its aim."""
+    """Return whether the last epoch, the patience or the target NLL has been reached."""
     best = best_epoch(history)
     reached = recipe.until is not None and best >= 0 and history[best] <= recipe.until
     return reached or len(history) >= recipe.epochs or len(history) - 1 - best >= recipe.patience
 
 
 def _share(recipe: Recipe, history: Sequence[float], part: float) -> float:
-    """Return the share of the initial rate that the schedule has come to."""
+    """Return the current share of the initial rate."""
     if recipe.schedule in FALLING:
         again = 0 < recipe.restart <= len(history)
         first, last = (recipe.restart, recipe.epochs) if again else (0, recipe.restart or recipe.epochs)
@@ -53,7 +53,7 @@ def _share(recipe: Recipe, history: Sequence[float], part: float) -> float:
 
 
 def _plateau(history: Sequence[float], wait: int) -> float:
-    """Halve whenever so many epochs in a row weren't better than the best."""
+    """Halve the rate whenever ``wait`` epochs in a row didn't improve."""
     share, best, stale = 1.0, math.inf, 0
     for nll in history:
         best, stale = (nll, 0) if nll < best else (best, stale + 1)

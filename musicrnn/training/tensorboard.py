@@ -1,9 +1,8 @@
-"""The curves of a training for TensorBoard, which draws those of many runs together while they go on.
+"""Learning curves for TensorBoard, which plots those of many runs together while they train.
 
-A run's points are in its folder ``tensorboard``, one for each epoch. Resuming adds a file to the folder that
-has all points again: TensorBoard drops the earlier ones, because the file says that it starts at the first
-epoch. So an epoch whose point was lost in a crash is there too, and so are those from before TensorBoard was
-asked for.
+A run's points are in its folder ``tensorboard``, one for each epoch. Resuming adds a file with all points
+again; it starts at the first epoch, so TensorBoard drops the earlier ones. So points that were lost in a
+crash, and those of epochs before TensorBoard was requested, are written too.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ TAGS = {
     "frames_per_second": "batches/frames_per_second",
     "padding": "batches/padding",
 }
-"""What is written of an epoch's metrics, and its tag; what stands before the slash groups the charts."""
+"""The metrics that are written, and their tags; the part before the slash groups the charts."""
 
 
 class TensorBoard(Callback):
@@ -64,7 +63,7 @@ class TensorBoard(Callback):
                 self._writer.close()
 
     def begin(self, model: MusicRNN, frames: int, done: list[Epoch], batches: int) -> None:
-        """Open a file and write the epochs that are done, as if they had followed each other until now."""
+        """Open a file and write the completed epochs, with times as if there had been no interruption."""
         with written(self._directory):
             self._writer = self._open()
         now = time.time()
