@@ -68,7 +68,7 @@ def reproduce(
             seeds=study.seeds,
             workers=study.workers,
             dry=study.dry_run,
-            tell=console.note,
+            log=console.note,
         )
     except KeyboardInterrupt:
         console.note("all runs are saved; run the same command to continue")

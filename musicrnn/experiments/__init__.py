@@ -1,1 +1,1 @@
-"""Studies that run many trainings: the paper's tables, the hyper-parameter sweep."""
+"""Experiments: many trainings that are compared, by one engine of resumable trials."""

@@ -1,4 +1,4 @@
-"""Sweeps as a whole: what they draw, what they leave behind, and that they can be interrupted anywhere."""
+"""Sweeps as a whole: what they sample, what they write, and that they can be interrupted anywhere."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Interrupting:
         self.lines.append(f"{trial.number} {trial.state}, best {best.number}")
 
 
-def drawn(found: SweepResult) -> dict[int, tuple[dict[str, Any], float | None, bytes]]:
+def outcomes(found: SweepResult) -> dict[int, tuple[dict[str, Any], float | None, bytes]]:
     """Return settings, NLL and weights of every trial."""
     return {
         trial.number: (trial.settings, trial.valid_nll, (trial.run / "model.safetensors").read_bytes())
@@ -73,14 +73,14 @@ def drawn(found: SweepResult) -> dict[int, tuple[dict[str, Any], float | None, b
     }
 
 
-def test_a_sweep_goes_on_where_it_stopped_and_draws_what_it_would_have_drawn(
+def test_a_sweep_continues_where_it_stopped_with_the_samples_it_would_have_taken(
     corpus: Corpus, tmp_path: Path
 ) -> None:
-    first = drawn(sweep(corpus, BASE, SPACE, tmp_path / "a", trials=2))
-    resumed = drawn(sweep(corpus, BASE, SPACE, tmp_path / "a", trials=4))
+    first = outcomes(sweep(corpus, BASE, SPACE, tmp_path / "a", trials=2))
+    resumed = outcomes(sweep(corpus, BASE, SPACE, tmp_path / "a", trials=4))
     assert {number: resumed[number] for number in first} == first
     undisturbed = sweep(corpus, BASE, SPACE, tmp_path / "b", trials=4)
-    assert resumed == drawn(undisturbed)
+    assert resumed == outcomes(undisturbed)
     nlls = [trial.valid_nll for trial in undisturbed.trials]
     assert nlls == sorted(nlls) and len({str(each[0]) for each in resumed.values()}) == 4  # type: ignore[type-var]
     assert undisturbed.best == undisturbed.trials[0]
@@ -88,7 +88,7 @@ def test_a_sweep_goes_on_where_it_stopped_and_draws_what_it_would_have_drawn(
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["journal", "sqlite"])
-def test_an_interrupted_trial_goes_on(corpus: Corpus, tmp_path: Path, shared: bool) -> None:
+def test_an_interrupted_trial_continues(corpus: Corpus, tmp_path: Path, shared: bool) -> None:
     storage = f"sqlite:///{tmp_path / 'sweep.db'}" if shared else None
     callback = Interrupting(1, 1)
 
@@ -102,7 +102,7 @@ def test_an_interrupted_trial_goes_on(corpus: Corpus, tmp_path: Path, shared: bo
     interrupted = run(tmp_path / "a")
     assert callback.lines[:3] == ["0 of 3", "0 complete, best 0", "1 of 3"]
     assert [line[:10] for line in callback.lines[3:]] == ["1 complete", "2 complete"]
-    assert drawn(interrupted) == drawn(run(tmp_path / "b"))
+    assert outcomes(interrupted) == outcomes(run(tmp_path / "b"))
 
 
 def test_tpe_repeats_itself_and_learns(corpus: Corpus, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_tpe_repeats_itself_and_learns(corpus: Corpus, tmp_path: Path) -> None:
         found = sweep(
             corpus, Recipe.of(hidden=2, epochs=1), SPACE, tmp_path / name, trials=7, sampler=sampler
         )
-        return drawn(found)
+        return outcomes(found)
 
     first, random = run("a", "tpe"), run("random", "random")
     assert first == run("b", "tpe")
@@ -227,7 +227,7 @@ def test_killed_with_four_workers_no_trial_is_lost_or_run_twice(corpus: Corpus, 
     assert len(left) < count
 
     resumed = sweep(corpus, base, space, killed, trials=count)
-    assert drawn(resumed) == drawn(undisturbed)
+    assert outcomes(resumed) == outcomes(undisturbed)
     assert [trial.state for trial in resumed.trials] == ["complete"] * count
     log = [json.loads(line) for line in (killed / "study.journal").read_text().splitlines()]
     created, told, reports = (

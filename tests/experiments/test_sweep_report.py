@@ -1,4 +1,4 @@
-"""What a sweep says at its end: ranks, table, picture."""
+"""The report of a sweep: ranks, table, picture."""
 
 from __future__ import annotations
 

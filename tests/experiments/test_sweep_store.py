@@ -106,7 +106,7 @@ def test_half_a_line_in_the_journal_is_taken_off(corpus: Corpus, tmp_path: Path)
         assert [trial.number for trial in store.trials()] == [0, 1]
 
 
-def test_random_draws_depend_on_number_and_seed_alone(corpus: Corpus, tmp_path: Path) -> None:
+def test_random_samples_depend_on_number_and_seed_alone(corpus: Corpus, tmp_path: Path) -> None:
     made, drawn = settings_of(corpus), {}
     with open_store(tmp_path, made, None) as store:
         trials = [store.create() for _ in range(4)]

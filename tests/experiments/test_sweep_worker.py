@@ -1,4 +1,4 @@
-"""Workers: who does which trial, and what becomes of trials whose worker is gone."""
+"""Workers: who does which trial, and what happens to trials whose worker is gone."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_trial_of_another_machine_is_taken_over_when_it_has_been_silent(
     assert not (tmp_path / "there" / "s" / "trial-000").exists()
 
 
-def test_what_another_machine_has_finished_meanwhile_is_left_as_it_is(
+def test_a_trial_that_another_machine_finished_meanwhile_is_left_unchanged(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(corpus, tmp_path, f"sqlite:///{tmp_path / 'shared.db'}") as store:
@@ -113,7 +113,7 @@ def test_signs_of_life_are_given_where_claims_do_not_reach(
             assert ("alive" in store.stored()[0].user_attrs) == (url is not None)
 
 
-def test_a_finished_run_that_was_not_told_of_is_not_trained_again(
+def test_a_finished_run_that_was_not_reported_is_not_trained_again(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(corpus, tmp_path) as store:

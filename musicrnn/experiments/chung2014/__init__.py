@@ -1,4 +1,4 @@
-"""Chung, Gulcehre, Cho and Bengio 2014: their tables and learning curves beside ours.
+"""Chung, Gulcehre, Cho and Bengio 2014: their tables and learning curves, and ours.
 
 Table 1 is computed from the layers that this program builds. For table 2 every cell is trained on every data
 set with the paper's settings, at ten learning rates of which the worst are pruned; ``settings`` has all
@@ -79,7 +79,7 @@ def reproduce(
     seeds: int = 1,
     workers: int = 0,
     dry: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> Reproduction:
     """Train every cell on every corpus, as far as that isn't done, and write tables, plots and a page.
 
@@ -91,7 +91,7 @@ def reproduce(
         seeds: How many seeds the best rate of each cell and set is trained with.
         workers: Processes that train at the same time, with a thread each; 0 is one per core.
         dry: Train nothing; return what would be trained, and how long that takes.
-        tell: Is called with every line of the log.
+        log: Is called with every line of the log.
 
     Raises:
         FileError: ``directory`` can't be written, or another process uses it.
@@ -112,7 +112,7 @@ def reproduce(
         figures = [each.figures[candidate] for candidate in each.measured]
         row = make_row(each.entry.data, each.entry.cell, models, figures, len(each.entry.candidates))
         left = seconds_left(entries, count)
-        tell(
+        log(
             f"{each.name}: train {row.train:.3f}, valid {row.valid:.3f}, test {row.test:.3f}"
             + (f"; at most about {_duration(left)} left" if left else "")
         )
@@ -123,13 +123,13 @@ def reproduce(
     with exclusive(directory), Pool(count) as pool:
         planned = make_entries(list(named), cells, quick)
         entries = [EntryProgress(entry, named[entry.data], runs, seeds) for entry in planned]
-        measure_epochs(entries, pool, tell)
+        measure_epochs(entries, pool, log)
         seconds = seconds_left(entries, count)
         plan = _plan(entries, seconds, count)
         if not dry:
             for line in plan:
-                tell(line)
-            train_entries(entries, pool, tell, measured)
+                log(line)
+            train_entries(entries, pool, log, measured)
     failures = [line for each in entries for line in each.failures()]
     return Reproduction(rows, rates, failures, plan, seconds)
 

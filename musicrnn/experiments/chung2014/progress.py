@@ -1,4 +1,4 @@
-"""The progress of every entry of table 2: which trial or measurement is next, and what is known."""
+"""The progress of every entry of table 2: its results so far, and which trial or measurement is next."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class EntryProgress:
         return {candidate: job for candidate, job in jobs.items() if candidate not in self.failed}
 
     def finish(self, candidate: Candidate, done: Done) -> list[str]:
-        """Record the end of a job; return what is to be told, a line each."""
+        """Record the end of a job; return lines for the log."""
         if isinstance(done.result, dict):
             self.figures[candidate] = done.result
             return []
@@ -147,11 +147,11 @@ class EntryProgress:
         return lines
 
 
-def measure_epochs(entries: Sequence[EntryProgress], pool: Pool, tell: Callable[[str], None]) -> None:
+def measure_epochs(entries: Sequence[EntryProgress], pool: Pool, log: Callable[[str], None]) -> None:
     """Measure how long an epoch takes on this machine, for every entry that isn't complete."""
     left = [each for each in entries if each.epochs_left() != (0, 0)]
     if left:
-        tell("measuring how long an epoch takes here …")
+        log("measuring how long an epoch takes here …")
     for each in left:  # one after the other: the first of a cell compiles its kernels
         job = epoch_job(each.corpus, each.entry.candidates[0].recipe)
         each.epoch_seconds = run_all(pool, {each: job})[each]
@@ -167,7 +167,7 @@ def seconds_left(entries: Sequence[EntryProgress], workers: int) -> float:
 def train_entries(
     entries: Sequence[EntryProgress],
     pool: Pool,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
     measured: Callable[[EntryProgress], None],
 ) -> None:
     """Train everything that is left, and measure the best.
@@ -175,7 +175,7 @@ def train_entries(
     Args:
         entries: The entries.
         pool: The worker processes.
-        tell: Is called with every line of the log.
+        log: Is called with every line of the log.
         measured: Is called with every entry whose figures are complete.
     """
     owners = {(each.entry.data, each.entry.cell): each for each in entries}
@@ -186,7 +186,7 @@ def train_entries(
     def finished(candidate: Candidate, done: Done) -> None:
         owner = owners[candidate.data, candidate.cell]
         for line in owner.finish(candidate, done):
-            tell(line)
+            log(line)
         if owner.measured:
             measured(owner)
 

@@ -124,7 +124,7 @@ def page(rows: Sequence[Row], rates: Sequence[Rate]) -> str:
     spread = ""
     if any(row.seeds > 1 for row in rows):
         spread = " Where there are several seeds: mean ± standard deviation over them, at the best rate."
-    return f"""# Chung, Gulcehre, Cho and Bengio 2014, beside ours
+    return f"""# Chung, Gulcehre, Cho and Bengio 2014, and ours
 
 [Empirical Evaluation of Gated Recurrent Neural Networks on Sequence Modeling](https://arxiv.org/abs/1412.3555),
 tables 1 and 2, figures 2 and 3. The speech data of the paper were never published, so table 2 is its music
@@ -159,7 +159,7 @@ How they were reached:
 ## Figures 2 and 3: learning curves
 
 Each unit at its best rate, against epochs and against seconds on this machine (one thread a training, others
-beside it). Training NLL is with weight noise, while the weights change; validation without.
+at the same time). Training NLL is with weight noise, while the weights change; validation without.
 
 {pictures}
 

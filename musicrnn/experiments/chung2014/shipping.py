@@ -47,12 +47,14 @@ def ship(rows: Sequence[Row], corpora: Mapping[str, Corpus], target: Path) -> li
         }
         model_card(folder, load_model(folder), corpora[row.data], recipe, figures)
         card = read_bytes(folder / "README.md").decode()
-        write_bytes(folder / "README.md", card.replace("## Use\n", f"{_beside(row)}\n## Use\n", 1).encode())
+        write_bytes(
+            folder / "README.md", card.replace("## Use\n", f"{_comparison(row)}\n## Use\n", 1).encode()
+        )
         folders.append(folder)
     return folders
 
 
-def _beside(row: Row) -> str:
+def _comparison(row: Row) -> str:
     """Return the section that shows the paper's figures and ours."""
     note = f"The paper's averaging on {TITLES[row.data]} can't be recovered: don't compare its figures."
     if row.data in COMPARABLE:

@@ -179,7 +179,7 @@ class _Follower:
 def _report(
     trials: Sequence[Trial], settings: SweepSettings, corpus: Corpus, directory: Path, on_cpu: bool
 ) -> SweepResult:
-    """Write the table, the picture and the settings of the best trial."""
+    """Write the table, the plot and the settings of the best trial."""
     best = _best(trials)
     if best is None:
         reasons = [trial.reason for trial in trials if trial.reason]

@@ -1,8 +1,8 @@
 """The trials of a sweep: Optuna's study of them, and the folder of their runs.
 
 Optuna's storage has every trial's number, settings, state and metrics; ``sweep.json`` in the folder has the
-settings of the sweep, so that no other sweep is mixed in. A trial says in which folder its run is: several
-machines may share a storage, and each has a folder of its own.
+settings of the sweep, so that no other sweep is mixed in. A trial names the folder of its run: several
+machines may share a storage, each with its own folder.
 """
 
 from __future__ import annotations

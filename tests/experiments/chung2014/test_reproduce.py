@@ -31,7 +31,7 @@ def small_table(
     """Reproduce in small on a corpus that is called jsb; return the outcome and the log."""
     lines: list[str] = []
     jsb = named(corpus, "jsb")
-    done = reproduce([jsb], cells or ["gru"], directory, workers=1, tell=lines.append, **options)  # type: ignore[arg-type]
+    done = reproduce([jsb], cells or ["gru"], directory, workers=1, log=lines.append, **options)  # type: ignore[arg-type]
     return done, lines
 
 

@@ -90,7 +90,7 @@ def main() -> None:
     TRAINING = settings.Training(batch_size=4, epochs=int(sys.argv[3]), patience=10**6, rungs=(1, 2))
     shrink()
     jsb = named(open_corpus(sys.argv[1]), "jsb")
-    reproduce([jsb], ["gru"], Path(sys.argv[2]), workers=2, tell=lambda line: print(line, file=sys.stderr))
+    reproduce([jsb], ["gru"], Path(sys.argv[2]), workers=2, log=lambda line: print(line, file=sys.stderr))
 
 
 if __name__ == "__main__":
