@@ -50,18 +50,14 @@ class Curves(NamedTuple):
 def plot_curves(
     curves: Mapping[str, Sequence[float]],
     path: Path | str,
-    x_label: str = "epoch",
-    y_label: str = _NLL,
     marks: Mapping[str, int] | None = None,
     title: str = "",
 ) -> None:
-    """Plot curves over epochs, or over anything else that is counted from 1.
+    """Plot NLLs over epochs.
 
     Args:
-        curves: Values by name; index i is epoch i + 1. Values that aren't finite are left out.
+        curves: Nats per frame by name; index i is epoch i + 1. Values that aren't finite are left out.
         path: The picture.
-        x_label: What is counted.
-        y_label: What the values are, with their unit.
         marks: Indices of values to mark, by label: ``{"best: epoch 12": 11}``.
         title: Title of the picture.
 
@@ -81,7 +77,7 @@ def plot_curves(
             axes.plot(x[at], y[at], "o", color=colour, markersize=6, markeredgecolor="white")
         for label, epoch in marks.items():
             _plot_mark(axes, label, epoch)
-        style_axes(axes, title, x_label, y_label)
+        style_axes(axes, title, "epoch", _NLL)
         label_integers(axes.xaxis)
         plain_legend(figure.legend(loc="outside upper right", ncols=min(4, len(points)), frameon=False))
 

@@ -99,7 +99,7 @@ def set_title(axes: Axes, title: str) -> None:
 
 
 def label_octaves(axis: Axis, low: int, high: int, classes: tuple[int, ...] = (0,)) -> None:
-    """Label the MIDI pitches of an axis that belong to some pitch classes: each C, unless told otherwise."""
+    """Label each C on an axis of MIDI pitches, or each pitch of other classes."""
     pitches = [pitch for pitch in range(low, high + 1) if pitch % 12 in classes]
     axis.set_ticks(pitches, [pitch_name(pitch) for pitch in pitches])
 

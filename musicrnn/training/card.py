@@ -34,8 +34,6 @@ def write_results(done: Trained, corpus: Corpus, recipe: Recipe, plot: Callable[
     plot(
         curves,
         done.directory / "curves.png",
-        x_label="epoch",
-        y_label="NLL per frame (nats)",
         marks={f"best: epoch {done.best_epoch}": done.best_epoch - 1},
         title=f"{recipe.network} on {corpus.name}",
     )

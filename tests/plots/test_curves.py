@@ -18,8 +18,8 @@ from tests.plots.pictures import SVG, coloured_runs, texts_in
 
 def test_names_of_curves_are_plain_text(tmp_path: Path) -> None:
     path, name = tmp_path / "curves.svg", "$^$"
-    plot_curves({name: [2.0, 1.0]}, path, x_label=name, y_label=name, marks={name: 1}, title=name)
-    assert texts_in(path).count(name) == 5
+    plot_curves({name: [2.0, 1.0]}, path, marks={name: 1}, title=name)
+    assert texts_in(path).count(name) == 3
 
 
 def test_curves_with_the_best_epoch_marked(tmp_path: Path) -> None:
