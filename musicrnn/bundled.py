@@ -15,7 +15,7 @@ def bundled(name: str) -> Path:
 
     Returns:
         The path in the installed package if it is there, else in the checkout around the package. It
-        may not exist; whoever opens it says so.
+        may not exist; opening it raises the error.
     """
     installed = _PACKAGE / "_bundled" / name
     return installed if installed.exists() else _PACKAGE.parent / name

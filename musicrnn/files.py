@@ -77,7 +77,7 @@ def exclusive(path: Path) -> Iterator[None]:
     """Lock ``path`` against other processes while the block runs; the lock also ends with the process.
 
     Args:
-        path: The folder or file. A hidden lock file is beside it meanwhile.
+        path: The folder or file. A hidden lock file exists beside it in the meantime.
 
     Raises:
         FileError: Another process has locked it, or the lock file can't be written.
@@ -98,7 +98,7 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            lock_path.unlink()  # before the release, so that nobody waits for a file that has no name
+            lock_path.unlink()  # before the release, so that no process waits for a file without a name
         lock.release()
 
 

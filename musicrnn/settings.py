@@ -1,7 +1,7 @@
 """Settings: fields of dataclasses, each declared once with its group, its range and its description.
 
 The description of a setting is its entry in the docstring of its dataclass. A dataclass may hold others;
-files and the command line know every setting by its own name, whatever dataclass it is in: ``declarations``
+files and the command line know every setting by its own name, in any dataclass: ``declarations``
 lists them flat, ``assemble`` and ``flatten`` convert between the flat form and the grouped one.
 """
 
@@ -28,7 +28,7 @@ class Setting:
         name: Its name in files; ``--help`` has it with dashes.
         type: Of its values other than None.
         default: Its value unless one is given.
-        group: The heading that it stands under in ``--help``.
+        group: Its heading in ``--help``.
         range: The interval of its numbers, such as ``[0, 1)``.
         usual: What the default amounts to, where it depends on other settings.
         choices: The values that it may have, if they are names.

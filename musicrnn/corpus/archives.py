@@ -39,7 +39,7 @@ class Member:
     Attributes:
         name: Its name in the archive.
         content: Its bytes, or None where they can't be read.
-        refusal: Why, in words and as a short code.
+        refusal: The reason, as text and as a short code.
     """
 
     name: str
@@ -52,7 +52,7 @@ class _Exhausted(Exception):  # noqa: N818 (it ends the reading of an archive, a
 
 
 class _Header(tarfile.TarInfo):
-    """The header of a member of a .tar; unlike tarfile's it is bounded, and damage is an error, not the end."""
+    """Header of a member of a .tar; unlike tarfile's it is bounded, and damage is an error, not the end."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:

@@ -77,7 +77,7 @@ class Converted:
         split: The split that the source puts it in, or None.
         parts: Its pieces; none if it was skipped.
         reason: A short code for why it was skipped, or None.
-        detail: That reason in words.
+        detail: That reason as text.
         facts: Further facts for the report, as JSON values.
         sha256: Checksum of its file.
         tempo: Quarter notes per minute for the longest time.

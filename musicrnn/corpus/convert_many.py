@@ -1,4 +1,4 @@
-"""Many sources at once: the fast twin of ``convert``, with the same results.
+"""Many sources at once: a fast version of ``convert`` with the same results.
 
 For a small piece, calling numpy takes longer than computing. So the notes of many files are put on the grid
 together, as if the pieces followed each other, and are cut apart again. Unusual files and preparations are

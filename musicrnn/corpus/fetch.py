@@ -219,7 +219,7 @@ def _is_published(path: Path, dataset: Dataset) -> bool:
 
 
 def _fault(path: Path, dataset: Dataset) -> str | None:
-    """Return how the file differs from the published one, in words, or None."""
+    """Return a text on how the file differs from the published one, or None."""
     import pooch
 
     size = path.stat().st_size

@@ -1,6 +1,6 @@
 """The published data sets that ``prepare`` and ``datasets`` know by name: facts only.
 
-Every entry is pinned by a sha256 or, where its publisher builds the file on demand or nobody has published
+Every entry is pinned by a sha256 or, where its publisher builds the file on demand or no one has published
 a checksum, by the git commit it comes from. ``musicrnn.corpus.fetch`` brings the files.
 """
 
@@ -22,7 +22,7 @@ class Dataset:
         title: What the literature calls it.
         address: Where it is fetched from.
         file: What the local copy is called; the last part of the address unless said otherwise.
-        bytes: Its size, or None where each download may be packed anew.
+        bytes: Its size, or None if the archive may be repacked for each download.
         sha256: Its checksum, or None where it isn't known.
         commit: The git commit that pins it where there is no checksum.
         resolution: Frames per quarter note, of the published rolls or sensible for the MIDI files; None

@@ -52,7 +52,7 @@ class Source:
         split: The split that its folder or a table assigns it to, or None.
         content: The bytes of the file, where it has been read already.
         roll: Its frames, where rolls are published.
-        refusal: Why it can't be read, in words and as a short code.
+        refusal: Why it can't be read, as text and as a short code.
     """
 
     name: str
@@ -127,7 +127,7 @@ def collect(
 
     Args:
         arguments: Files, folders, globs, names of data sets, or ``-``; none means the bundled chorales.
-        names: The lines that ``-`` stands for, a path each.
+        names: The lines read for ``-``, one path each.
         resolution: Frames per quarter note of published rolls whose file doesn't state it.
         get: Returns the local copy of a data set.
 

@@ -3,7 +3,7 @@
 Cells are sorted into bins by their predicted probability of being one. A bin's confidence is the mean of
 these probabilities, its frequency the share of its cells that are one; the reliability curve is frequency
 over confidence. The expected calibration error is the mean over cells of |confidence - frequency| of their
-bins. Most cells are silent with near certainty, which makes that mean small whatever the other cells do; so
+bins. Most cells are silent with near certainty, which makes that mean small regardless of the other cells; so
 it is also computed over the likely cells alone, those with a probability of at least ``LIKELY``.
 
 References:

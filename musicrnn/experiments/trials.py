@@ -1,4 +1,4 @@
-"""Trials: the runs of a search. One engine trains them, whatever search they belong to.
+"""Trials: the runs of a search. One engine trains those of every search.
 
 A trial is a recipe and a run folder. ``run_trial`` trains it up to an epoch or to the end and continues from
 what the folder holds, so a trial that was interrupted, killed or trained in several steps ends with the same
@@ -179,7 +179,7 @@ def run_jobs(
         pool: The processes.
         pending: Returns the jobs that can be done now; those that are running may be among them.
         finished: Is called after every job.
-        poll: Is called again and again meanwhile.
+        poll: Called repeatedly in the meantime.
     """
     running: dict[int, Key] = {}
     while True:

@@ -4,7 +4,7 @@ A roll is a binary array (T, D), time first. With the channels ``frame`` its col
 range, low to high; a one means that the pitch sounds. With ``frame+onset`` as many columns follow for onsets:
 a one means that a note of that pitch starts, so repeated notes stay apart.
 
-A frame is a fixed fraction of a quarter note at any tempo or, for performances that follow no beat, a fixed
+A frame is a fixed fraction of a quarter note at any tempo or, for performances without a beat, a fixed
 number of seconds. Quantised ``nearest``, a note starts and ends at the nearest frame and lasts at least one;
 quantised ``midpoint``, it sounds in the frames whose middle it covers, as in the benchmarks of
 Boulanger-Lewandowski et al. 2012, and may vanish.
@@ -37,7 +37,7 @@ class Layout:
         low: Lowest MIDI pitch.
         high: Highest MIDI pitch, inclusive.
         channels: ``frame`` or ``frame+onset``.
-        frame_seconds: Length of a frame in seconds, or None where frames follow the beat.
+        frame_seconds: Length of a frame in seconds, or None if frames follow the beat.
     """
 
     resolution: int = 4
@@ -107,7 +107,7 @@ class Layout:
 
     @property
     def grid(self) -> str:
-        """The length of a frame in words."""
+        """The length of a frame as text."""
         seconds = self.frame_seconds
         return f"{self.resolution} per quarter" if seconds is None else f"{seconds:g} s each"
 

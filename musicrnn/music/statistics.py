@@ -231,7 +231,7 @@ def _sounding_cells(roll: PianoRoll) -> tuple[NDArray[np.int64], NDArray[np.int6
 
 
 def _longest_run(mask: NDArray[np.bool_]) -> int:
-    """Return the length of the longest stretch of True in a mask, shape (N,)."""
+    """Return the length of the longest run of True in a mask, shape (N,)."""
     padded = np.zeros(len(mask) + 2, bool)
     padded[1:-1] = mask
     edges = np.flatnonzero(padded[1:] != padded[:-1])

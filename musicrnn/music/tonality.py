@@ -46,7 +46,7 @@ class TonalKey:
 
     @property
     def name(self) -> str:
-        """Name in words: ``G minor``, ``Bb major``."""
+        """Name as text: ``G minor``, ``Bb major``."""
         tonic = key_name(self.sharps, self.minor).removesuffix("m")
         return f"{tonic} {'minor' if self.minor else 'major'}"
 

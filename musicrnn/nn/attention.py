@@ -2,7 +2,7 @@
 
 Music repeats itself at distances that a recurrent state doesn't reach. Every state is a query to the states
 before it; what it retrieves are the frames that came after them. A learned bias for distances lets a head
-look eight bars back whatever the states are. Only input frames are ever retrieved, so the network stays
+look eight bars back, independently of the states. Only input frames are ever retrieved, so the network stays
 causal.
 
 References:

@@ -1,6 +1,6 @@
 """Position features: where in the bar, and in the phrase, the next frame falls.
 
-Frames are counted from the first frame of the piece. Where pieces keep their metre, the count tells the beat,
+Frames are counted from the first frame of the piece. Where pieces keep their metre, the count gives the beat,
 up to an upbeat that the recurrence can learn to allow for; on quarter-note frames 4 is a bar and 16 a phrase
 of common time.
 """

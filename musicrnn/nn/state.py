@@ -37,7 +37,7 @@ class NetworkState:
         return self._map(lambda tensor: tensor[rows])
 
     def repeat(self, count: int) -> NetworkState:
-        """Return the state of so many copies of each piece, copies side by side."""
+        """Return the state of ``count`` copies of each piece, with copies next to each other."""
         return self._map(lambda tensor: tensor.repeat_interleave(count, 0))
 
     def to(self, device: torch.device | str) -> NetworkState:

@@ -55,7 +55,7 @@ class Failed(NamedTuple):
 
     Attributes:
         reason: ``crashed`` or ``time-limit``.
-        detail: That in words.
+        detail: The same as text.
     """
 
     reason: str
@@ -91,7 +91,7 @@ def run(
             if not tasks:
                 return
             result = tasks[0].result
-            supervisor.poll(TICK if result is None else 0.0)  # workers go on while the results are used
+            supervisor.poll(TICK if result is None else 0.0)  # workers continue while the results are used
             if result is not None:
                 yield tasks.popleft().item, result[0]
     finally:

@@ -49,7 +49,7 @@ class Done:
         job: The job.
         result: What the function returned, as JSON values.
         error: What it raised.
-        death: The signal or exit status that its worker died with, in words.
+        death: The signal or exit status that that ended its worker, as text.
     """
 
     job: Job
@@ -115,7 +115,7 @@ class Pool:
         worker.send(job)
 
     def wait(self, seconds: float = PAUSE) -> Done | None:
-        """Return the next job that is done, or None after so many seconds."""
+        """Return the next job that is done, or None after ``seconds``."""
         try:
             worker, line = self._answers.get(timeout=seconds)
         except Empty:
@@ -177,7 +177,7 @@ def main() -> None:
     """Main loop of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever jobs print is no answer
+    os.dup2(2, 1)  # what jobs print must not be read as an answer
     for line in sys.stdin.buffer:
         answer = _answer(json.loads(line))
         with contextlib.suppress(OSError):  # the parent may be gone

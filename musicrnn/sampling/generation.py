@@ -55,7 +55,7 @@ def generate_many(
     primer: PianoRoll | None = None,
     progress: Callable[[int], None] = lambda frames: None,
 ) -> list[PianoRoll]:
-    """Sample one piece for every seed, side by side, each from random numbers of its own.
+    """Sample one piece for every seed, in one batch, each from its own random numbers.
 
     Args:
         model: The network.

@@ -1,4 +1,4 @@
-"""A sampling session: streams of frames from one network, frame by frame, whatever is done with them.
+"""A sampling session: streams of frames from one network, frame by frame.
 
 Every stream is a piece in the making. ``feed`` conditions streams on frames, ``next`` samples the frames that
 follow, ``fork`` and ``select`` copy streams. Random numbers are an argument, so a session has no randomness
@@ -144,7 +144,7 @@ class Sampler:
         return frames
 
     def fork(self, copies: int) -> Sampler:
-        """Return a session with so many copies of every stream, copies side by side."""
+        """Return a session with ``copies`` copies of every stream, with copies next to each other."""
         return self.select(np.repeat(np.arange(self.streams), copies))
 
     def select(self, streams: NDArray[np.int64]) -> Sampler:

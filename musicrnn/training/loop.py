@@ -222,7 +222,7 @@ class _Loop:
         return nll, is_best
 
     def _batches(self, order: list[list[int]]) -> Iterator[list[TrainingBatch]]:
-        """Yield the batches of each update; the next ones are loaded meanwhile."""
+        """Yield the batches of each update; the next ones are loaded in the background."""
         recipe, epoch, size = self.recipe, len(self.position.history), self.recipe.accumulate
         augmentation = Augmentation(*recipe.semitones_in(epoch), recipe.input_noise)
 

@@ -69,11 +69,11 @@ class Recipe:
         batch_size: Pieces in a batch, over all processes.
         chunk_frames: Frames after which the gradient is cut and an update made, while the state is kept:
             truncated back-propagation (Williams and Peng 1990); 0 is whole pieces.
-        transpose: LOW:HIGH, semitones by which pieces are transposed in training, sampled anew in every
+        transpose: LOW:HIGH, semitones by which pieces are transposed in training, sampled in every
             epoch, within the limits of the pitch range.
         transpose_epochs: Epochs with transposition; after them it is switched off. 0 is all.
         epochs: Maximum number of epochs.
-        patience: Stop after so many epochs without improvement.
+        patience: Stop after this many epochs without improvement.
         until: Stop when the validation NLL is at most this.
         init_from: A model whose weights, and shape where no flag says otherwise, to start from.
         seed: Seeds weights, order, transposition, dropout and noise.

@@ -155,7 +155,7 @@ def _histograms(document: _Document) -> _Rows:
 
 
 def _bars(document: _Document) -> str:
-    """Return bar charts side by side: keys and metres of a corpus, and numbers of voices."""
+    """Return bar charts in a row: keys and metres of a corpus, and numbers of voices."""
     frames, voices = document["frames"], list(document["polyphony_histogram"].items())
     if len(voices) > MOST_VOICES + 1:
         more = sum(n for _, n in voices[MOST_VOICES:])

@@ -1,4 +1,4 @@
-"""What ``show`` gives about models: the figures of a run, and several runs side by side."""
+"""What ``show`` gives about models: the figures of a run, and a table of several runs."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def reproduce(
     dry: bool = False,
     log: Callable[[str], None] = lambda _: None,
 ) -> Reproduction:
-    """Train every cell on every corpus, as far as that isn't done, and write tables, plots and a page.
+    """Train every cell on every corpus, unless that is done, and write tables, plots and a page.
 
     Args:
         corpora: Corpora named as the keys of ``TABLE_2``.

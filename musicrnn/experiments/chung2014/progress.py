@@ -158,7 +158,7 @@ def measure_epochs(entries: Sequence[EntryProgress], pool: Pool, log: Callable[[
 
 
 def seconds_left(entries: Sequence[EntryProgress], workers: int) -> float:
-    """Return how long the training takes, at most, with so many processes."""
+    """Return how long the training takes, at most, with ``workers`` processes."""
     left = [(each.epochs_left(), each.epoch_seconds) for each in entries]
     in_all = sum(epochs * seconds for (epochs, _), seconds in left) / workers
     return max([in_all, *(longest * seconds for (_, longest), seconds in left)])

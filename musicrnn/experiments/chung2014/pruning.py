@@ -79,7 +79,7 @@ def epochs_left(entry: Entry, records: Mapping[Candidate, TrialRecord]) -> int:
 def _remove_exploded(
     standing: Standing, records: Mapping[Candidate, TrialRecord], epochs: int | None
 ) -> None:
-    """Remove the candidates that exploded before they had so many epochs, or before they ended."""
+    """Remove the candidates whose loss exploded in the first ``epochs`` epochs, or before they ended."""
     for candidate in list(standing.alive):
         record = records[candidate]
         if record.state == "exploded" and (epochs is None or record.epochs < epochs):

@@ -118,7 +118,7 @@ def markdown_conventions(rows: Sequence[Row]) -> str:
 
 
 def page(rows: Sequence[Row], rates: Sequence[Rate]) -> str:
-    """Return the page that shows the paper's results and ours side by side."""
+    """Return the page that shows the paper's results beside ours."""
     sets = list(dict.fromkeys(row.data for row in rows))
     pictures = "\n\n".join(f"![{TITLES[data]}]({data}.png)" for data in sets)
     spread = ""
@@ -216,7 +216,7 @@ schedule `{SCHEDULE}`; and
 
 **Pruning.** All rates train for as many epochs as the table says; the best {kept} continue, those with the
 lowest validation NLL so far. The last ones are trained until early stopping, and the lowest NLL decides. A
-rate whose loss becomes infinite is removed. The rule looks at the same epochs of every run, so it doesn't
+rate whose loss becomes infinite is removed. The rule compares the same epochs of every run, so it doesn't
 depend on the number of processes or on interruptions. With `--quick` only the best known rate is trained."""
 
 

@@ -46,7 +46,7 @@ class SweepCallback(Protocol):
     """Methods that are called during a sweep, whichever process trains the trials."""
 
     def begin(self, done: int, trials: int) -> None:
-        """Called when the sweep starts, with so many of its trials done."""
+        """Called when the sweep starts, with the number of its finished trials."""
 
     def epoch(self, trial: Trial) -> None:
         """Called when a trial has been trained for another epoch."""

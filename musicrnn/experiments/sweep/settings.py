@@ -105,7 +105,7 @@ class SweepSettings:
 
 
 def make_settings(corpus: Corpus, base: Recipe, space: Space, sampler: str, pruner: str) -> SweepSettings:
-    """Return the settings of a sweep, checked as far as is possible without training.
+    """Return the settings of a sweep, with every check that is possible without training.
 
     Raises:
         CorpusError: The corpus has no validation pieces.

@@ -1,12 +1,12 @@
-"""A worker of a sweep: trains the trials that nobody else trains, one after the other, until all are done.
+"""A worker of a sweep: trains the trials that no other worker trains, one after another, until all are done.
 
 Workers coordinate through file locks only. The process that trains a trial holds its claim, which ends with
-the process. So a trial that the storage calls running and that nobody has claimed was interrupted, and the
-next free worker continues it: its settings are in the storage, its state in its folder.
+the process. So a trial that is running by the storage but claimed by no process was interrupted, and the next
+free worker continues it: its settings are in the storage, its state in its folder.
 
 Where machines share a storage but no folder, claims don't reach from one to the other. A trial belongs to the
-folder that it names. A machine that trains one writes a sign of life every minute; after a quarter of an hour
-of silence another machine takes the trial over and trains it from the start, with the same result.
+folder that it names. A machine that trains one writes a heartbeat every minute; after a quarter of an hour
+without one another machine takes the trial over and trains it from the start, with the same result.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 PAUSE = 0.5
-"""Seconds between looks at what other workers do."""
+"""Seconds between checks of what other workers do."""
 BEAT = 60.0
-"""Seconds between signs of life of a trial whose folder other machines can't see."""
+"""Seconds between heartbeats of a trial whose folder other machines can't see."""
 LOST = 15 * BEAT
-"""Seconds of silence after which such a trial is taken over."""
+"""Seconds without a heartbeat after which such a trial is taken over."""
 SETTLE = 2.0
 """Seconds after which machines that reach for the same trial have all written so; the last one gets it."""
 
@@ -210,7 +210,7 @@ class _Reporter(Callback):
             self._prune()
 
     def advance(self, frames: int) -> None:
-        """Write a sign of life."""
+        """Write a heartbeat."""
         if self.store.url is not None and time.monotonic() - self.last_sign > BEAT:
             self.last_sign = time.monotonic()
             self.trial.set_user_attr("alive", round(time.time()))

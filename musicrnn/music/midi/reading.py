@@ -225,7 +225,7 @@ def _check_bytes(data: bytes, name: str) -> list[tuple[int, int]]:
 
 
 def _describe_non_midi(data: bytes) -> tuple[str, str]:
-    """Return what a file is that isn't MIDI, in words and as a reason code."""
+    """Describe a file that isn't MIDI, as text and as a reason code."""
     if data.startswith(b"RIFF") and data[8:12] == b"RMID":
         return "one wrapped in RIFF (.rmi)", "riff"
     if _HTML.match(data[:64].removeprefix(b"\xef\xbb\xbf")):
