@@ -228,11 +228,8 @@ def _semitones(score: Score) -> int:
 
     Without a key it is 0.
     """
-    try:
-        key = key_of_signature(score.keys[0]) if score.keys else find_key(score)
-    except RollError:
-        return 0
-    return semitones_to_c(key)
+    key = key_of_signature(score.keys[0]) if score.keys else find_key(score)
+    return semitones_to_c(key) if key else 0
 
 
 def _count(facts: dict[str, Any], name: str, count: int) -> None:

@@ -129,7 +129,8 @@ class RollCounts:
         self.pieces += 1
         self.frames += len(roll)
         self.pitch_frames += pitch_frames
-        self.keys[self._key(pitch_frames)] += 1
+        key = find_key(self._by_class(pitch_frames))
+        self.keys[key.name if key else "none"] += 1
         self._add_voices(np.bincount(frame, minlength=len(roll)), frame[begins], frame[ends] + 1)
         if len(cells):
             starts = roll.onsets[frame, pitch] == 1 if self.layout.has_onsets else begins
@@ -156,12 +157,6 @@ class RollCounts:
     def _by_class(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return values of pitches, shape (P,), summed over octaves, shape (12,)."""
         return np.bincount(self._classes, weights=values, minlength=12).astype(np.int64)
-
-    def _key(self, pitch_frames: NDArray[np.int64]) -> str:
-        try:
-            return find_key(self._by_class(pitch_frames)).name
-        except RollError:
-            return "none"
 
     def _add_voices(
         self, voices: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from musicrnn.errors import RollError
 from musicrnn.music.score import Key, Score, key_name
 
 MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
@@ -67,25 +66,21 @@ def pitch_class_histogram(score: Score) -> NDArray[np.float64]:
     return np.asarray(np.bincount(notes["pitch"] % 12, weights=durations, minlength=12), np.float64)
 
 
-def find_key(music: Score | ArrayLike) -> TonalKey:
+def find_key(music: Score | ArrayLike) -> TonalKey | None:
     """Find the key that the pitch classes fit best.
 
     Args:
         music: A score, or a histogram of pitch classes, shape (12,), from C to B.
 
     Returns:
-        The key. Among keys that fit equally well, major before minor, then the lowest tonic.
-
-    Raises:
-        RollError: The histogram has another shape, or all pitch classes sound equally long, or none does.
+        The key, or None if nothing sounds or all pitch classes sound equally long. Among keys that fit
+        equally well it is a major one before a minor one, then the one with the lowest tonic.
     """
     histogram = pitch_class_histogram(music) if isinstance(music, Score) else np.asarray(music, np.float64)
-    if histogram.shape != (12,):
-        raise RollError(f"a pitch-class histogram must have shape (12,), got {histogram.shape}")
     deviation = histogram - histogram.mean()
     size = np.linalg.norm(deviation)
     if not size > 1e-9 * histogram.sum():
-        raise RollError("expected pitch classes that differ in length to find a key, found none or all alike")
+        return None
     correlations = _KEY_PROFILES @ (deviation / size)
     best = int(np.argmax(correlations.round(9)))
     return TonalKey(best % 12, best >= 12, float(correlations[best]))

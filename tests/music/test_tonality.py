@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicrnn.errors import RollError
 from musicrnn.music.score import NOTE, Key, Score, Track
 from musicrnn.music.tonality import (
     MAJOR_PROFILE,
@@ -92,18 +91,9 @@ def test_the_key_moves_with_the_music(semitones: int) -> None:
     assert after.correlation == pytest.approx(before.correlation)
 
 
-@pytest.mark.parametrize(
-    ("music", "text"),
-    [
-        (np.zeros(12), "found none or all alike"),
-        (np.full(12, 0.1), "found none or all alike"),
-        (np.arange(11), r"shape \(12,\), got \(11,\)"),
-        (Score(480, (drums(),)), "found none or all alike"),
-    ],
-)
-def test_no_key_without_pitch_classes_that_differ(music: object, text: str) -> None:
-    with pytest.raises(RollError, match=text):
-        find_key(music)
+@pytest.mark.parametrize("music", [np.zeros(12), np.full(12, 0.1), Score(480, (drums(),))])
+def test_no_key_without_pitch_classes_that_differ(music: object) -> None:
+    assert find_key(music) is None
 
 
 def test_names_of_the_24_keys() -> None:

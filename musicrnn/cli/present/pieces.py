@@ -10,7 +10,7 @@ import numpy as np
 
 from musicrnn.cli import console
 from musicrnn.cli.options import music_source
-from musicrnn.errors import RollError, about
+from musicrnn.errors import about
 from musicrnn.music import PianoRoll, Score, Track, read_score, to_pianoroll
 from musicrnn.music.midi import read_file
 from musicrnn.music.notation import split_tunes, suffix_of
@@ -36,7 +36,7 @@ class Piece:
 
     def document(self) -> dict[str, Any]:
         """Return facts and statistics as JSON values."""
-        score, roll = self.score, self.roll
+        score, roll, key = self.score, self.roll, find_key(self.score)
         counts = RollCounts(roll.layout, [roll])
         return {
             "kind": self.kind,
@@ -45,7 +45,7 @@ class Piece:
             "track_list": [_describe(number, track) for number, track in enumerate(score.tracks, 1)],
             "tempo": score.main_tempo(),
             "metre": list(score.main_metre() or ()) or None,
-            "key": _key(score),
+            "key": key.name if key else None,
             "key_signature": key_of_signature(score.keys[0]).name if score.keys else None,
             "resolution": roll.layout.resolution,
             "seconds": float(score.seconds(np.array([score.end]))[0]),
@@ -82,11 +82,3 @@ def _describe(number: int, track: Track) -> dict[str, Any]:
         "lowest_pitch": int(track.notes["pitch"].min()),
         "highest_pitch": int(track.notes["pitch"].max()),
     }
-
-
-def _key(score: Score) -> str | None:
-    """Return the name of the key, or None where nothing sounds or several keys are equally likely."""
-    try:
-        return find_key(score).name
-    except RollError:
-        return None
