@@ -183,7 +183,7 @@ def run_jobs(
     """
     running: dict[int, Key] = {}
     while True:
-        for key, job in pending().items():
+        for key, job in pending().items() if pool.free else ():
             if pool.free and key not in running.values():
                 running[id(job)] = key
                 pool.start(job)

@@ -36,13 +36,6 @@ SPACE = make_space(
 )
 
 
-@pytest.fixture(autouse=True)
-def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the pictures, which take most of the time of trainings as small as these."""
-    monkeypatch.setattr("musicrnn.training.loop.plot_curves", lambda *_, **__: None)
-    monkeypatch.setattr("musicrnn.experiments.sweep.plot_sweep", lambda *_, **__: None)
-
-
 class Interrupting:
     """Interrupts a sweep when a trial has had so many epochs."""
 

@@ -27,12 +27,6 @@ BASE = Recipe.of(hidden=3, epochs=2, batch_size=4)
 SPACE = {"learning_rate": Choices((0.01, 0.02, 0.03, 0.04))}
 
 
-@pytest.fixture(autouse=True)
-def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the pictures, which take most of the time of trainings as small as these."""
-    monkeypatch.setattr("musicrnn.training.loop.plot_curves", lambda *_, **__: None)
-
-
 @contextmanager
 def opened(corpus: Corpus, folder: Path, url: str | None = None, base: Recipe = BASE) -> Iterator[TrialStore]:
     with open_store(folder, make_settings(corpus, base, SPACE, "random", "none"), url) as store:

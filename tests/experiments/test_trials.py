@@ -19,12 +19,6 @@ from musicrnn.training.callbacks import Callback
 RECIPE = Recipe.of(cell="lstm", hidden=3, learning_rate=0.01, epochs=4, batch_size=4)
 
 
-@pytest.fixture(autouse=True)
-def unplotted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the plots, which take most of the time of trainings as small as these."""
-    monkeypatch.setattr("musicrnn.training.loop.plot_curves", lambda *_, **__: None)
-
-
 def test_a_trial_trained_in_steps_is_the_trial_trained_at_once(corpus: Corpus, tmp_path: Path) -> None:
     for epochs in (1, 2, 1, None):
         record = run_trial(corpus, RECIPE, tmp_path / "steps", epochs=epochs)

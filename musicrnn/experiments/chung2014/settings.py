@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
@@ -87,7 +88,7 @@ class Candidate:
         """The learning rate."""
         return learning_rates()[self.number - 1]
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe:
         """How it is trained."""
         training = TRAININGS[self.data]
