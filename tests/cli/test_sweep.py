@@ -127,7 +127,7 @@ def test_the_command_says_how_many_threads_a_large_network_had(invoke: Invoke, c
         (("--sampler", "grid"), "sampler must be one of random, tpe, got 'grid'"),
         (("--pruner", "hedge"), "pruner must be one of none, median, halving, got 'hedge'"),
         (("--workers", -1), "workers must be at least 0, got -1"),
-        (("--learning-rates", "fast"), "--learning-rates: expected LOW:HIGH, found 'fast'"),
+        (("--learning-rates", "fast"), "--learning-rates: expected LOW:HIGH, such as 0.0003:0.03, found 'fast'"),
         (("--learning-rates", "0.1:0.01"), "--learning-rates: learning_rate: expected low at most high"),
         (("--learning-rates", "0:0.01"), "--learning-rates: learning_rate must be above 0, got 0.0"),
         (("--space", "s.toml", "--learning-rates", "0.1:1"), "expected one of them, found both"),
