@@ -38,15 +38,16 @@ def write_results(done: Trained, corpus: Corpus, recipe: Recipe, plot: Callable[
         title=f"{recipe.network} on {corpus.name}",
     )
     nlls = {"train": done.train_nll, "valid": done.valid_nll, "test": done.test_nll}
-    figures = {
-        "best_epoch": done.best_epoch,
-        **{f"{split}_nll": round(nll, 4) for split, nll in nlls.items() if nll is not None},
-    }
-    model_card(done.directory, done.model, corpus, recipe, figures)
+    model_card(done.directory, done.model, corpus, recipe, done.best_epoch, nlls)
 
 
 def model_card(
-    directory: Path, model: MusicRNN, corpus: Corpus, recipe: Recipe, figures: Mapping[str, float]
+    directory: Path,
+    model: MusicRNN,
+    corpus: Corpus,
+    recipe: Recipe,
+    best_epoch: int,
+    nlls: Mapping[str, float | None],
 ) -> None:
     """Write ``README.md``: the model, its training data, its likelihood and its use.
 
@@ -55,18 +56,15 @@ def model_card(
         model: The trained network.
         corpus: The training corpus.
         recipe: The recipe.
-        figures: ``best_epoch`` and the NLL of every split.
+        best_epoch: Number of the epoch whose weights were kept.
+        nlls: Nats per frame by split; None for a split that the corpus doesn't have.
 
     Raises:
         FileError: The file can't be written.
     """
-    layout, layers, nlls = (
-        corpus.layout,
-        recipe.network.recurrent,
-        [key for key in figures if key.endswith("_nll")],
-    )
+    layout, layers = corpus.layout, recipe.network.recurrent
     pieces = ", ".join(f"{len(split)} {name}" for name, split in corpus.items())
-    rows = "\n".join(f"| {key.removesuffix('_nll')} | {figures[key]:.3f} |" for key in nlls)
+    rows = "\n".join(f"| {split} | {nll:.3f} |" for split, nll in nlls.items() if nll is not None)
     settings = "\n".join(f"| {name} | {value} |" for name, value in _settings(recipe).items())
     judges = "validation" if "valid" in corpus else "training"
     text = f"""# {directory.name}
@@ -98,7 +96,7 @@ musicrnn evaluate {directory.as_posix()} {corpus.directory.as_posix()}
 ## Training
 
 {corpus.frames:,} frames in {len(corpus.pieces)} pieces ({pieces}).
-The weights are those of epoch {figures["best_epoch"]}, the best on {judges} pieces.
+The weights are those of epoch {best_epoch}, the best on {judges} pieces.
 
 | setting | value |
 |---|---|

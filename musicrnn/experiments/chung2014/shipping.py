@@ -39,13 +39,8 @@ def ship(rows: Sequence[Row], corpora: Mapping[str, Corpus], target: Path) -> li
         for name in _FILES:
             write_bytes(folder / name, read_bytes(source / name))
         recipe = Recipe.of(**read_settings(source / "config.json"))
-        figures = {
-            "best_epoch": row.best_epoch,
-            "train_nll": row.train,
-            "valid_nll": row.valid,
-            "test_nll": row.test,
-        }
-        model_card(folder, load_model(folder), corpora[row.data], recipe, figures)
+        nlls = {"train": row.train, "valid": row.valid, "test": row.test}
+        model_card(folder, load_model(folder), corpora[row.data], recipe, row.best_epoch, nlls)
         card = read_bytes(folder / "README.md").decode()
         write_bytes(
             folder / "README.md", card.replace("## Use\n", f"{_comparison(row)}\n## Use\n", 1).encode()
