@@ -47,7 +47,7 @@ def test_prepare_takes_layout_and_split_flags(invoke: Invoke, midi_folder: Path)
     assert open_corpus("c").layout.width == 176
 
 
-def test_without_sources_the_bundled_chorales_are_prepared_whatever_else_has_their_name(
+def test_without_sources_the_bundled_chorales_are_prepared_despite_files_of_that_name(
     invoke: Invoke, midi_folder: Path
 ) -> None:
     shutil.copytree(midi_folder, "chorales")

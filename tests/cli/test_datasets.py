@@ -22,7 +22,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     dataset = Dataset(
         name="tiny",
         title="Tiny",
-        address="http://127.0.0.1:9/tiny.mat",  # the discard port: nobody listens
+        address="http://127.0.0.1:9/tiny.mat",  # the discard port: no server
         bytes=len(CONTENT),
         sha256=hashlib.sha256(CONTENT).hexdigest(),
         resolution=2,
@@ -97,7 +97,7 @@ def test_get_says_in_one_line_why_there_is_no_copy(
         (["--from", "."], "datasets list: expected no NAME and no --from"),
     ],
 )
-def test_wrong_usage_is_told_apart(invoke: Invoke, arguments: list[str], message: str) -> None:
+def test_wrong_usage_has_its_own_exit_code(invoke: Invoke, arguments: list[str], message: str) -> None:
     result = invoke("datasets", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert re.search(message, result.stderr)

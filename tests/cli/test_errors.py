@@ -72,7 +72,7 @@ def test_prepare_refuses_a_truncated_file_alone_and_skips_it_among_others(
     assert result.exit_code == 0 and "skipped 1 of 3 pieces (1 truncated): out/report.jsonl" in result.stderr
 
 
-def test_prepare_refuses_senseless_flags(invoke: Invoke, midi_folder: Path) -> None:
+def test_prepare_refuses_invalid_flags(invoke: Invoke, midi_folder: Path) -> None:
     refused(invoke("prepare", midi_folder, "--pitches", "low"), "--pitches: expected LOW:HIGH", 2)
     refused(
         invoke("prepare", midi_folder, "--pitches", "90:20"),
@@ -180,7 +180,7 @@ def test_runs_are_protected(invoke: Invoke, corpus: Corpus, trained: Path, tmp_p
     refused(invoke(*train, "thesis", "--overwrite"), "thesis: expected a run or an empty folder to write to")
 
 
-def test_nothing_is_overwritten_before_the_new_network_stands(
+def test_the_old_run_is_kept_until_the_new_network_exists(
     invoke: Invoke, corpus: Corpus, trained: Path
 ) -> None:
     shutil.copytree(trained, "run")

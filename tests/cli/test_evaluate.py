@@ -1,4 +1,4 @@
-"""``musicrnn evaluate``: every figure in JSON and in words, comparison, picture, dynamic evaluation."""
+"""``musicrnn evaluate``: figures in JSON and as text, comparison, plot, dynamic evaluation."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_document_has_every_figure(invoke: Invoke, corpus: Corpus, trained: 
     assert not {"against", "dynamic", "per_piece", "picture", "nll_per_pitch"} & set(found)
 
 
-def test_words_name_what_they_say(invoke: Invoke, corpus: Corpus, trained: Path) -> None:
+def test_the_text_labels_every_figure(invoke: Invoke, corpus: Corpus, trained: Path) -> None:
     text, found = (
         ran(invoke("evaluate", trained, corpus.directory)),
         measured(invoke, trained, corpus.directory),
@@ -128,7 +128,7 @@ def test_dynamic_evaluation_is_reported_apart(invoke: Invoke, corpus: Corpus, tr
     assert "dynamic evaluation: " in text and "after every 4 frames scored; rate 0.3, decay 0.01" in text
 
 
-def test_the_help_tells_the_defaults_of_adapting(invoke: Invoke) -> None:
+def test_the_help_has_the_defaults_of_adapting(invoke: Invoke) -> None:
     text = re.sub(r"\s+", " ", ran(invoke("evaluate", "--help")))
     usual = Adaptation()
     for name in ("rate", "decay", "segment"):
@@ -175,7 +175,7 @@ def test_a_corpus_without_training_pieces(invoke: Invoke) -> None:
     assert refused.exit_code == 1 and "rest: expected a split 'train'" in refused.stderr
 
 
-def test_pieces_of_one_frame_leave_nothing_without_the_first(invoke: Invoke) -> None:
+def test_pieces_of_one_frame_have_no_frames_without_the_first(invoke: Invoke) -> None:
     model = wide_model(Path("model"))
     short = published(Path("short"), train=[[[60]]], valid=[[[61]]], test=[[[62]], [[63]]])
     found = measured(invoke, model, short, "--skip-first-frame")
@@ -195,7 +195,7 @@ def test_pieces_of_one_frame_leave_nothing_without_the_first(invoke: Invoke) -> 
         (("--picture", "x.gif"), "x.gif: expected a picture named .png", 1),
     ],
 )
-def test_senseless_requests_are_one_line(
+def test_invalid_requests_are_one_line(
     invoke: Invoke, corpus: Corpus, trained: Path, flags: tuple[object, ...], pattern: str, code: int
 ) -> None:
     result = invoke("evaluate", trained, corpus.directory, *flags)

@@ -117,7 +117,7 @@ def test_without_a_network_one_line_says_what_to_do(
     )
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(corpus: Corpus, tmp_path: Path) -> None:
+def test_ctrl_c_saves_and_prints_how_to_continue(corpus: Corpus, tmp_path: Path) -> None:
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from musicrnn.corpus import open_corpus\n"

@@ -1,4 +1,4 @@
-"""What ``show`` says and draws of runs, whether they are done, under way or have just begun."""
+"""Text and plots of ``show`` for runs that are done, in progress or just started."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_ten_runs_with_many_settings_fit_into_100_columns(invoke: Invoke) -> Non
     assert {"-1:1", "plateau", "9", "yes"} <= set(rows["chorales-lstm/1"])
 
 
-def test_names_of_runs_are_told_apart(
+def test_names_of_runs_are_distinguishable(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     runs = [make_run(path, [4]) for path in ("x/gru", "y/gru", "x/lstm")]

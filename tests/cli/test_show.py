@@ -1,4 +1,4 @@
-"""What ``show`` says and draws, run inside this process."""
+"""Text and plots of ``show``, run inside this process."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_tracks_are_numbered_as_prepare_takes_them(invoke: Invoke, band: Path) -
     assert {int(note["pitch"]) for note in open_corpus("bass").roll(0).notes()} == {second["lowest_pitch"]}
 
 
-def test_what_a_file_says_of_itself(invoke: Invoke, band: Path) -> None:
+def test_the_facts_of_a_file(invoke: Invoke, band: Path) -> None:
     found = json.loads(ran(invoke("show", band, "--json")))
     assert (found["key_signature"], found["key"]) == ("F major", "F major")
     assert found["seconds"] == pytest.approx(2 * 1 + 1 * 0.5)
@@ -199,7 +199,7 @@ def test_the_page_says_what_repeats_what_is_missing_and_what_is_guessed(
     assert "2 copies of an earlier piece (1 in another key)" in caption and "3: 2 empty, 1 html" in caption
 
 
-def test_frames_in_seconds_are_told_in_seconds(invoke: Invoke, band: Path) -> None:
+def test_frames_in_seconds_are_shown_in_seconds(invoke: Invoke, band: Path) -> None:
     ran(invoke("prepare", band, "--frame-seconds", 0.1, "-o", "c", "--json"))
     page = ran(invoke("show", "c"))
     assert "playing time  2.5 s\n" in page and "0.1 s each" in page

@@ -156,7 +156,7 @@ def test_without_optuna_one_line_says_what_to_install(
     assert done.stderr == "error: sweep needs Optuna: pip install 'musicrnn[sweep]'\n"
 
 
-def test_ctrl_c_ends_the_workers_and_says_how_to_go_on(
+def test_ctrl_c_ends_the_workers_and_prints_how_to_continue(
     invoke: Invoke, corpus: Corpus, tmp_path: Path
 ) -> None:
     flags = ["--trials", 2, "--workers", 2, "--hidden", 3, "--epochs", 100000, "--patience", 100000]

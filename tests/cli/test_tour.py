@@ -53,7 +53,7 @@ def test_the_tour_without_arguments(musicrnn: Run, tmp_path: Path) -> None:
     )
 
 
-def test_the_shipped_model_plays_at_once_and_alike(musicrnn: Run, tmp_path: Path) -> None:
+def test_the_shipped_model_samples_without_set_up_and_reproducibly(musicrnn: Run, tmp_path: Path) -> None:
     for name in ("a.mid", "b.mid"):
         done = musicrnn("sample", "-o", name, "--seed", 1, "--bars", 8)
         assert done.returncode == 0 and done.stdout == f"{name}\n".encode(), done.stderr

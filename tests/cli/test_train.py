@@ -46,7 +46,7 @@ def valid_nlls(run: Path) -> list[float]:
     return [json.loads(line)["valid_nll"] for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_run_killed_again_and_again_ends_with_the_same_bytes(
+def test_a_run_killed_repeatedly_ends_with_the_same_bytes(
     invoke: Invoke, corpus: Corpus, tmp_path: Path
 ) -> None:
     settings = ("--hidden", 8, "--epochs", 40, "--batch-size", 2, "--patience", 40, "--save-minutes", 0)
@@ -151,7 +151,7 @@ def test_a_resumed_run_keeps_its_settings(invoke: Invoke, corpus: Corpus, tmp_pa
         assert refused.exit_code == 2 and "can't resume with" in refused.stderr
 
 
-def test_a_run_killed_before_it_was_saved_begins_anew_as_it_was_meant(
+def test_a_run_killed_before_it_was_saved_starts_over_with_its_settings(
     invoke: Invoke, corpus: Corpus, tmp_path: Path
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"

@@ -61,7 +61,7 @@ def test_archives_are_known_by_their_names(tmp_path: Path, name: str, expected: 
     assert is_archive(tmp_path / name) is expected
 
 
-def test_a_folder_is_no_archive_whatever_its_name(tmp_path: Path) -> None:
+def test_a_folder_of_any_name_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "songs.zip").mkdir()
     assert not is_archive(tmp_path / "songs.zip")
 
@@ -109,7 +109,7 @@ def test_an_archive_that_expands_without_end_is_left_where_it_has_expanded_enoug
     assert (name, reason) == (path.name, "expansion")
 
 
-def test_what_nobody_wants_counts_where_it_has_to_be_expanded(
+def test_unwanted_members_count_if_they_must_be_expanded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archives, "FREE_EXPANSION", 2**16)

@@ -64,7 +64,7 @@ def test_an_epoch_keeps_to_its_share_of_padding(corpus: Corpus, chunk: int) -> N
     assert len(order) < len(split), "pieces are side by side"
 
 
-def test_where_lengths_are_alike_batches_are_full() -> None:
+def test_batches_of_similar_lengths_are_full() -> None:
     class Alike:
         lengths = np.random.default_rng(0).integers(100, 103, 1000)
 
@@ -93,8 +93,8 @@ def test_padding_of_the_benchmarks_is_under_a_twentieth(name: str, chunk: int, t
     assert 1 - split.frames / computed < 0.05
 
 
-def test_a_piece_is_disturbed_alike_in_any_company(corpus: Corpus) -> None:
-    """What a process draws for its share of a batch is what one process draws for all of it."""
+def test_a_piece_is_augmented_equally_in_any_batch(corpus: Corpus) -> None:
+    """A process samples the same for its share of a batch as one process for all of it."""
     change = Augmentation(-3, 3, 0.1)
     together = training_batch(corpus["train"], [0, 1, 2], change, [7, 4])
     alone = training_batch(corpus["train"], [1], change, [7, 4])
@@ -105,7 +105,7 @@ def test_a_piece_is_disturbed_alike_in_any_company(corpus: Corpus) -> None:
     assert not np.array_equal(other.inputs, alone.inputs)
 
 
-def test_flips_disturb_what_is_heard_and_never_what_is_predicted_or_padding(corpus: Corpus) -> None:
+def test_flips_change_inputs_and_never_targets_or_padding(corpus: Corpus) -> None:
     clean, disturbed = loaded(corpus), loaded(corpus, Augmentation(flips=0.2))
     flipped = []
     for before, after in zip(clean, disturbed, strict=True):
@@ -146,7 +146,7 @@ def test_transposition_moves_every_block_and_loses_no_note(semitones: int, cells
             np.testing.assert_array_equal(after, before + np.array([0, by]))
 
 
-def test_transpositions_are_drawn_anew_in_every_epoch_from_the_range(corpus: Corpus) -> None:
+def test_transpositions_are_sampled_from_the_range_in_every_epoch(corpus: Corpus) -> None:
     split = corpus["train"]
     room = [11 - int(np.flatnonzero(roll.sounding.any(0))[-1]) for roll in split]
     piece, most = int(np.argmax(room)), min(3, max(room))

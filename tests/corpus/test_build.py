@@ -76,7 +76,7 @@ def test_other_files_are_never_replaced_by_a_corpus(midi_folder: Path, tmp_path:
     assert (tmp_path / "thesis.tex").read_text() == "precious"
 
 
-def test_nothing_is_left_behind_where_no_piece_can_be_read(tmp_path: Path) -> None:
+def test_no_files_are_left_if_no_piece_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.mid").touch()
     with pytest.raises(CorpusError, match=r"a.mid: expected a MIDI file, found an empty file"):

@@ -152,7 +152,7 @@ def test_tracks_and_programs_are_taken_as_asked() -> None:
     assert notes(convert(source, replace(PLAIN, programs=(0,), tracks=("2", "3")))) == [(0, 4, 64)]
 
 
-def test_the_pedal_is_heard_where_asked() -> None:
+def test_the_pedal_sustains_notes_on_request() -> None:
     events = b"\x00\xb0\x40\x7f\x00\x90\x3c\x40\x78\x80\x3c\x00\x82\x68\xb0\x40\x00\x00\xff\x2f\x00"
     content = b"MThd\0\0\0\6\0\1\0\1\1\xe0MTrk" + len(events).to_bytes(4, "big") + events
     source = Source("song.mid", "song.mid", content=content)
@@ -203,7 +203,7 @@ def test_pieces_go_to_c_by_their_signature_or_else_by_their_sound(
     assert notes(convert(source, Preparation(layout)), layout) == SCALE
 
 
-def test_the_key_is_that_of_the_whole_whatever_tracks_are_taken() -> None:
+def test_the_key_is_that_of_the_whole_for_any_selection_of_tracks() -> None:
     layout = Layout(4)
     source = source_of(track((0, 4, 65)), track(*SCALE))
     piece = convert(source, Preparation(layout, tracks=("1",), transpose_to_c=True))
@@ -249,7 +249,7 @@ def test_long_pieces_are_cut_and_short_rests_left_out() -> None:
     cut = rolls(convert(source, replace(PLAIN, max_frames=4)))
     assert [[len(roll) for roll in part] for part in cut] == [[4, 4, 2]]
     assert [roll.notes()["pitch"].tolist() for roll in cut[0]] == [[60, 64], [60, 64], [60]]
-    assert [roll.onsets[0].sum() for roll in cut[0]] == [1, 2, 1]  # what sounds on begins anew
+    assert [roll.onsets[0].sum() for roll in cut[0]] == [1, 2, 1]  # sustained notes start again
     longer = rolls(convert(source, replace(PLAIN, max_frames=4, min_frames=3)))
     assert [[len(roll) for roll in part] for part in longer] == [[4, 4]]
     whole = rolls(convert(source, replace(PLAIN, max_frames=10)))
@@ -293,7 +293,7 @@ def print_of(*found: tuple[int, int, int], length: int = 12, layout: Layout = LA
     return fingerprint(PianoRoll.from_notes(rows, length, layout))
 
 
-def test_fingerprints_are_those_of_what_sounds_whatever_its_key() -> None:
+def test_fingerprints_depend_on_sounding_notes_in_any_key() -> None:
     content, lowest = print_of((0, 4, 60), (2, 4, 64))
     assert lowest == 0
     assert print_of((0, 4, 63), (2, 4, 67)) == (content, 3)
@@ -397,7 +397,7 @@ def test_the_published_melodies_come_back_from_the_files(
 ) -> None:
     first = int(np.flatnonzero(prepared(name, trim=False).any(axis=1))[0])
     melody = prepared(name, trim=False, tracks=("1",))[first + 1 :]
-    heard = published[number][: len(melody)]
-    assert len(heard) > 100
-    assert (melody[: len(heard)] <= heard).all()
+    expected_frames = published[number][: len(melody)]
+    assert len(expected_frames) > 100
+    assert (melody[: len(expected_frames)] <= expected_frames).all()
     assert melody.any(axis=1).mean() > 0.8

@@ -1,4 +1,4 @@
-"""The fast twin of convert gives what convert gives, whatever the company."""
+"""The fast version gives the results of ``convert``, in batches of any files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A draft goes on from whatever moment it was interrupted at."""
+"""A draft continues after an interruption at any moment."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_what_an_interrupted_finish_left_does_not_stay(pieces: list[Converted], 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c", "whole"]
 
 
-def test_another_request_begins_anew(pieces: list[Converted], tmp_path: Path) -> None:
+def test_another_request_starts_over(pieces: list[Converted], tmp_path: Path) -> None:
     begin(tmp_path / "c", pieces[:5], request="another")
     assert finish(tmp_path / "c", pieces)[0] == 0
 

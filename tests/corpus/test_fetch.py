@@ -217,7 +217,7 @@ def test_progress_counts_bytes_and_knows_their_number(server: Server) -> None:
         ),
     ],
 )
-def test_what_can_be_mended_is_mended(
+def test_repairable_copies_are_repaired(
     server: Server, cache: Path, ranges: list[str | None], plan: list[Step]
 ) -> None:
     server.plan = plan
@@ -243,7 +243,7 @@ def test_what_can_be_mended_is_mended(
         ),
     ],
 )
-def test_what_cannot_be_mended_is_told(
+def test_copies_beyond_repair_are_reported(
     server: Server, cache: Path, requests: int, part: int, plan: list[Step], message: str
 ) -> None:
     server.plan = plan

@@ -136,7 +136,7 @@ def test_the_resolution_is_what_was_said_or_what_the_name_says(
     assert read_published(path, given).layout == Layout(resolution, channels="frame")
 
 
-def test_a_senseless_resolution_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_resolution_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RollError, match=r"resolution must be 1 to 96 .* got 0"):
         read_published(write(tmp_path / "x.json", frames_of(ROLLS)), 0)
 
@@ -331,9 +331,7 @@ def test_small_files_that_unpack_to_large_ones_are_refused(
         read_published(path)
 
 
-def test_pieces_that_are_the_same_again_and_again_are_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repeated_pieces_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published, "MAX_FRAMES", 1000)
     path = write(tmp_path / "x.pickle", {**holding([[60]]), "train": [[[60]] * 10] * 10**4})
     with pytest.raises(CorpusError, match="train 100: expected at most 1000 frames in all, found more"):

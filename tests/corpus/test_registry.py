@@ -69,5 +69,5 @@ def test_published_files_are_known_by_their_bytes(name: str, file: str) -> None:
     assert (file, len(content)) == (DATASETS[name].file, DATASETS[name].bytes)
 
 
-def test_other_bytes_are_nobodys() -> None:
+def test_unknown_bytes_match_no_data_set() -> None:
     assert identify(b"other") is None

@@ -77,7 +77,7 @@ def test_what_is_no_tune_is_left_as_it_is() -> None:
     assert (tune.name, tune.content) == ("tune.abc", b"K:C\nCDE|\n")
 
 
-def test_what_stands_before_the_first_tune_goes_for_all_that_do_not_say_otherwise() -> None:
+def test_fields_before_the_first_tune_are_defaults_for_all() -> None:
     book = b"Tunes of the north\nM:3/4\nL:1/8\n\nX:1\nL:1/4\nK:C\nCDE|\nX:2\nK:G\nGAB|\n"
     assert [tune.content for tune in Source("book.abc", "book.abc", content=book).tunes()] == [
         b"X:1\nM:3/4\nL:1/4\nK:C\nCDE|\n",

@@ -88,7 +88,7 @@ def test_a_folder_is_walked_in_order(files: Callable[..., Path]) -> None:
     assert (collection.name, collection.count, collection.layout) == ("songs", 5, None)
 
 
-def test_a_single_file_is_a_collection_whatever_its_name(files: Callable[..., Path]) -> None:
+def test_a_single_file_of_any_name_is_a_collection(files: Callable[..., Path]) -> None:
     folder = files("songs", "a.mid", "tune")
     assert names(folder / "a.mid") == ["a.mid"]
     assert names(folder / "tune") == ["tune"]

@@ -24,7 +24,7 @@ GIVEN = st.sampled_from([FREE, FREE, FREE, TRAIN, VALID, TEST])
 
 
 def one_by_one(given: Sequence[str | None], shares: tuple[float, float], seed: int) -> list[str]:
-    """Splits of pieces that are no groups, drawn one by one from the end of a shuffle."""
+    """Splits of pieces without groups, taken one by one from the end of a shuffle."""
     named = set(given) - {None}
     splits = [split or "train" for split in given]
     free = [index for index, split in enumerate(splits) if split == "train"]
@@ -40,7 +40,7 @@ def one_by_one(given: Sequence[str | None], shares: tuple[float, float], seed: i
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(GIVEN, min_size=1, max_size=40), SHARES, st.integers(0, 9), st.randoms(use_true_random=False))
-def test_single_pieces_are_drawn_one_by_one(
+def test_single_pieces_are_assigned_one_by_one(
     given: list[int], shares: tuple[float, float], seed: int, names: random.Random
 ) -> None:
     groups = list(range(len(given)))
@@ -50,7 +50,7 @@ def test_single_pieces_are_drawn_one_by_one(
     assert [SPLITS[code] for code in found] == expected
 
 
-def drawn(groups: list[int], shares: tuple[float, float], seed: int = 0) -> np.ndarray:
+def assigned(groups: list[int], shares: tuple[float, float], seed: int = 0) -> np.ndarray:
     return assign_splits(np.full(len(groups), FREE, np.uint8), np.array(groups), shares, seed)
 
 
@@ -59,7 +59,7 @@ def drawn(groups: list[int], shares: tuple[float, float], seed: int = 0) -> np.n
 def test_groups_stay_together_and_fill_the_shares(
     groups: list[int], shares: tuple[float, float], seed: int
 ) -> None:
-    splits = drawn(groups, shares, seed)
+    splits = assigned(groups, shares, seed)
     sizes = {group: groups.count(group) for group in groups}
     place = dict(zip(groups, splits.tolist(), strict=True))
     assert [place[group] for group in groups] == splits.tolist()
@@ -77,19 +77,19 @@ def test_groups_stay_together_and_fill_the_shares(
 def test_a_group_too_large_for_its_share_is_passed_over() -> None:
     groups = [0] * 50 + list(range(1, 51))
     for seed in range(20):
-        splits = drawn(groups, (0.1, 0.1), seed)
+        splits = assigned(groups, (0.1, 0.1), seed)
         assert np.bincount(splits).tolist() == [80, 10, 10]
         assert set(splits[:50]) == {TRAIN}
 
 
-def test_where_all_groups_are_too_large_the_smallest_is_drawn() -> None:
-    splits = drawn([0] * 6 + [1] * 5 + [2] * 4, (0.1, 0.1))
+def test_where_all_groups_are_too_large_the_smallest_is_assigned() -> None:
+    splits = assigned([0] * 6 + [1] * 5 + [2] * 4, (0.1, 0.1))
     assert splits.tolist() == [TRAIN] * 6 + [TEST] * 5 + [VALID] * 4
 
 
 def test_one_group_is_left_to_train_on() -> None:
-    assert set(drawn([7] * 9, (0.1, 0.1))) == {TRAIN}
-    assert sorted(set(drawn([7] * 9 + [8], (0.5, 0.5)))) == [TRAIN, VALID]
+    assert set(assigned([7] * 9, (0.1, 0.1))) == {TRAIN}
+    assert sorted(set(assigned([7] * 9 + [8], (0.5, 0.5)))) == [TRAIN, VALID]
 
 
 @settings(max_examples=60, deadline=None)
@@ -106,10 +106,10 @@ def test_splits_that_the_source_names_are_kept(pieces: list[tuple[int, int]], se
         assert TEST not in splits[~fixed]
 
 
-def test_the_seed_decides_and_nothing_else() -> None:
+def test_only_the_seed_matters() -> None:
     groups = list(range(50))
-    assert drawn(groups, (0.2, 0.2), 1).tolist() == drawn(groups, (0.2, 0.2), 1).tolist()
-    assert drawn(groups, (0.2, 0.2), 1).tolist() != drawn(groups, (0.2, 0.2), 2).tolist()
+    assert assigned(groups, (0.2, 0.2), 1).tolist() == assigned(groups, (0.2, 0.2), 1).tolist()
+    assert assigned(groups, (0.2, 0.2), 1).tolist() != assigned(groups, (0.2, 0.2), 2).tolist()
 
 
 def united(sources: list[int], contents: list[int]) -> list[int]:

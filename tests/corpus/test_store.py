@@ -132,7 +132,7 @@ def test_corpus_json_lists_what_the_index_finds(corpus: Corpus) -> None:
     assert corpus.index.dtype == INDEX and len(document["pieces"][0]["sha256"]) == 64
 
 
-def test_a_description_that_was_written_anew_serves_as_well(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_rewritten_description_is_accepted(corpus: Corpus, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(corpus.directory, folder)
     document = json.loads((folder / "corpus.json").read_text())

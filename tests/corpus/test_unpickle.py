@@ -427,7 +427,7 @@ def test_a_memo_index_reserves_nothing() -> None:
     assert load(b"]p99999999999\n.", "x.pickle") == []
 
 
-def test_values_used_again_and_again_stay_small() -> None:
+def test_values_used_repeatedly_stay_small() -> None:
     doubled = b")q\x00" + b"".join(b"h%c" % i * 2 + b"\x86q%c" % (i + 1) for i in range(14))
     assert load(b"(" + doubled + b"t.", "x.pickle")
 
@@ -465,7 +465,7 @@ def test_changed_bytes_are_read_or_refused(content: bytes, data: st.DataObject) 
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(st.sampled_from([piece[i:j] for piece in PIECES for i in (0, 3, 9) for j in (20, 60, -1)])))
-def test_senseless_programs_are_read_or_refused(pieces: list[bytes]) -> None:
+def test_invalid_programs_are_read_or_refused(pieces: list[bytes]) -> None:
     is_read_or_refused(b"".join(pieces) + b".")
 
 

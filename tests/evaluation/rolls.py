@@ -48,7 +48,7 @@ def split(frames: list[np.ndarray], layout: Layout = LAYOUT) -> Split:
 
 
 def random_pieces(lengths: list[int], seed: int, width: int = LAYOUT.width) -> list[np.ndarray]:
-    """Pieces whose cells go on and start with probabilities of their own."""
+    """Pieces with cells that continue and start with their own probabilities."""
     rng = np.random.default_rng(seed)
     on, start = rng.uniform(0.3, 0.95, width), rng.uniform(0.02, 0.5, width)
     pieces = []

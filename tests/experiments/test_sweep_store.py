@@ -107,11 +107,11 @@ def test_half_a_line_in_the_journal_is_taken_off(corpus: Corpus, tmp_path: Path)
 
 
 def test_random_samples_depend_on_number_and_seed_alone(corpus: Corpus, tmp_path: Path) -> None:
-    made, drawn = settings_of(corpus), {}
+    made, sampled = settings_of(corpus), {}
     with open_store(tmp_path, made, None) as store:
         trials = [store.create() for _ in range(4)]
         for trial in [trials[2], trials[0], trials[3], trials[1]]:
-            drawn[trial.number] = made.sample(trial, trial.number)
+            sampled[trial.number] = made.sample(trial, trial.number)
         half = store.create()
         rate = made.space["learning_rate"].suggest
         made_again = settings_of(corpus)
@@ -121,9 +121,9 @@ def test_random_samples_depend_on_number_and_seed_alone(corpus: Corpus, tmp_path
         assert again["learning_rate"] == first
     with open_store(tmp_path / "other", made, None) as store:
         for number in range(5):
-            expected = drawn.get(number, again)
+            expected = sampled.get(number, again)
             assert made.sample(store.create(), number) == expected
-    assert len({settings["learning_rate"] for settings in drawn.values()}) == 4
+    assert len({settings["learning_rate"] for settings in sampled.values()}) == 4
 
 
 def test_what_cannot_work_is_refused_before_it_begins(corpus: Corpus) -> None:

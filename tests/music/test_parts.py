@@ -56,7 +56,7 @@ def test_what_is_taken_keeps_the_length_of_the_whole() -> None:
 
 
 def ends(*notes: tuple[int, int, int], pedals: tuple[tuple[int, int], ...], **facts: object) -> list[int]:
-    """The ends of the notes of a track when its pedals are heard."""
+    """The ends of the notes of a track with its pedals applied."""
     return sustain(Score(480, (track(*notes, pedals=pedals, **facts),))).tracks[0].notes["end"].tolist()
 
 
@@ -86,9 +86,9 @@ def test_notes_sound_until_the_pedal_comes_up_or_their_key_is_struck_again(
 
 def test_the_pedal_is_that_of_the_track_and_not_for_drums() -> None:
     pedalled, plain = track((0, 10, 60), pedals=((5, 50),)), track((0, 10, 62))
-    heard = sustain(Score(480, (pedalled, plain)))
-    assert [part.notes["end"].tolist() for part in heard.tracks] == [[50], [10]]
-    assert heard.end == 50
+    sustained = sustain(Score(480, (pedalled, plain)))
+    assert [part.notes["end"].tolist() for part in sustained.tracks] == [[50], [10]]
+    assert sustained.end == 50
     assert pedalled.notes["end"].tolist() == [10]
     assert ends((0, 10, 36), pedals=((5, 50),), is_drum=True) == [10]
 

@@ -159,7 +159,7 @@ def test_onsets_without_an_onset_channel_are_where_pitches_begin() -> None:
     assert roll.onsets.tolist() == [[1, 0], [0, 1], [0, 0], [1, 0]]
 
 
-def test_lengths_are_told_in_quarter_notes() -> None:
+def test_lengths_are_in_quarter_notes() -> None:
     roll = PianoRoll(np.zeros((6, 6), np.uint8), PIANO)
     assert (len(roll), roll.quarters) == (6, 1.5)
 
@@ -197,7 +197,7 @@ def test_refuses_arrays_that_are_no_roll(frames: np.ndarray, text: str) -> None:
         ((4, 0, 127, "onset"), "one of frame, frame.onset, got 'onset'"),
     ],
 )
-def test_refuses_senseless_layouts(values: tuple, text: str) -> None:
+def test_refuses_invalid_layouts(values: tuple, text: str) -> None:
     with pytest.raises(RollError, match=text):
         Layout(*values)
 
@@ -375,7 +375,7 @@ def test_frames_that_follow_the_beat_are_played_at_any_tempo() -> None:
 
 
 @pytest.mark.parametrize("frame_seconds", [0, -1, 0.0009, 10.1, float("nan"), float("inf")])
-def test_refuses_senseless_lengths_of_frames(frame_seconds: float) -> None:
+def test_refuses_invalid_lengths_of_frames(frame_seconds: float) -> None:
     with pytest.raises(RollError, match=r"frames must last 0\.001 to 10 seconds, got"):
         Layout.in_seconds(frame_seconds)
 

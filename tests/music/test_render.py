@@ -59,7 +59,7 @@ def test_same_score_same_sound() -> None:
     assert np.array_equal(render(score, RATE), render(score, RATE))
 
 
-def test_every_track_is_heard_but_the_drums() -> None:
+def test_every_track_sounds_but_the_drums() -> None:
     score = Score(480, (track_of((0, 480, 38), is_drum=True), track_of((0, 960, 57)), track_of((0, 960, 64))))
     samples = render(score, RATE)
     assert level(samples, 220) > 0.1 and level(samples, 329.63) > 0.1
@@ -92,7 +92,7 @@ def test_the_sound_follows_the_tempo() -> None:
 @pytest.mark.parametrize(
     "score", [Score(480, (), end=960), Score(480, (track_of((0, 480, 38), is_drum=True),))]
 )
-def test_refuses_a_score_without_a_note_to_hear(score: Score) -> None:
+def test_refuses_a_score_without_sounding_notes(score: Score) -> None:
     with pytest.raises(RollError, match="at least one note to render"):
         render(score)
 
@@ -109,7 +109,7 @@ def test_refuses_more_ticks_than_pretty_midi_takes() -> None:
 
 
 @pytest.mark.parametrize("rate", [0, 7999, 192_001])
-def test_refuses_senseless_sample_rates(rate: int) -> None:
+def test_refuses_invalid_sample_rates(rate: int) -> None:
     with pytest.raises(UsageError, match=f"8000 to 192000 per second, got {rate}"):
         render(score_of((0, 960, 60)), rate)
 

@@ -30,7 +30,7 @@ def test_the_main_tempo_and_metre_hold_longest_in_sum() -> None:
     assert (score.main_tempo(), score.main_metre()) == (90.0, (3, 4))
 
 
-def test_a_file_that_says_nothing_has_no_main_tempo_and_metre() -> None:
+def test_a_file_without_tempo_and_metre_has_no_main_ones() -> None:
     assert (Score(480, (PIANO,)).main_tempo(), Score(480, (PIANO,)).main_metre()) == (None, None)
 
 

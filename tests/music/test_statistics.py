@@ -166,7 +166,7 @@ def test_pooled_note_lengths_are_those_of_all_notes(pieces: list[list[int]]) -> 
 
 
 def longest(values: list[bool]) -> int:
-    """The length of the longest stretch of True."""
+    """The length of the longest run of True."""
     return max((len(list(group)) for value, group in itertools.groupby(values) if value), default=0)
 
 

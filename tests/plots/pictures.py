@@ -39,5 +39,5 @@ def texts_in(path: Path) -> list[str]:
 
 
 def coloured_runs(row: np.ndarray) -> int:
-    """How many stretches of colour, neither grey nor white, a row of pixels has."""
+    """Number of runs of colour, neither grey nor white, a row of pixels has."""
     return sum(1 for coloured, _ in groupby(np.ptp(row[:, :3], axis=1) > 0.3) if coloured)

@@ -30,13 +30,13 @@ def test_curves_with_the_best_epoch_marked(tmp_path: Path) -> None:
     assert [text for text in texts if text in "123"] == ["1", "2", "3"]
 
 
-def test_a_curve_goes_on_across_values_that_are_not_finite(tmp_path: Path) -> None:
+def test_a_curve_continues_across_values_that_are_not_finite(tmp_path: Path) -> None:
     plot_curves({"a": [3.0, float("nan"), float("inf"), 1.0]}, tmp_path / "curves.png")
     below_the_legend = imread(tmp_path / "curves.png")[50:]
     assert [count for count, _ in groupby(coloured_runs(row) for row in below_the_legend)] == [0, 1, 0]
 
 
-def test_the_mark_stands_at_its_value(tmp_path: Path) -> None:
+def test_the_mark_is_at_its_value(tmp_path: Path) -> None:
     def marked_column(index: int) -> int:
         plot_curves({"a": [1.0] * 9}, tmp_path / "curves.png", marks={"": index})
         height = np.ptp(imread(tmp_path / "curves.png")[..., :3], axis=2) > 0.3
@@ -93,7 +93,7 @@ def test_runs_have_a_colour_a_name_and_a_mark_at_the_best_epoch(tmp_path: Path) 
     assert first != second and x < later and y > higher
 
 
-def test_ends_of_runs_are_told_apart_though_they_begin_far_above(tmp_path: Path) -> None:
+def test_ends_of_runs_are_distinguishable_though_they_start_far_above(tmp_path: Path) -> None:
     path = tmp_path / "runs.svg"
     steep = [100.0, 50.0] + [6.0 - epoch / 20 for epoch in range(20)]
     plot_runs([Curves("a", steep, steep), Curves("b", steep, [nll + 0.5 for nll in steep])], path)

@@ -40,7 +40,7 @@ def test_all_three_panels_are_there(tmp_path: Path) -> None:
     assert not any("nats per frame" in text and "models/one:" in text for text in texts), "no legend for one"
 
 
-def test_two_models_are_told_apart(tmp_path: Path) -> None:
+def test_two_models_are_distinguished(tmp_path: Path) -> None:
     plot_profiles([model(), model(name="m$a$", nll_per_frame=0.91)], tmp_path / "two.svg")
     assert {"models/one: 0.800 nats per frame", "m$a$: 0.910 nats per frame"} <= set(
         texts_in(tmp_path / "two.svg")

@@ -37,11 +37,11 @@ def test_the_picture_has_a_panel_for_each_setting(
     from matplotlib.figure import Figure
 
     figures = []
-    drawn = Figure.savefig
+    save = Figure.savefig
 
     def keep(self: Figure, *arguments: Any, **others: Any) -> Any:
         figures.append(self)
-        return drawn(self, *arguments, **others)
+        return save(self, *arguments, **others)
 
     monkeypatch.setattr(Figure, "savefig", keep)
     plot_sweep(TRIALS[: 1 + count], SPACE, tmp_path / "sweep.png", "title")

@@ -252,7 +252,7 @@ def test_workers_do_not_outlive_a_killed_program(moment: float) -> None:
         process.stdout.readline()
         time.sleep(moment)
         process.kill()
-        process.communicate(timeout=30)  # which ends when nobody holds the far ends of stdout and stderr
+        process.communicate(timeout=30)  # which ends when no process holds stdout and stderr
 
 
 def test_ctrl_c_ends_the_program_and_its_workers_without_a_word_from_them() -> None:

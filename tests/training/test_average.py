@@ -26,7 +26,7 @@ def test_the_exponential_average_weighs_by_age_and_is_corrected_for_its_start() 
     torch.testing.assert_close(alone.values, weights[0])
 
 
-def test_it_stands_in_for_the_weights_and_gives_them_back() -> None:
+def test_it_replaces_the_weights_and_restores_them() -> None:
     values = torch.tensor([1.0, 2.0])
     average = Average(values, "polyak")
     average.update(values)
@@ -37,7 +37,7 @@ def test_it_stands_in_for_the_weights_and_gives_them_back() -> None:
     assert values.tolist() == [1.0, 2.0]
 
 
-def test_without_average_nothing_is_kept_or_changed() -> None:
+def test_without_average_no_weights_are_kept_or_changed() -> None:
     values = torch.tensor([1.0, 2.0])
     average = Average(values)
     average.update(values)

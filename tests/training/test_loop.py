@@ -235,7 +235,7 @@ def test_the_weights_that_are_kept_are_the_average(corpus: Corpus, tmp_path: Pat
     assert not torch.allclose(kept, last)
 
 
-def test_polyak_begins_to_average_where_it_is_told(corpus: Corpus, tmp_path: Path) -> None:
+def test_polyak_averages_from_the_given_epoch(corpus: Corpus, tmp_path: Path) -> None:
     recipe = Recipe.of(hidden=8, epochs=3, batch_size=4, average="polyak", average_start=3)
     train(corpus, recipe, tmp_path / "run")
     tensors, position = load_state(tmp_path / "run")
@@ -325,7 +325,7 @@ def test_training_gives_up_where_no_rate_is_low_enough(
         train(corpus, recipe, tmp_path / "run", on_nan="skip")
 
 
-def test_a_file_that_cannot_be_written_costs_nothing_that_is_there(
+def test_a_failed_write_keeps_existing_files(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(corpus, RECIPE, tmp_path / "whole")

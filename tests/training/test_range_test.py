@@ -21,7 +21,7 @@ def test_it_finds_the_rates_that_help_and_leaves_no_run(corpus: Corpus, tmp_path
     assert {path.name for path in tmp_path.iterdir()} == {"range.json", "range.png"}
 
 
-def test_where_nothing_is_finite_it_says_so(corpus: Corpus, tmp_path: Path) -> None:
+def test_a_loss_that_is_never_finite_is_an_error(corpus: Corpus, tmp_path: Path) -> None:
     recipe = Recipe.of(cell="irnn", hidden=8, batch_size=1, clip_norm=0.0, optimizer="sgd")
     with pytest.raises(ModelError, match=r"expected a finite loss at a rate of 1e\+30, found none"):
         range_test(corpus, recipe, tmp_path, bounds=(1e30, 1e38), updates=30)

@@ -30,7 +30,7 @@ from musicrnn.training.recipe import SETTINGS, read_corpus
         ({"adaptive_weight_noise": True, "weight_noise": 0.0}, "must start with weight_noise above 0, got 0"),
     ],
 )
-def test_senseless_recipes_are_refused(settings: dict[str, Any], message: str) -> None:
+def test_invalid_recipes_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)):
         Recipe.of(**settings)
 
@@ -71,7 +71,7 @@ def test_settings_come_from_toml_and_from_a_run(tmp_path: Path) -> None:
         ("learning_rate = 'fast'", "a.toml: expected learning_rate to be float, found 'fast'"),
     ],
 )
-def test_senseless_settings_are_named_with_their_file(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_settings_are_reported_with_their_file(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.toml").write_text(text)
     with pytest.raises(UsageError, match=message):
         read_settings(tmp_path / "a.toml")

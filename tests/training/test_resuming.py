@@ -43,7 +43,7 @@ def test_a_new_run_gets_a_number_if_its_name_is_taken(tmp_path: Path) -> None:
     assert new_run(tmp_path, "jsb-gru") == tmp_path / "jsb-gru-3"
 
 
-def test_the_newest_run_of_a_name_is_found_whatever_its_number(tmp_path: Path) -> None:
+def test_the_newest_run_of_a_name_is_found_for_any_number(tmp_path: Path) -> None:
     assert newest_run(tmp_path, "jsb-gru") == tmp_path / "jsb-gru"
     finish(tmp_path, "jsb-gru-2", "jsb-gru", "jsb-gru-simplified", "jsb-gru-3x")
     assert newest_run(tmp_path, "jsb-gru") == tmp_path / "jsb-gru"

@@ -31,7 +31,7 @@ def test_cosine_is_half_a_wave_from_the_first_rate_to_the_last() -> None:
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
-def test_a_falling_rate_can_begin_anew(schedule: str) -> None:
+def test_a_falling_rate_can_restart(schedule: str) -> None:
     first, second = (Recipe.of(learning_rate=0.8, schedule=schedule, epochs=epochs) for epochs in (4, 6))
     both = Recipe.of(learning_rate=0.8, schedule=schedule, epochs=10, restart=4, restart_rate=0.25)
     rates = [learning_rate(both, [1.0] * done) for done in range(10)]

@@ -84,14 +84,14 @@ def test_epochs_before_the_first_watch_are_written_when_they_would_have_been(
     assert [time - times[0] for time in times] == pytest.approx([0, 2, 4], abs=1e-3)
 
 
-def test_points_can_be_read_while_training_goes_on(tmp_path: Path, model: MusicRNN) -> None:
+def test_points_can_be_read_during_training(tmp_path: Path, model: MusicRNN) -> None:
     with TensorBoard(tmp_path) as callback:
         callback.begin(model, 100, [], 0)
         callback.epoch(EPOCHS[0], best=True)
         assert points(tmp_path, "nll/train") == [(1, 9.5)]
 
 
-def test_nothing_is_written_before_training_begins(tmp_path: Path) -> None:
+def test_no_file_is_written_before_training(tmp_path: Path) -> None:
     with TensorBoard(tmp_path):
         pass
     assert not list(tmp_path.iterdir())

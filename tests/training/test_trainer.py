@@ -87,7 +87,7 @@ def test_rows_that_have_ended_are_left_out(corpus: Corpus) -> None:
     assert mask.shape == (1, 1) and not mask.any()
 
 
-def test_an_update_is_the_same_whatever_was_drawn_before_it(corpus: Corpus) -> None:
+def test_an_update_does_not_depend_on_earlier_random_numbers(corpus: Corpus) -> None:
     recipe = PLAIN.replaced(weight_noise=0.1, dropout=0.3, weight_dropout=0.2)
     trainer, (batch,) = make_trainer(corpus, recipe), load(corpus, [0, 1, 2])
     frames, span = int(batch.lengths.sum()), (0, batch.frames.shape[1])

@@ -73,8 +73,8 @@ def test_deviations_get_the_gradient_of_the_description_length() -> None:
     logs = torch.full((21,), 0.3).log().requires_grad_()
     means = torch.cat([fresh.layers[0].weight_ih.flatten(), fresh.layers[0].weight_hh.flatten()])
     means = means.detach().requires_grad_()
-    drawn = (means + logs.exp() * unit).split([12, 9])
-    weights = {"layers.0.weight_ih": drawn[0].view(3, 4), "layers.0.weight_hh": drawn[1].view(3, 3)}
+    sample = (means + logs.exp() * unit).split([12, 9])
+    weights = {"layers.0.weight_ih": sample[0].view(3, 4), "layers.0.weight_hh": sample[1].view(3, 3)}
     outputs, _ = torch.func.functional_call(fresh, weights, (x,))
     prior = ((2 * logs).exp() + (means - means.mean()) ** 2).mean()
     lengths = prior.log() / 2 - logs + ((2 * logs).exp() + (means - means.mean()) ** 2) / (2 * prior) - 0.5

@@ -28,14 +28,14 @@ def test_all_rates_train_to_the_first_rung() -> None:
     assert standing.steps == [(A, 2), (B, 2)] and standing.chosen is None and not standing.pruned
 
 
-def test_the_best_continue_whatever_others_did_later() -> None:
+def test_the_best_continue_regardless_of_later_results() -> None:
     records = [record(5, 9), record(8, 7), record(9, 6), record(8, 7, 1, 1, 1)]
     standing = judge(records)
     assert standing.steps == [(A, 4), (C, 4)] and standing.pruned == {B: 2, D: 2}
     assert standing.alive == [A, C] and standing.passed == 1
 
 
-def test_equal_rates_are_told_apart_by_their_number() -> None:
+def test_ties_are_broken_by_number() -> None:
     assert judge([record(7, 7)] * 4).alive == [A, B]
 
 

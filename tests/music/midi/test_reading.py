@@ -1,4 +1,4 @@
-"""MIDI files are read whatever their quirks, no note goes missing, and no file takes the memory."""
+"""MIDI files are read despite their quirks, no note is lost, and no file exhausts memory."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_what_surrounds_the_track_does_not_matter(data: bytes) -> None:
     assert spans(read_midi(data)) == [[(0, 96, 60)]]
 
 
-def test_the_end_of_a_track_is_told_from_bytes_that_look_like_it() -> None:
+def test_the_end_of_a_track_is_distinguished_from_similar_bytes() -> None:
     text, program, bend = b"\x00\xff\x01\x03" + END[1:], b"\x00\xc0\x05", b"\x00\xe0\x00\x40"
     exclusive = b"\x00\xf0\x04" + END[1:] + b"\xf7"
     events = text + program + exclusive + bend + on(0, 60) + b"\x05\x3e\x40" + text
@@ -165,7 +165,7 @@ def test_the_end_of_a_track_is_told_from_bytes_that_look_like_it() -> None:
     assert (spans(score), score.hanging, score.tracks[0].program) == ([[(0, 105, 60), (5, 105, 62)]], 2, 5)
 
 
-def test_all_tracks_are_read_whatever_the_header_counts() -> None:
+def test_all_tracks_are_read_for_any_count_in_the_header() -> None:
     assert spans(read_midi(file_of(NOTE_ON_OFF, NOTE_ON_OFF, tracks=1))) == [[(0, 96, 60)], [(0, 96, 60)]]
 
 
@@ -225,7 +225,7 @@ def test_hanging_notes_are_ended_by_either_reader() -> None:
         "twice",
         "twice at once",
         "no end of track",
-        "no end of track, others go on",
+        "no end of track, others continue",
         "released behind the end of the track",
         "released twice",
     ],
@@ -238,7 +238,7 @@ def test_a_note_that_hangs_ends_with_the_next_event_of_its_key_or_with_the_track
 
 
 @pytest.mark.parametrize("strikes", [1, 3, 4, 5, 40, 5000])
-def test_a_key_that_is_struck_again_and_again_loses_no_note(strikes: int) -> None:
+def test_a_key_that_is_struck_repeatedly_loses_no_note(strikes: int) -> None:
     score = read_midi(raw_file_of(on(1, 60) * strikes + on(0, 64) + HUNDRED_LATER))
     assert score.hanging == strikes + 1
     expected = [(tick, tick + 1, 60) for tick in range(1, strikes)]

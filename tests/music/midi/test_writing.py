@@ -50,13 +50,13 @@ def test_same_score_same_bytes() -> None:
 
 def test_mido_reads_the_same_notes() -> None:
     file = mido.MidiFile(file=io.BytesIO(midi_bytes(score_of((0, 240, 60), (240, 480, 60), (240, 960, 67)))))
-    now, heard = 0, []
+    now, events = 0, []
     for message in file.tracks[1]:
         now += message.time
         if message.type in ("note_on", "note_off"):
-            heard.append((now, message.type, message.note))
+            events.append((now, message.type, message.note))
     assert (file.type, file.ticks_per_beat) == (1, 480)
-    assert heard == [
+    assert events == [
         (0, "note_on", 60),
         (240, "note_off", 60),
         (240, "note_on", 60),
@@ -111,5 +111,5 @@ def test_a_failing_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_note_of_no_length_is_heard() -> None:
+def test_a_note_without_length_sounds() -> None:
     assert read_midi(midi_bytes(score_of((10, 10, 60)))).tracks[0].notes.tolist() == [(10, 11, 60, 80)]
