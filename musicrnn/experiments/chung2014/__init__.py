@@ -24,7 +24,7 @@ from musicrnn.experiments.chung2014.measure import model_job
 from musicrnn.experiments.chung2014.paper import CELLS, TABLE_2, table_1
 from musicrnn.experiments.chung2014.progress import EntryProgress, measure_epochs, seconds_left, train_entries
 from musicrnn.experiments.chung2014.report import markdown_1, markdown_2, markdown_conventions, write_report
-from musicrnn.experiments.chung2014.rows import Rate, Row, documents, make_rates, make_row, merged
+from musicrnn.experiments.chung2014.rows import Row, documents, make_rates, make_row, merged
 from musicrnn.experiments.chung2014.settings import make_entries, rule
 from musicrnn.experiments.chung2014.shipping import ship
 from musicrnn.experiments.trials import run_all
@@ -57,14 +57,12 @@ class Reproduction:
 
     Attributes:
         rows: Rows of table 2, earlier calls' too.
-        rates: The outcome of every learning rate.
         failures: What went wrong, a line each.
         plan: What was left to train when the call began, a line each.
         seconds: How long that was estimated to take, at most.
     """
 
     rows: list[Row]
-    rates: list[Rate]
     failures: list[str]
     plan: list[str]
     seconds: float
@@ -105,7 +103,6 @@ def reproduce(
     count = workers or _cores()
     named, runs = {corpus.name: corpus for corpus in corpora}, directory / "runs"
     rows: list[Row] = []
-    rates: list[Rate] = []
 
     def measured(each: EntryProgress) -> None:
         models = [each.folder(candidate) for candidate in each.measured]
@@ -117,7 +114,7 @@ def reproduce(
             + (f"; at most about {_duration(left)} left" if left else "")
         )
         rows[:] = merged(directory / "table2.json", [row])
-        rates[:] = merged(directory / "rates.json", make_rates(each))
+        rates = merged(directory / "rates.json", make_rates(each))
         write_report(rows, rates, directory, row.data)
 
     with exclusive(directory), Pool(count) as pool:
@@ -131,7 +128,7 @@ def reproduce(
                 log(line)
             train_entries(entries, pool, log, measured)
     failures = [line for each in entries for line in each.failures()]
-    return Reproduction(rows, rates, failures, plan, seconds)
+    return Reproduction(rows, failures, plan, seconds)
 
 
 def check(

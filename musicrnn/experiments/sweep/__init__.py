@@ -19,18 +19,14 @@ from typing import Protocol
 from musicrnn.corpus import Corpus
 from musicrnn.errors import MusicRNNError, UsageError
 from musicrnn.experiments.sweep.report import ranked, rows, write_table
-from musicrnn.experiments.sweep.settings import PRUNERS, SAMPLERS, SweepSettings, make_settings
-from musicrnn.experiments.sweep.space import Choices, Range, Space, make_space, read_space
+from musicrnn.experiments.sweep.settings import SweepSettings, make_settings
+from musicrnn.experiments.sweep.space import Space, make_space, read_space
 from musicrnn.experiments.sweep.store import Trial, TrialStore, open_store
 from musicrnn.files import write_json
 from musicrnn.plots.study import plot_sweep
 from musicrnn.training.recipe import Recipe
 
 __all__ = [
-    "PRUNERS",
-    "SAMPLERS",
-    "Choices",
-    "Range",
     "Space",
     "SweepCallback",
     "SweepResult",
@@ -102,8 +98,8 @@ def sweep(
         directory: The folder of the runs, and of the trials if there is no other storage. Its name is the
             name of Optuna's study, which machines with a common storage must agree on.
         trials: How many trials the sweep is to have in all, earlier ones counted.
-        sampler: How settings are sampled, among ``SAMPLERS``.
-        pruner: How bad trials are ended early, among ``PRUNERS``.
+        sampler: How settings are sampled, ``random`` or ``tpe``.
+        pruner: How bad trials are ended early, ``none``, ``median`` or ``halving``.
         storage: Optuna's name of a database; None is a journal in the folder.
         workers: Processes that train trials at the same time; with one it is this process, 0 is one per core.
         device: A torch device; with several workers, ``cuda`` is all GPUs in turn.

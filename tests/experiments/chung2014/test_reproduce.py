@@ -48,7 +48,8 @@ def test_tables_pictures_and_runs_are_left_behind_and_used_again(corpus: Corpus,
         "jsb: gru; 3 rates; the best 2 continue after 1 epochs, the best 1 continue after 2 epochs; at most"
     )
     assert lines[1].startswith("about ") and "on 1 process," in lines[1]
-    states = [rate.state for rate in done.rates]
+    rates = json.loads((tmp_path / "rates.json").read_text())
+    states = [rate["state"] for rate in rates]
     assert sorted(states) == ["chosen", "pruned after 1 epochs", "pruned after 2 epochs"]
     assert (row.paper_train, row.paper_test, row.rates, row.seeds) == (6.94, 8.54, 3, 1)
     model = load_model(Path(row.model))
@@ -67,8 +68,8 @@ def test_tables_pictures_and_runs_are_left_behind_and_used_again(corpus: Corpus,
     assert len(json.loads((tmp_path / "table1.json").read_text())) == 6
     page = (tmp_path / "README.md").read_text()
     assert f"| JSB Chorales | GRU 4 | 6.94 | {row.train:.2f} |".replace("GRU 4", f"GRU {row.hidden}") in page
-    pruned = next(rate for rate in done.rates if rate.epochs == 1)
-    assert f"| 1 | {pruned.valid:.3f} | pruned after 1 epochs |" in page
+    pruned = next(rate for rate in rates if rate["epochs"] == 1)
+    assert f"| 1 | {pruned['valid']:.3f} | pruned after 1 epochs |" in page
     assert "MuseData and Piano-midi.de do not" in page
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/metrics.jsonl")}
