@@ -124,7 +124,11 @@ def sweep(
         done = follower.begin(trials)
         count = min(workers or os.cpu_count() or 1, max(1, trials - done))
         worker = SweepWorker(store, corpus, trials, device, follower.update)
-        deaths = worker.run_in_processes(count, follower.died) if count > 1 else worker.run()
+        deaths = list[str]()
+        if count > 1:
+            deaths = worker.run_in_processes(count, follower.died)
+        else:
+            worker.run()
         found = [trial for trial in store.trials() if trial.state != "running" or trial.number < trials]
         done = sum(trial.state != "running" for trial in found)
         if done < trials:
@@ -192,9 +196,8 @@ def _report(
         ranked(trials), best, config, threads, directory / "table.csv", directory / "sweep.png"
     )
     write_table(result.trials, settings.space, result.table)
-    title = (
-        f"{len(trials)} trials on {corpus.name}: the best is number {best.number} with {best.valid_nll:.3f}"
-    )
+    found = f"the best is number {best.number} with {best.valid_nll:.3f}"
+    title = f"{len(trials)} trials on {corpus.name}: {found}"
     space = {name: entry.to_json() for name, entry in settings.space.items()}
     plot_sweep([vars(trial) for trial in result.trials], space, result.picture, title)
     return result

@@ -70,8 +70,8 @@ class SweepWorker:
     changed: Callable[[], None]
     _last_signs: dict[int, tuple[object, float]] = field(default_factory=dict)
 
-    def run(self) -> list[str]:
-        """Train in this process until all trials are done, here or elsewhere; return no deaths.
+    def run(self) -> None:
+        """Train in this process until all trials are done, here or elsewhere.
 
         Raises:
             CorpusError: The corpus is damaged.
@@ -88,7 +88,7 @@ class SweepWorker:
                 self.changed()
                 time.sleep(PAUSE)
             else:
-                return []
+                return
 
     def run_in_processes(self, count: int, died: Callable[[str], None]) -> list[str]:
         """Train in several processes, which share the cores and the GPUs, until all have ended.
