@@ -13,14 +13,13 @@ calls that make arrays.
 from __future__ import annotations
 
 import codecs
+import io
 import math
 import pickletools
-import struct
 import warnings
 from collections.abc import Callable
-from functools import partial
 from reprlib import repr  # a small file can hold a value whose whole text has no end
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,7 @@ MAX_OPERATIONS = 2**25
 """Longest pickle that is read, in operations: the largest of the four benchmarks has about a third."""
 MAX_DEPTH = 16
 MAX_ARRAY_DEPTH = 4  # numpy frees arrays inside arrays by recursion, and too many would end the process
-MAX_DIMENSIONS, MAX_DIMENSION, MAX_DIGITS = 8, 2**40, 600
+MAX_DIMENSIONS, MAX_DIMENSION = 8, 2**40
 
 _DATA = "arrays, lists, tuples, dicts, numbers and strings"
 _DTYPES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "O4", "O8"}
@@ -119,8 +118,7 @@ class _Machine:
     """The state of a running pickle.
 
     Attributes:
-        content: The pickle.
-        position: The next byte.
+        file: The pickle, at the next operation.
         stack: Values that aren't used yet.
         marks: Heights of the stack at the marks.
         memo: Values that may be used again.
@@ -129,8 +127,7 @@ class _Machine:
     """
 
     def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.position = 0
+        self.file = io.BytesIO(content)
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -139,32 +136,23 @@ class _Machine:
 
     def run(self) -> Any:
         """Run the pickle and return its value."""
-        push, values, actions = self.stack.append, _VALUES, _ACTIONS
+        push = self.stack.append
         for _ in range(MAX_OPERATIONS):
-            name = _OPERATIONS[self.content[self.position]]
-            self.position += 1
-            if name in values:
-                push(values[name](self))
-            elif name in actions:
-                actions[name](self)
-            elif name == "STOP":
+            name, read = _OPERATIONS[self.file.read(1)]
+            if name == "STOP":
                 (value,) = self.stack
                 _verify(value, 0, set())
                 return value
-            else:
+            if name not in _ARGUMENTS and name not in _VALUES and name not in _ACTIONS:
                 raise _RefusedError(f"the operation {name}")
+            argument = read(self.file) if read else None
+            if name in _ARGUMENTS:
+                push(argument)
+            elif name in _VALUES:
+                push(_VALUES[name](self, argument))
+            else:
+                _ACTIONS[name](self, argument)
         raise _RefusedError(f"more than {MAX_OPERATIONS} operations")
-
-    def read(self, size: int) -> bytes:
-        start, self.position = self.position, self.position + size
-        if self.position > len(self.content):
-            raise EOFError(f"{size} bytes at {start}")
-        return self.content[start : self.position]
-
-    def line(self) -> bytes:
-        line = self.read(self.content.index(b"\n", self.position) - self.position)
-        self.position += 1
-        return line
 
     def last(self, count: int) -> list[Any]:
         start = len(self.stack) - count
@@ -282,39 +270,6 @@ _CALLS: dict[str, Callable[..., Any]] = {
     **{f"{module}.bytes": lambda machine: b"" for module in ("__builtin__", "builtins")},  # of empty arrays
 }
 
-_Operation = Callable[[_Machine], Any]
-
-
-def _byte(machine: _Machine) -> int:
-    machine.position += 1
-    return machine.content[machine.position - 1]
-
-
-def _number(format: str) -> _Operation:
-    """Read a number of fixed size."""
-    number = struct.Struct(format)
-    return lambda machine: number.unpack(machine.read(number.size))[0]
-
-
-def _counted(size: _Operation, convert: Callable[[bytes], Any] = bytes) -> _Operation:
-    """Read a value whose bytes follow their number."""
-    return lambda machine: convert(machine.read(size(machine)))
-
-
-_utf8, _latin1 = partial(str, encoding="utf-8", errors="surrogatepass"), partial(str, encoding="latin-1")
-
-
-def _quoted(line: bytes) -> str:
-    if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in b"\"'":
-        raise ValueError("a string without quotes")
-    return _latin1(codecs.escape_decode(line[1:-1])[0])
-
-
-def _decimal(line: bytes) -> int:
-    if len(line) > MAX_DIGITS:
-        raise ValueError(f"a number of {len(line)} digits")
-    return {b"00": False, b"01": True}[line] if line in (b"00", b"01") else int(line.rstrip(b"L"))
-
 
 def _dict(items: list[Any]) -> dict[Any, Any]:
     if not _KEYS.issuperset(map(type, items[::2])):
@@ -343,57 +298,57 @@ def _verify(value: Any, depth: int, seen: set[int]) -> None:
     seen.add(id(value))
 
 
-_SIZE = _number("<I")
-_OPERATIONS = {ord(operation.code): operation.name for operation in pickletools.opcodes}
-_ACTIONS: dict[str, _Operation] = {
-    "PROTO": _byte,
-    "FRAME": lambda machine: machine.read(8),
-    "MARK": lambda machine: machine.marks.append(len(machine.stack)),
-    "APPEND": lambda machine: machine.extend(machine.last(1)),
-    "APPENDS": lambda machine: machine.extend(machine.since_mark()),
-    "SETITEM": lambda machine: machine.update(machine.last(2)),
-    "SETITEMS": lambda machine: machine.update(machine.since_mark()),
-    "BUILD": lambda machine: machine.build(*machine.last(1)),
-    "PUT": lambda machine: machine.remember(_decimal(machine.line())),
-    "BINPUT": lambda machine: machine.remember(_byte(machine)),
-    "LONG_BINPUT": lambda machine: machine.remember(_SIZE(machine)),
-    "MEMOIZE": lambda machine: machine.remember(len(machine.memo)),
+def _read_string(file: IO[bytes]) -> str:
+    """Read a quoted string of Python 2, which ``pickletools`` takes for ASCII."""
+    line = file.readline()
+    if len(line) < 3 or line[:1] not in b"\"'" or line[-2:] != line[:1] + b"\n":
+        raise ValueError("a string without quotes")
+    return str(codecs.escape_decode(line[1:-2])[0], "latin-1")
+
+
+_OPERATIONS = {
+    each.code.encode("latin-1"): (each.name, each.arg and each.arg.reader) for each in pickletools.opcodes
+} | {b"S": ("STRING", _read_string)}
+_ARGUMENTS = (
+    {"INT", "LONG", "FLOAT", "STRING", "UNICODE"}
+    | {"BININT", "BININT1", "BININT2", "BINFLOAT", "LONG1"}
+    | {"BINSTRING", "SHORT_BINSTRING", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES"}
+)
+"""Operations whose value is their argument."""
+_VALUES: dict[str, Callable[[_Machine, Any], Any]] = {
+    "NONE": lambda machine, _: None,
+    "NEWTRUE": lambda machine, _: True,
+    "NEWFALSE": lambda machine, _: False,
+    "BYTEARRAY8": lambda machine, content: bytes(content),
+    "EMPTY_TUPLE": lambda machine, _: (),
+    "TUPLE": lambda machine, _: tuple(machine.since_mark()),
+    "TUPLE1": lambda machine, _: tuple(machine.last(1)),
+    "TUPLE2": lambda machine, _: tuple(machine.last(2)),
+    "TUPLE3": lambda machine, _: tuple(machine.last(3)),
+    "EMPTY_LIST": lambda machine, _: [],
+    "LIST": lambda machine, _: machine.since_mark(),
+    "EMPTY_DICT": lambda machine, _: {},
+    "DICT": lambda machine, _: _dict(machine.since_mark()),
+    "GET": _Machine.recall,
+    "BINGET": _Machine.recall,
+    "LONG_BINGET": _Machine.recall,
+    "GLOBAL": lambda machine, names: _Name(*names.split(" ")),
+    "INST": lambda machine, names: _Name(*names.split(" ")),
+    "STACK_GLOBAL": lambda machine, _: _Name(*machine.last(2)),
+    "REDUCE": lambda machine, _: machine.call(),
 }
-_VALUES: dict[str, _Operation] = {
-    "NONE": lambda machine: None,
-    "NEWTRUE": lambda machine: True,
-    "NEWFALSE": lambda machine: False,
-    "INT": lambda machine: _decimal(machine.line()),
-    "LONG": lambda machine: _decimal(machine.line()),
-    "FLOAT": lambda machine: float(machine.line()),
-    "STRING": lambda machine: _quoted(machine.line()),
-    "UNICODE": lambda machine: machine.line().decode("raw-unicode-escape"),
-    "BININT": _number("<i"),
-    "BININT1": _byte,
-    "BININT2": _number("<H"),
-    "BINFLOAT": _number(">d"),
-    "LONG1": _counted(_byte, partial(int.from_bytes, byteorder="little", signed=True)),
-    "BINSTRING": _counted(_SIZE, _latin1),
-    "SHORT_BINSTRING": _counted(_byte, _latin1),
-    "SHORT_BINUNICODE": _counted(_byte, _utf8),
-    "BINUNICODE": _counted(_SIZE, _utf8),
-    "SHORT_BINBYTES": _counted(_byte),
-    "BINBYTES": _counted(_SIZE),
-    "BYTEARRAY8": _counted(_number("<Q")),
-    "EMPTY_TUPLE": lambda machine: (),
-    "TUPLE": lambda machine: tuple(machine.since_mark()),
-    "TUPLE1": lambda machine: tuple(machine.last(1)),
-    "TUPLE2": lambda machine: tuple(machine.last(2)),
-    "TUPLE3": lambda machine: tuple(machine.last(3)),
-    "EMPTY_LIST": lambda machine: [],
-    "LIST": _Machine.since_mark,
-    "EMPTY_DICT": lambda machine: {},
-    "DICT": lambda machine: _dict(machine.since_mark()),
-    "GET": lambda machine: machine.recall(_decimal(machine.line())),
-    "BINGET": lambda machine: machine.recall(_byte(machine)),
-    "LONG_BINGET": lambda machine: machine.recall(_SIZE(machine)),
-    "GLOBAL": lambda machine: _Name(_utf8(machine.line()), _utf8(machine.line())),
-    "INST": lambda machine: _Name(_utf8(machine.line()), _utf8(machine.line())),
-    "STACK_GLOBAL": lambda machine: _Name(*machine.last(2)),
-    "REDUCE": _Machine.call,
+"""Operations that push a value."""
+_ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
+    "PROTO": lambda machine, _: None,
+    "FRAME": lambda machine, _: None,
+    "MARK": lambda machine, _: machine.marks.append(len(machine.stack)),
+    "APPEND": lambda machine, _: machine.extend(machine.last(1)),
+    "APPENDS": lambda machine, _: machine.extend(machine.since_mark()),
+    "SETITEM": lambda machine, _: machine.update(machine.last(2)),
+    "SETITEMS": lambda machine, _: machine.update(machine.since_mark()),
+    "BUILD": lambda machine, _: machine.build(*machine.last(1)),
+    "PUT": _Machine.remember,
+    "BINPUT": _Machine.remember,
+    "LONG_BINPUT": _Machine.remember,
+    "MEMOIZE": lambda machine, _: machine.remember(len(machine.memo)),
 }
