@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -15,7 +15,7 @@ from musicrnn.cli.options import one_of, parse_programs, parse_range
 from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from musicrnn.corpus import Collection, Preparation, Prepared
+    from musicrnn.corpus import Collection, Prepared
     from musicrnn.music import Layout
 
 _Item = TypeVar("_Item")
@@ -159,7 +159,7 @@ def prepare(
         pieces.min_frames,
         pieces.max_frames,
     )
-    _check_rolls(collection, preparation)
+    _check_rolls(collection, frames, notes)
     output = files.output or Path("data/prepared") / collection.name
     try:
         prepared = build_corpus(
@@ -214,21 +214,13 @@ def _check(frames: FrameFlags, pieces: PieceFlags, splits: SplitFlags, processes
         raise UsageError("expected one of --resolution, --frame-seconds; found both")
 
 
-def _check_rolls(collection: Collection, preparation: Preparation) -> None:
-    """Refuse to do with published rolls what needs notes."""
-    if collection.layout is None:
-        return
-    given = {
-        "--quantize": preparation.quantize != "nearest",
-        "--pedal": preparation.pedal,
-        "--tracks": preparation.tracks,
-        "--programs": preparation.programs,
-        "--split-tracks": preparation.split_tracks,
-        "--transpose-to-c": preparation.transpose_to_c,
-    }
-    for name, is_given in given.items():
-        if is_given:
-            raise UsageError(f"{name}: expected a source with notes, found the rolls of {collection.name}")
+def _check_rolls(collection: Collection, frames: FrameFlags, notes: NoteFlags) -> None:
+    """Refuse flags that need notes where the source consists of published rolls."""
+    given = ["quantize"] if frames.quantize != "nearest" else []
+    given += [entry.name for entry in fields(notes) if getattr(notes, entry.name)]
+    if given and collection.layout is not None:
+        name = given[0].replace("_", "-")
+        raise UsageError(f"--{name}: expected a source with notes, found the rolls of {collection.name}")
 
 
 def _warn(prepared: Prepared, output: Path, keeps_splits: bool) -> None:

@@ -68,7 +68,7 @@ def test_train_repeats_a_run_from_its_config_to_the_byte(invoke: Invoke, corpus:
     assert (third["cell"], third["hidden"]) == ("lstm", 7), "flags win"
 
 
-def test_the_help_of_train_tells_the_defaults_of_the_recipe(invoke: Invoke) -> None:
+def test_the_help_of_train_gives_the_defaults_of_the_recipe(invoke: Invoke) -> None:
     text = re.sub(r"\s+", " ", ran(invoke("train", "--help")))
     for name, value in Recipe().to_dict().items():
         flag = "--" + name.replace("_", "-")

@@ -58,7 +58,7 @@ def test_get_prints_where_the_copy_is(invoke: Invoke, tiny: Path) -> None:
     assert document == {"name": "tiny", "file": str(tiny / "tiny.mat")}
 
 
-def test_get_draws_progress_on_a_terminal(
+def test_get_shows_progress_on_a_terminal(
     invoke: Invoke, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fetch(_dataset: Dataset, _offline: Path | None, progress: Callable[[int, int | None], None]) -> Path:
@@ -74,7 +74,7 @@ def test_get_draws_progress_on_a_terminal(
     assert "1.5/3.0 MB" in result.stderr
 
 
-def test_get_says_in_one_line_why_there_is_no_copy(
+def test_without_a_copy_get_gives_the_reason_in_one_line(
     invoke: Invoke, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("musicrnn.corpus.fetch.PAUSE", 0.0)

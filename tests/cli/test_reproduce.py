@@ -1,4 +1,4 @@
-"""``musicrnn reproduce``: what is printed, and what is refused."""
+"""``musicrnn reproduce``: its output and its errors."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_another_corpus_in_place_of_a_data_set_is_refused(
     assert "data/prepared/jsb: expected the published jsb, (13807, 4602, 4725) frames of 88" in done.stderr
 
 
-def test_without_a_network_one_line_says_what_to_do(
+def test_without_a_connection_the_error_names_what_to_do(
     invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: list[str]) -> None:

@@ -155,7 +155,7 @@ def test_runs_that_have_just_begun_are_shown_with_dashes(invoke: Invoke) -> None
     assert not Path("none.svg").exists()
 
 
-def test_runs_on_different_corpora_are_said_not_to_compare(invoke: Invoke) -> None:
+def test_runs_on_different_corpora_come_with_a_warning(invoke: Invoke) -> None:
     other = {**DATA, "name": "other", **Layout(8, 60, 71, "frame").to_dict()}
     runs = make_run("a", [4]), make_run("b", [2], data=other)
     page = ran(invoke("show", *runs))

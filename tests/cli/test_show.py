@@ -66,7 +66,7 @@ def band(tmp_path: Path) -> Path:
     return tmp_path / "band.mid"
 
 
-def test_show_describes_and_draws_everything(
+def test_show_describes_and_plots_everything(
     invoke: Invoke, midi_folder: Path, corpus: Corpus, trained: Path
 ) -> None:
     piece = midi_folder / "piece-00.mid"
@@ -174,7 +174,7 @@ def test_the_page_of_a_corpus(invoke: Invoke, corpus: Corpus) -> None:
     assert max(map(len, lines)) <= 110 and not any(line != line.rstrip() for line in lines)
 
 
-def test_the_page_says_what_repeats_what_is_missing_and_what_is_guessed(
+def test_the_page_counts_duplicates_skipped_files_and_guessed_tempos(
     invoke: Invoke, band: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "files"
@@ -208,7 +208,7 @@ def test_frames_in_seconds_are_shown_in_seconds(invoke: Invoke, band: Path) -> N
     assert {"seconds", "quarter notes at 120 per minute"} <= set(texts_in("c.svg"))
 
 
-def test_a_corpus_alone_is_drawn_as_a_page(invoke: Invoke, corpus: Corpus) -> None:
+def test_a_corpus_alone_is_plotted_as_a_page(invoke: Invoke, corpus: Corpus) -> None:
     assert ran(invoke("show", corpus.directory, "-o", "page.svg")) == "page.svg\n"
     texts = texts_in("page.svg")
     assert f"{corpus.name}: 12 pieces, {corpus.frames} frames" in texts

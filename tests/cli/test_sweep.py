@@ -80,7 +80,7 @@ def test_the_printed_command_repeats_the_best_run(invoke: Invoke, corpus: Corpus
 
 
 @pytest.mark.usefixtures("without_plots")
-def test_json_is_one_document_and_a_finished_sweep_says_the_same_again(
+def test_json_is_one_document_and_a_finished_sweep_prints_the_same_again(
     invoke: Invoke, corpus: Corpus
 ) -> None:
     command = ("sweep", corpus.directory, "--trials", 2, "--learning-rates", "0.01:0.1", *TINY)
@@ -98,7 +98,7 @@ def test_json_is_one_document_and_a_finished_sweep_says_the_same_again(
 
 
 @pytest.mark.usefixtures("without_plots")
-def test_verbose_says_every_epoch_and_quiet_nothing(invoke: Invoke, corpus: Corpus) -> None:
+def test_verbose_prints_every_epoch_and_quiet_nothing(invoke: Invoke, corpus: Corpus) -> None:
     done = invoke("sweep", corpus.directory, "--trials", 1, *TINY, "--verbose", "-o", "a")
     epochs = re.findall(r"^trial 0: epoch (\d), best valid \d\.\d{3}$", done.stderr, re.MULTILINE)
     assert epochs == ["1", "2"]
@@ -108,7 +108,7 @@ def test_verbose_says_every_epoch_and_quiet_nothing(invoke: Invoke, corpus: Corp
 
 
 @pytest.mark.usefixtures("without_plots")
-def test_the_command_says_how_many_threads_a_large_network_had(invoke: Invoke, corpus: Corpus) -> None:
+def test_the_command_sets_the_threads_that_a_large_network_had(invoke: Invoke, corpus: Corpus) -> None:
     for hidden, expected in ((4, "musicrnn"), (400, "OMP_NUM_THREADS=1 musicrnn")):
         flags = ("--trials", 1, "--epochs", 1, "--device", "cpu", "--hidden", hidden)
         command = ("sweep", corpus.directory, *flags, "-o", hidden)
@@ -127,7 +127,7 @@ def test_the_command_says_how_many_threads_a_large_network_had(invoke: Invoke, c
         (("--sampler", "grid"), "sampler must be one of random, tpe, got 'grid'"),
         (("--pruner", "hedge"), "pruner must be one of none, median, halving, got 'hedge'"),
         (("--workers", -1), "workers must be at least 0, got -1"),
-        (("--learning-rates", "fast"), "--learning-rates: expected LOW:HIGH, such as 0.0003:0.03, found 'fast'"),
+        (("--learning-rates", "fast"), "--learning-rates: expected LOW:HIGH, .*, found 'fast'"),
         (("--learning-rates", "0.1:0.01"), "--learning-rates: learning_rate: expected low at most high"),
         (("--learning-rates", "0:0.01"), "--learning-rates: learning_rate must be above 0, got 0.0"),
         (("--space", "s.toml", "--learning-rates", "0.1:1"), "expected one of them, found both"),
@@ -147,7 +147,7 @@ def test_wrong_usage_is_one_line(
     assert not (tmp_path / "s" / "sweep.json").exists()
 
 
-def test_without_optuna_one_line_says_what_to_install(
+def test_without_optuna_the_error_names_what_to_install(
     invoke: Invoke, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)

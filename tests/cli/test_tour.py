@@ -98,7 +98,7 @@ def test_a_primer_comes_through_a_pipe(
     assert read_midi(tmp_path / "new.mid").main_tempo() == pytest.approx(90, abs=0.01)
 
 
-def test_a_closed_pipe_is_no_catastrophe(midi_folder: Path, tmp_path: Path) -> None:
+def test_a_closed_pipe_prints_no_traceback(midi_folder: Path, tmp_path: Path) -> None:
     command = f"{sys.executable} -m musicrnn show {midi_folder / 'piece-00.mid'} | true"
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, env=_environment())
     assert done.returncode == 0 and b"Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""``musicrnn train`` as real processes: killed and resumed, repeated, shared out."""
+"""``musicrnn train`` as real processes: killed and resumed, repeated, in several processes."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_an_error_in_several_processes_is_one_line(musicrnn: Run, corpus: Corpus
     ]
 
 
-def test_errors_of_other_commands_are_said_wherever_they_run(
+def test_other_commands_print_errors_in_every_process(
     invoke: Invoke, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "1")
