@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from musicrnn.cli import console
+from musicrnn.cli.flags import argument, flag
 from musicrnn.cli.present.text import labelled
 from musicrnn.errors import UsageError
 
@@ -16,15 +15,20 @@ if TYPE_CHECKING:
     from musicrnn.corpus.registry import Dataset
 
 
+@dataclass(frozen=True)
+class DatasetFlags:
+    """Options."""
+
+    source: Path | None = flag(
+        None, "With get: check the copy in this folder, without a network.", "--from", metavar="DIR"
+    )
+
+
 def datasets(
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="list, or get NAME.")] = "list",
-    name: Annotated[str | None, typer.Argument(help="The data set to download.")] = None,
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            "--from", metavar="DIR", help="With get: check the copy in this folder, without a network."
-        ),
-    ] = None,
+    action: Annotated[str, argument("ACTION", "list, or get NAME.")] = "list",
+    name: Annotated[str | None, argument("name", "The data set to download.")] = None,
+    *,
+    flags: DatasetFlags,
 ) -> None:
     """List the published data sets, or download one and verify its checksum.
 
@@ -37,11 +41,11 @@ def datasets(
             raise UsageError(
                 f"datasets get: expected one of {', '.join(DATASETS)}; found {name or 'no name'}"
             )
-        path = str(fetch_with_progress(DATASETS[name], source))
+        path = str(fetch_with_progress(DATASETS[name], flags.source))
         console.report({"name": name, "file": path}, [path])
     elif action != "list":
         raise UsageError(f"datasets: expected list or get, found {action}")
-    elif name is not None or source is not None:
+    elif name is not None or flags.source is not None:
         raise UsageError("datasets list: expected no NAME and no --from; they belong to get")
     else:
         known = list(DATASETS.values())
@@ -49,27 +53,11 @@ def datasets(
 
 
 def fetch_with_progress(dataset: Dataset, source: Path | None = None) -> Path:
-    """Fetch a data set, with a progress bar where there is a terminal.
-
-    Args:
-        dataset: The data set.
-        source: A folder that holds a copy, or None to use the cache and the network.
-
-    Returns:
-        The checked local copy.
-
-    Raises:
-        CorpusError: There is no copy, it can't be fetched, or it isn't what was published.
-        FileError: The copy can't be read, or the cache can't be written.
-    """
+    """Return the checked copy of a data set as ``corpus.fetch.fetch`` does, with a progress bar."""
     from musicrnn.corpus.fetch import fetch
 
-    with console.progress(dataset.file, dataset.bytes, "MB", show=_megabytes) as advance:
+    with console.progress(dataset.file, dataset.bytes, "MB", show=lambda n: f"{n / 1e6:.1f}") as advance:
         return fetch(dataset, source, advance)
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.1f}"
 
 
 def _described(dataset: Dataset) -> str:

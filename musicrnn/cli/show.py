@@ -74,7 +74,9 @@ def _open(path: Path, resolution: int) -> Corpus | Run | Piece:
     if is_run(path):
         return read_run(path)
     if path.is_dir():
-        raise FileError(f"{path}: expected a MIDI file, a corpus or a model, found another kind of folder")
+        raise FileError(
+            f"{path}: expected a MIDI file, a corpus or a model; this folder is neither a corpus nor a model"
+        )
     from musicrnn.cli.present.pieces import read_piece
 
     return read_piece(path, resolution)

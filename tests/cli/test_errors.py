@@ -121,9 +121,7 @@ def test_missing_and_foreign_folders(invoke: Invoke, corpus: Corpus, trained: Pa
     refused(invoke("render", "silent.mid"), "silent.mid: expected at least one note to render")
     refused(invoke("prepare", "silent.mid"), "silent.mid: expected notes, found none")
     (tmp_path / "dir").mkdir()
-    refused(
-        invoke("show", "dir"), "dir: expected a MIDI file, a corpus or a model, found another kind of folder"
-    )
+    refused(invoke("show", "dir"), "dir: expected a MIDI file, a corpus or a model; this folder is neither")
     refused(invoke("evaluate", trained, corpus.directory, "--split", "dev"), "expected a split 'dev'")
 
 
