@@ -32,6 +32,9 @@ COMMIT = 64
 _KEPT = ("frames.bin", "journal.jsonl", "request.json")
 _ENCODING = ("utf-8", "backslashreplace")
 """Names of files that aren't UTF-8 become escapes that JSON can read back."""
+_PART = np.dtype([("source", "<u4"), ("rolls", "<u4"), ("content", "V16"), ("given", "u1"), ("lowest", "u1")])
+"""Facts about a piece before it is cut: number of its source, pieces it is cut into, hash of its content,
+split of its source, and lowest column."""
 
 
 class Draft:
@@ -58,7 +61,7 @@ class Draft:
         self._frames = 0
         self._tempos = array("d")
         self._metres: Counter[tuple[int, int]] = Counter()
-        self._parts = _Parts()
+        self._parts = bytearray()
         self._waiting: list[tuple[str, bytes]] = []
         self._open(json.loads(json.dumps(request)))
 
@@ -74,7 +77,7 @@ class Draft:
     @property
     def pieces(self) -> int:
         """Number of pieces, before they are cut."""
-        return len(self._parts)
+        return len(self._parts) // _PART.itemsize
 
     def add(self, piece: Converted) -> None:
         """Add the result of the next source."""
@@ -101,14 +104,14 @@ class Draft:
         """Assign splits, describe the pieces, and move the corpus to its place."""
         self.commit()
         self._bin.close()
-        parts = self._parts.table()
+        parts = np.frombuffer(self._parts, _PART)
         groups = parts["source"] if keep_duplicates else group_pieces(parts["source"], parts["content"])
-        parts["split"] = assign_splits(parts["given"], groups, shares, seed)
-        parts["part"] = np.arange(len(groups))
-        index = np.zeros(int(parts["rolls"].sum()), INDEX)
-        for column in ("part", "split", "content", "lowest"):
-            index[column] = np.repeat(parts[column], parts["rolls"])
-        self._describe(index, parts["split"], _firsts(parts["content"]))
+        splits = assign_splits(parts["given"], groups, shares, seed)
+        rows = np.repeat(np.arange(len(parts)), parts["rolls"])
+        index = np.zeros(len(rows), INDEX)
+        index["part"], index["split"] = rows, splits[rows]
+        index["content"], index["lowest"] = parts["content"][rows], parts["lowest"][rows]
+        self._describe(index, splits, _firsts(parts["content"]))
         self._write_corpus(name, index, self.folder / "pieces")
         replace_directory(self.folder, self.directory)
         for name in _KEPT[1:]:
@@ -224,41 +227,14 @@ class Draft:
                 self._metres[tuple(entry["metre"])] += 1
         for part in entry.get("parts", []):
             given = SPLITS.index(entry["split"]) if entry.get("split") in SPLITS else FREE
-            self._parts.add(self.done, given, part)
+            facts = self.done, len(part["rolls"]), bytes.fromhex(part["content"]), given, part["lowest"]
+            self._parts += np.array(facts, _PART).tobytes()
             self._frames += sum(frames for frames, _ in part["rolls"])
         self.done += 1
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         with (self.folder / "journal.jsonl").open("rb") as journal:
             yield from map(json.loads, journal)
-
-
-class _Parts:
-    """Facts about pieces before they are cut, 30 bytes each."""
-
-    def __init__(self) -> None:
-        self.sources, self.rolls = array("I"), array("I")
-        self.given, self.lowest, self.contents = bytearray(), bytearray(), bytearray()
-
-    def add(self, source: int, given: int, part: dict[str, Any]) -> None:
-        self.sources.append(source)
-        self.rolls.append(len(part["rolls"]))
-        self.given.append(given)
-        self.lowest.append(part["lowest"])
-        self.contents += bytes.fromhex(part["content"])
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-    def table(self) -> dict[str, NDArray[Any]]:
-        """Return the columns: source, rolls, given, lowest, content."""
-        return {
-            "source": np.frombuffer(self.sources, np.uintc),
-            "rolls": np.frombuffer(self.rolls, np.uintc).astype(np.int64),
-            "given": np.frombuffer(self.given, np.uint8),
-            "lowest": np.frombuffer(self.lowest, np.uint8),
-            "content": np.frombuffer(self.contents, "V16"),
-        }
 
 
 def _entry(piece: Converted, width: int) -> dict[str, Any]:
