@@ -7,7 +7,7 @@ and ``evaluate`` need; ``metrics.jsonl`` has a line for each epoch. No pickle is
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from musicrnn.settings import assemble, flatten
 
 FORMAT = "musicrnn-model"
 VERSION = 2
+
+_NUMBERS: dict[str, Callable[[Any], Any]] = {"int": int, "float": float}
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,8 @@ class Epoch:
             TypeError: A value, or ``values`` itself, has another type.
             ValueError: A value isn't a number.
         """
-        types = {"int": int, "float": float}
-        return cls(
-            **{
-                field.name: types[str(field.type)](values[field.name])
-                for field in fields(cls)
-                if field.default is MISSING or field.name in values
-            }
-        )
+        known = [each for each in fields(cls) if each.default is MISSING or each.name in values]
+        return cls(**{each.name: _NUMBERS[str(each.type)](values[each.name]) for each in known})
 
 
 def save_config(directory: Path, model: MusicRNN, training: Mapping[str, Any]) -> None:

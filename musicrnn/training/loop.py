@@ -31,7 +31,7 @@ from musicrnn.training.card import write_results
 from musicrnn.training.distributed import ALONE, World
 from musicrnn.training.interruption import interruption
 from musicrnn.training.recipe import Recipe
-from musicrnn.training.run import STATE, Position, Trained, load_state, mean_speed, save_state, state_mismatch
+from musicrnn.training.run import STATE, Position, Trained, load_state, save_state, state_mismatch
 from musicrnn.training.schedules import best_epoch, is_over, learning_rate
 from musicrnn.training.trainer import Trainer, TrainingBatch, Update, make_trainer, spans
 
@@ -297,6 +297,4 @@ class _Loop:
             valid_nll=nlls.get("valid"),
             test_nll=nlls.get("test"),
             seconds=time.monotonic() - self.started,
-            frames_per_second=mean_speed(history),
-            padding=sum(epoch.padding for epoch in history) / len(history),
         )

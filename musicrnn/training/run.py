@@ -93,8 +93,6 @@ class Trained:
         valid_nll: The same on the validation pieces; None where the corpus has none.
         test_nll: The same on the test pieces; None where the corpus has none.
         seconds: Time of this call, without the compilation of kernels.
-        frames_per_second: Training frames per second, averaged over the epochs.
-        padding: Share of the frames computed that were padding.
     """
 
     model: MusicRNN
@@ -105,14 +103,17 @@ class Trained:
     valid_nll: float | None
     test_nll: float | None
     seconds: float
-    frames_per_second: float
-    padding: float
 
+    @property
+    def frames_per_second(self) -> float:
+        """Training frames per second of all epochs together; those without a finite update are left out."""
+        speeds = [epoch.frames_per_second for epoch in self.history if epoch.frames_per_second]
+        return len(speeds) / sum(1 / speed for speed in speeds) if speeds else 0.0
 
-def mean_speed(history: list[Epoch]) -> float:
-    """Return the frames per second of all epochs together; epochs without a finite update are left out."""
-    speeds = [epoch.frames_per_second for epoch in history if epoch.frames_per_second]
-    return len(speeds) / sum(1 / speed for speed in speeds) if speeds else 0.0
+    @property
+    def padding(self) -> float:
+        """Share of the computed frames that were padding."""
+        return sum(epoch.padding for epoch in self.history) / len(self.history)
 
 
 def save_state(directory: Path, tensors: Mapping[str, Tensor], position: Position) -> None:
