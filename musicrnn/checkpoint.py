@@ -119,7 +119,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     """
     path = directory / "config.json"
     if not path.is_file():
-        found = "a corpus" if (directory / "corpus.json").exists() else "another kind of folder"
+        found = "a corpus" if (directory / "corpus.json").exists() else "a folder without config.json"
         found = found if directory.is_dir() else "a file" if directory.exists() else "nothing"
         raise ModelError(
             f"{directory}: expected a model (a folder that `musicrnn train` wrote), found {found}"

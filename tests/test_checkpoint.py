@@ -49,7 +49,7 @@ def rename_tensor(folder: Path) -> None:
         (shutil.rmtree, "expected a model .* found nothing"),
         (
             lambda folder: (folder / "config.json").unlink(),
-            "expected a model .* found another kind of folder",
+            "expected a model .* found a folder without config.json",
         ),
         (lambda folder: (folder / "config.json").write_text("{"), "config.json: expected JSON, found damage"),
         (lambda folder: (folder / "config.json").write_text("[]"), "config.json: .* found other JSON"),

@@ -294,7 +294,11 @@ def open_corpus(directory: Path | str) -> Corpus:
     path = directory / "corpus.json"
     if not path.is_file():
         found = (
-            "another kind of folder" if directory.is_dir() else "a file" if directory.exists() else "nothing"
+            "a folder without corpus.json"
+            if directory.is_dir()
+            else "a file"
+            if directory.exists()
+            else "nothing"
         )
         raise CorpusError(
             f"{directory}: expected a corpus (a folder that `musicrnn prepare` wrote), found {found}"

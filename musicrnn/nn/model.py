@@ -113,11 +113,11 @@ class MusicRNN(nn.Module):
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is layers and a head and nothing else."""
+        """Whether it consists of layers and a head only."""
         return self.attention is None and self.pitchwise is None and self.position is None
 
     def warm_up(self) -> None:
-        """Compile the kernels that training needs; nothing else changes."""
+        """Compile the kernels that training needs."""
         training = self.training
         first = next(self.parameters())
         nats = self.eval().nll(first.new_zeros(1, 2, self.input_size))

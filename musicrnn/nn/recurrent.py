@@ -70,10 +70,10 @@ class RecurrentLayer(nn.Module):
         elif context is not None:
             raise UsageError(f"context units are the scrn's, got {cell}")
         self.context = context or 0
-        driven = hidden_size - self.context
+        fast = hidden_size - self.context
         self.weight_ih = nn.Parameter(torch.empty(self.cell.gates * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(self.cell.gates * driven, hidden_size))
-        self.bias = nn.Parameter(torch.empty((self.cell.biases or self.cell.gates) * driven))
+        self.weight_hh = nn.Parameter(torch.empty(self.cell.gates * fast, hidden_size))
+        self.bias = nn.Parameter(torch.empty((self.cell.biases or self.cell.gates) * fast))
         self.peepholes = nn.Parameter(torch.empty(3, hidden_size)) if settings.peepholes else None
         alpha = settings.alpha
         logit = torch.full((self.context,), math.log(alpha / (1 - alpha)))
@@ -241,7 +241,7 @@ class Recurrent(nn.Module):
 
     @property
     def is_chain(self) -> bool:
-        """Whether each layer's input is the output of the one before and nothing else."""
+        """Whether each layer's only input is the output of the one before."""
         return not len(self.norms) and (self.connections == "plain" or len(self.layers) == 1)
 
     def stack(self) -> list[RecurrentLayer]:

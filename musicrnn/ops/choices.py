@@ -25,7 +25,7 @@ def sparse(inputs: Tensor) -> bool:
 def library_wins(cell: str, batch: int, hidden: int) -> bool:
     """Return whether oneDNN's lstm is faster than ours in float32.
 
-    Each thread reads the recurrent matrix anew at every step; from about 300 units it no longer fits in a
+    Each thread reads the recurrent matrix again at every step; from about 300 units it no longer fits in a
     core's cache, and few sequences make little use of each read. oneDNN divides the matrix among the
     threads, and takes 0.5 to 0.75 of the time for up to 4 sequences (400 units, 2 sequences:
     43 against 69 ms). With 200 units ours takes 0.75, with 8 sequences of 400 units 0.95 of oneDNN's time.

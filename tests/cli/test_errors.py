@@ -107,7 +107,7 @@ def test_a_read_only_folder_is_named(invoke: Invoke, tmp_path: Path, trained: Pa
 
 def test_missing_and_foreign_folders(invoke: Invoke, corpus: Corpus, trained: Path, tmp_path: Path) -> None:
     refused(invoke("train", "nowhere"), "nowhere: expected a corpus .* found nothing")
-    refused(invoke("train", trained), "tiny: expected a corpus .* found another kind of folder")
+    refused(invoke("train", trained), "tiny: expected a corpus .* found a folder without corpus.json")
     refused(invoke("evaluate", "nowhere"), "nowhere: expected a model .* found nothing")
     refused(invoke("evaluate", corpus.directory), "tiny: expected a model .* found a corpus")
     refused(invoke("evaluate", trained, "nowhere"), "nowhere: expected a corpus .* found nothing")

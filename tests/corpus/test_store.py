@@ -77,7 +77,7 @@ def edit(change: Callable[[dict], None]) -> Callable[[Path], None]:
         (lambda folder: shutil.rmtree(folder), "expected a corpus .* found nothing"),
         (
             lambda folder: (folder / "corpus.json").unlink(),
-            "expected a corpus .* found another kind of folder",
+            "expected a corpus .* found a folder without corpus.json",
         ),
         (lambda folder: (folder / "corpus.json").write_text('{"format":'), "expected JSON, found damage"),
         (lambda folder: (folder / "corpus.json").write_text("[]"), "found other JSON"),

@@ -128,9 +128,7 @@ def test_frame_by_frame_and_in_chunks_it_gives_what_it_gives_at_once(
 
 
 @pytest.mark.parametrize(("options", "channels"), SHAPES)
-def test_whatever_its_structure_a_frame_never_depends_on_later_ones(
-    options: dict[str, Any], channels: int
-) -> None:
+def test_a_frame_never_depends_on_later_ones_in_any_structure(options: dict[str, Any], channels: int) -> None:
     model, frames = disturbed(options, channels), (torch.rand(1, 9, 12) < 0.3).float()
     other = frames.clone()
     other[:, 5:] = 1 - other[:, 5:]

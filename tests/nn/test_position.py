@@ -1,4 +1,4 @@
-"""Position features tell where the next frame falls, and continue from their state."""
+"""Position features give the position of the next frame, and continue from their state."""
 
 from __future__ import annotations
 

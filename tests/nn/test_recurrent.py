@@ -158,10 +158,10 @@ def test_with_skip_connections_layers_hear_the_input_and_the_output_is_that_of_a
 def test_layer_normalisation_gives_every_output_mean_zero_and_variance_one(connections: str) -> None:
     torch.manual_seed(0)
     stack = Recurrent("gru", 5, 16, layers=2, connections=connections, layer_norm=True)
-    heard: list[torch.Tensor] = []
-    stack.stack()[1].register_forward_pre_hook(lambda layer, inputs: heard.append(inputs[0]))
+    received: list[torch.Tensor] = []
+    stack.stack()[1].register_forward_pre_hook(lambda layer, inputs: received.append(inputs[0]))
     output, _ = stack(torch.randn(2, 6, 5))
-    for values in (output, heard[0][..., :16]):
+    for values in (output, received[0][..., :16]):
         torch.testing.assert_close(values.mean(2), torch.zeros(2, 6), rtol=0, atol=1e-5)
         torch.testing.assert_close(values.var(2, unbiased=False), torch.ones(2, 6), rtol=0, atol=2e-3)
 

@@ -131,7 +131,7 @@ def test_only_one_tensor_may_need_a_gradient(variant: Variant) -> None:
 
 
 def scattered(tensor: Tensor) -> Tensor:
-    """Return the same numbers, no two of them side by side in memory."""
+    """Return the same numbers, no two of them adjacent in memory."""
     if tensor.ndim == 1:
         return torch.stack([tensor, -tensor], 1)[:, 0]
     return tensor.transpose(0, -1).repeat_interleave(2, 0)[::2].transpose(0, -1)

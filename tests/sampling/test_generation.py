@@ -20,7 +20,7 @@ def model(trained: Path) -> MusicRNN:
 
 
 def memoryless(layout: Layout, probabilities: np.ndarray) -> MusicRNN:
-    """A model that gives every frame the same probabilities, whatever came before."""
+    """A model that gives every frame the same probabilities, regardless of earlier frames."""
     model = new_model(NetworkSettings.of(hidden=2), layout.to_dict()).eval()
     torch.nn.init.zeros_(model.head.matrix)
     model.head.start_at(torch.from_numpy(probabilities))

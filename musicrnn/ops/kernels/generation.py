@@ -82,7 +82,7 @@ def write_cells(bits, first, frame, active, count):
 def sample_frame(chance, numbers, threshold, frame, sounding, active, pitches, width):
     """Sample a frame from probabilities and random numbers; return the number of its active cells.
 
-    It says what notes would: a pitch that starts sounds, and one that sounds but didn't before starts.
+    It is consistent with notes: a pitch that starts sounds, and one that sounds but didn't before starts.
     """
     count, lanes = 0, lanes_of(chance)
     for pitch in range(0, pitches, lanes):

@@ -1,4 +1,4 @@
-"""Memory that kernels use again and again.
+"""Memory that kernels reuse.
 
 Fresh memory costs more than the computation in it: the system provides it page by page, each cleared at its
 first use. So arrays that live from a forward to its backward pass, or shorter, lie in buffers that are

@@ -1,7 +1,7 @@
 """The equations of the structurally constrained network and their derivatives; see ``naive.py``.
 
 All units go through one recurrence. R and P multiply (h, s'), so the context is updated before the product,
-which doesn't reach it. Two constants tell the kinds of units apart: ``a`` is 1 for fast units, whose state
+which doesn't reach it. Two constants distinguish the kinds of units: ``a`` is 1 for fast units, whose state
 ``context`` leaves unchanged, and ``slow`` is 1 for context units.
 """
 
