@@ -230,10 +230,26 @@ class PianoRoll:
 
 
 def to_pianoroll(
-    score: Score, resolution: int = 4, pitches: tuple[int, int] = (21, 108), channels: str = "frame+onset"
+    score: Score,
+    resolution: int = 4,
+    pitches: tuple[int, int] = (21, 108),
+    channels: str = "frame+onset",
+    frame_seconds: float | None = None,
+    quantize: str = "nearest",
 ) -> PianoRoll:
-    """Put the notes of a score on a grid of ``resolution`` frames per quarter note; see ``rasterize``."""
-    return rasterize(score, Layout(resolution, *pitches, channels))
+    """Put the notes of a score on a grid; see ``rasterize``.
+
+    Args:
+        score: The piece.
+        resolution: Frames per quarter note, unless ``frame_seconds`` is given.
+        pitches: Lowest and highest MIDI pitch, inclusive.
+        channels: ``frame`` or ``frame+onset``.
+        frame_seconds: Length of a frame in seconds, for performances that follow no beat.
+        quantize: ``nearest`` or ``midpoint``.
+    """
+    if frame_seconds is None:
+        return rasterize(score, Layout(resolution, *pitches, channels), quantize)
+    return rasterize(score, Layout.in_seconds(frame_seconds, *pitches, channels), quantize)
 
 
 def rasterize(score: Score, layout: Layout, quantize: str = "nearest") -> PianoRoll:
