@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ _PARENT = "MUSICRNN_PARENT"
 """Environment variable with the process id of the parent."""
 _POLL = 0.05
 """Seconds between checks of other processes."""
-_FORWARDED = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def start(
@@ -66,7 +66,13 @@ def wait_for_all(processes: Sequence[subprocess.Popen[bytes]]) -> int:
     When one of them fails, the others are killed after ``GRACE`` seconds.
     """
     deadline = None
-    with _forwarded_signals(processes):
+
+    def forward(number: int, frame: object) -> None:
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    with handled_signals(forward):
         while running := [process for process in processes if process.poll() is None]:
             if deadline is None and any(process.returncode for process in processes):
                 deadline = time.monotonic() + GRACE
@@ -100,15 +106,11 @@ def main() -> None:
 
 
 @contextmanager
-def _forwarded_signals(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    def forward(number: int, frame: object) -> None:
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(number)
-
-    handlers = {number: signal.signal(number, forward) for number in _FORWARDED}
+def handled_signals(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Have SIGINT and SIGTERM call ``handler`` while the block runs, in the main thread."""
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}
     try:
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from musicrnn.processes.child import handled_signals
 
 
 @contextmanager
@@ -28,9 +27,5 @@ def interruption() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    handlers = {number: signal.signal(number, handle) for number in _SIGNALS}
-    try:
+    with handled_signals(handle):
         yield lambda: requested
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
