@@ -1,4 +1,4 @@
-"""The errors that a request can end with; the command line turns each into one line and an exit code."""
+"""Errors that are the user's to mend; the command line prints each as one line and exits with its code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RollError(MusicRNNError):
 
 
 class CorpusError(MusicRNNError):
-    """A corpus or a source of pieces that is missing, damaged, empty or of another version."""
+    """A corpus or a source of music that is missing, damaged, empty or of another version."""
 
 
 class ModelError(MusicRNNError):
@@ -49,7 +49,7 @@ class FileError(MusicRNNError):
 
 @contextmanager
 def about(name: object) -> Iterator[None]:
-    """Begin the text of a RollError with the name of the file that the roll comes from."""
+    """Prefix the text of a RollError with the name of the roll's file."""
     try:
         yield
     except RollError as error:

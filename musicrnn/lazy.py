@@ -1,4 +1,4 @@
-"""Packages whose parts are imported when they are first asked for, so that what isn't used costs nothing."""
+"""Packages whose names are imported on first use, so that what isn't used takes no time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def lazy(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: Its name.
-        homes: The module that each name is defined in, or the name itself where it is a module.
+        homes: The module in which each name is defined; for a submodule, its own full name.
     """
 
     def load(name: str) -> Any:
