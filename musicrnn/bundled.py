@@ -22,7 +22,7 @@ def bundled(name: str) -> Path:
 
 
 def resolve(path: Path) -> Path:
-    """Return ``path`` if it exists, else the thing of that name that ships with the program, if any."""
+    """Return ``path`` if it exists, else what ships with the program under that name, if anything."""
     if path.exists() or path.is_absolute():
         return path
     shipped = bundled(path.as_posix())

@@ -1,6 +1,6 @@
 """Prepared corpora: where pieces come from, how they are stored, and the published data sets. No torch.
 
-What prepares corpora is loaded on first use; reading them takes little.
+The modules that prepare corpora are imported on first use; those that read them import quickly.
 """
 
 from __future__ import annotations
