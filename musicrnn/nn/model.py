@@ -100,8 +100,8 @@ class MusicRNN(nn.Module):
         Args:
             batch: Number of pieces, B.
             frames: Their usual length, T.
-            training: Count attention and the pitch recurrence. Scoring counts the layers alone: attention's
-                last digits depend on the number of threads, and published figures must not.
+            training: Count attention and the pitch recurrence. Scoring counts the layers alone: last
+                digits depend on the number of threads, and published figures must not.
         """
         layers = self.settings.recurrent
         work = recurrence_work(cell_named(layers.cell), batch, frames, self.input_size, layers.hidden)
