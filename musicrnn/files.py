@@ -73,11 +73,12 @@ def replace_directory(new: Path, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, patience: float = 0.0) -> Iterator[None]:
     """Lock ``path`` against other processes while the block runs; the lock also ends with the process.
 
     Args:
         path: The folder or file. A hidden lock file exists beside it in the meantime.
+        patience: Seconds to wait for another process that has locked it.
 
     Raises:
         FileError: Another process has locked it, or the lock file can't be written.
@@ -89,7 +90,7 @@ def exclusive(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(lock_path)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=patience)
         except Timeout:
             if not lock_path.exists():
                 raise FileError(f"{path.parent}: can't write: no file can be made there") from None

@@ -14,7 +14,8 @@ from musicrnn.cli.present.trials import TrialLines, trial_table
 from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from musicrnn.experiments.sweep import Space, SweepResult
+    from musicrnn.experiments.sweep import SweepResult
+    from musicrnn.experiments.sweep.space import Space
     from musicrnn.training import Recipe
 
 _BASE = {"hidden": 46, "weight_noise": 0.075, "epochs": 40}
@@ -115,7 +116,7 @@ def sweep(
 
 
 def _space(path: Path | None, rates: str | None, base: Recipe) -> Space:
-    from musicrnn.experiments.sweep import make_space, read_space
+    from musicrnn.experiments.sweep.space import make_space, read_space
 
     if path is not None:
         if rates is not None:

@@ -9,9 +9,8 @@ trial holds its claim, which ends with the process.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,12 +30,10 @@ from musicrnn.training.callbacks import Callback
 from musicrnn.training.run import load_state
 
 Key = TypeVar("Key")
-_CLAIM_PAUSE = 0.1
-"""Seconds between attempts to claim a trial."""
 
 
-class PrunedError(Exception):
-    """Raised by a callback to end a trial before its time."""
+class StopTrialError(Exception):
+    """Raised by a callback to end a trial for now; what was trained is saved."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class TrialRecord:
 
     Attributes:
         state: On disk ``unfinished``, ``complete`` or ``exploded`` (the loss became infinite or NaN);
-            ``run_trial`` may also return ``pruned`` or ``failed``.
+            ``run_trial`` may also return ``failed``.
         nlls: Validation NLL of every epoch, nats per frame.
         reason: Why it failed.
     """
@@ -84,7 +81,13 @@ def read_trial(directory: Path, recipe: Recipe | None = None) -> TrialRecord:
     if not (directory / "config.json").exists():
         return TrialRecord()
     if recipe is not None:
-        _check_settings(directory, recipe)
+        found = Recipe.of(**read_settings(directory / "config.json")).to_dict()
+        for name, expected in recipe.to_dict().items():
+            if found[name] != expected:
+                raise UsageError(
+                    f"{directory}: expected a run with {name} {expected}, found {found[name]}; choose "
+                    "another folder, or remove this one"
+                )
     nlls = [epoch.valid_nll for epoch in read_metrics(directory)]
     if (directory / "README.md").exists():  # the model card is written last
         return TrialRecord("complete", nlls)
@@ -108,7 +111,7 @@ def run_trial(
         directory: The run folder.
         epochs: Epochs after which to stop for now; None trains to the end and writes the model card.
         device: A torch device.
-        callbacks: Called during the training; one may raise ``PrunedError``.
+        callbacks: Called during the training; one may raise ``StopTrialError``.
 
     Returns:
         How far the trial is now. It has failed where the loss exploded, memory ran out or the settings make
@@ -123,18 +126,11 @@ def run_trial(
         if _has_exploded(directory):
             raise ModelError(f"{directory}: expected a finite loss, found one that isn't")
         train(corpus, recipe, directory, device=device, callbacks=[*callbacks, _EpochLimit(epochs)])
-    except _LimitReachedError:
+    except StopTrialError:
         pass
-    except PrunedError:
-        return TrialRecord("pruned")
     except (ModelError, UsageError, torch.OutOfMemoryError) as error:
-        return failed_trial(error)
+        return TrialRecord("failed", reason=str(error).splitlines()[0])
     return read_trial(directory)
-
-
-def failed_trial(error: Exception) -> TrialRecord:
-    """Return the record of a trial that an error ended."""
-    return TrialRecord("failed", reason=str(error).splitlines()[0])
 
 
 @contextmanager
@@ -148,23 +144,15 @@ def claim(directory: Path, patience: float = 0.0) -> Iterator[bool]:
     Raises:
         FileError: The lock can't be written.
     """
-    deadline = time.monotonic() + patience
-    while True:
-        lock = exclusive(directory.with_name(f"{directory.name}.claim"))
+    with ExitStack() as stack:
         try:
-            lock.__enter__()
-            break
+            stack.enter_context(exclusive(directory.with_name(f"{directory.name}.claim"), patience))
+            claimed = True
         except FileError as error:
             if error.__cause__ is not None:  # refused by the system, not held by another process
                 raise
-            if time.monotonic() >= deadline:
-                yield False
-                return
-        time.sleep(_CLAIM_PAUSE)
-    try:
-        yield True
-    finally:
-        lock.__exit__(None, None, None)
+            claimed = False
+        yield claimed
 
 
 def run_jobs(
@@ -237,21 +225,6 @@ def _has_exploded(directory: Path) -> bool:
     return (directory / STATE).exists() and load_state(directory)[1].rate_share < 1
 
 
-def _check_settings(directory: Path, recipe: Recipe) -> None:
-    """Refuse a run of other settings."""
-    found = Recipe.of(**read_settings(directory / "config.json")).to_dict()
-    for name, expected in recipe.to_dict().items():
-        if found[name] != expected:
-            raise UsageError(
-                f"{directory}: expected a run with {name} {expected}, found {found[name]}; choose another "
-                "folder, or remove this one"
-            )
-
-
-class _LimitReachedError(Exception):
-    """A trial has been trained for as many epochs as asked."""
-
-
 class _EpochLimit(Callback):
     """Stops a training after some epochs; it is saved then and can be continued."""
 
@@ -268,4 +241,4 @@ class _EpochLimit(Callback):
 
     def _check(self, done: int) -> None:
         if done >= self.epochs:
-            raise _LimitReachedError
+            raise StopTrialError

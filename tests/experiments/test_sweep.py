@@ -19,10 +19,10 @@ import pytest
 from musicrnn.checkpoint import load_model
 from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.errors import MusicRNNError, UsageError
-from musicrnn.experiments import sweep as package
-from musicrnn.experiments.sweep import Space, SweepResult, Trial, make_space, read_space, sweep
+from musicrnn.experiments.sweep import SweepResult, rows, sweep
 from musicrnn.experiments.sweep.settings import make_settings
-from musicrnn.experiments.sweep.store import open_store
+from musicrnn.experiments.sweep.space import make_space, read_space
+from musicrnn.experiments.sweep.store import Trial, open_store
 from musicrnn.experiments.sweep.worker import SweepWorker
 from musicrnn.training import Recipe
 
@@ -198,7 +198,7 @@ def test_killed_with_four_workers_no_trial_is_lost_or_run_twice(corpus: Corpus, 
     count, base = 8, Recipe.of(hidden=4, epochs=6, batch_size=2)
     space_file = tmp_path / "space.toml"
     space_file.write_text("learning_rate = { low = 1e-3, high = 1e-1, log = true }\n")
-    space: Space = read_space(space_file, base)
+    space = read_space(space_file, base)
     undisturbed = sweep(corpus, base, space, tmp_path / "undisturbed", trials=count)
     flags = ["--trials", count, "--workers", 4, "--space", space_file, "--hidden", 4, "--weight-noise", 0.03]
     command = ["sweep", corpus.directory, "-o", "killed", *flags, "--epochs", 6, "--batch-size", 2]
@@ -245,5 +245,6 @@ def _children(parent: int) -> list[int]:
     return [int(child) for child, of in rows if int(of) == parent]
 
 
-def test_names_for_users_exist() -> None:
-    assert all(hasattr(package, name) for name in package.__all__)
+def test_a_searched_setting_of_the_name_of_a_column_keeps_its_value() -> None:
+    searched = Trial(0, "complete", {"epochs": 30}, Path("s/trial-000"), 7.0, 12)
+    assert rows([searched], {"epochs": [10, 30]})[0]["epochs"] == 30

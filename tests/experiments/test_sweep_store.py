@@ -10,8 +10,8 @@ import pytest
 from musicrnn.corpus import Corpus
 from musicrnn.errors import ModelError, MusicRNNError, UsageError
 from musicrnn.experiments.sweep.settings import SweepSettings, make_settings
-from musicrnn.experiments.sweep.space import Choices, make_space
-from musicrnn.experiments.sweep.store import JOURNAL, open_store
+from musicrnn.experiments.sweep.space import make_space, suggest
+from musicrnn.experiments.sweep.store import JOURNAL, Trial, open_store, ranked
 from musicrnn.training import Recipe
 
 pytest.importorskip("optuna", reason="needs the extra sweep")
@@ -29,7 +29,7 @@ def test_a_folder_keeps_its_settings(corpus: Corpus, tmp_path: Path) -> None:
     with open_store(tmp_path / "s", made, None) as store:
         assert store.trials() == []
     kept = json.loads((tmp_path / "s" / "sweep.json").read_text())
-    assert SweepSettings.from_dict(kept, "here").to_dict() == json.loads(json.dumps(made.to_dict()))
+    assert SweepSettings.from_dict(kept).to_dict() == json.loads(json.dumps(made.to_dict()))
 
 
 def test_another_sweep_is_refused(corpus: Corpus, tmp_path: Path) -> None:
@@ -113,10 +113,9 @@ def test_random_samples_depend_on_number_and_seed_alone(corpus: Corpus, tmp_path
         for trial in [trials[2], trials[0], trials[3], trials[1]]:
             sampled[trial.number] = made.sample(trial, trial.number)
         half = store.create()
-        rate = made.space["learning_rate"].suggest
         made_again = settings_of(corpus)
         half.study.sampler = made_again._sampler(4, "learning_rate")
-        first = rate(half, "learning_rate")
+        first = suggest(half, "learning_rate", made.space["learning_rate"])
         again = made_again.sample(store.open(half._trial_id), 4)
         assert again["learning_rate"] == first
     with open_store(tmp_path / "other", made, None) as store:
@@ -128,10 +127,16 @@ def test_random_samples_depend_on_number_and_seed_alone(corpus: Corpus, tmp_path
 
 def test_what_cannot_work_is_refused_before_it_begins(corpus: Corpus) -> None:
     with pytest.raises(UsageError, match=r"cell must be one of tanh, .*, got 'gruu'"):
-        make_settings(corpus, Recipe(), {"cell": Choices(("gru", "gruu"))}, "random", "none")
+        make_settings(corpus, Recipe(), {"cell": ["gru", "gruu"]}, "random", "none")
     with pytest.raises(UsageError, match=r"head must be one of .*, got 'ears'"):
-        make_settings(corpus, Recipe.of(head="ears"), {"seed": Choices((1, 2))}, "random", "none")
+        make_settings(corpus, Recipe.of(head="ears"), {"seed": [1, 2]}, "random", "none")
     with pytest.raises(UsageError, match="peepholes need a cell with a memory"):
-        make_settings(corpus, Recipe.of(peepholes=True), {"seed": Choices((1, 2))}, "random", "none")
+        make_settings(corpus, Recipe.of(peepholes=True), {"seed": [1, 2]}, "random", "none")
     with pytest.raises(UsageError, match="sampler must be one of random, tpe, got 'grid'"):
-        make_settings(corpus, Recipe(), {"seed": Choices((1, 2))}, "grid", "none")
+        make_settings(corpus, Recipe(), {"seed": [1, 2]}, "grid", "none")
+
+
+def test_the_best_comes_first_and_what_failed_last() -> None:
+    states = [("failed", None), ("complete", 8.5), ("pruned", 7.5), ("complete", 7.25), ("complete", 900.0)]
+    trials = [Trial(number, state, {}, Path("s"), nll, 3) for number, (state, nll) in enumerate(states)]
+    assert [trial.number for trial in ranked(trials)] == [3, 1, 4, 2, 0]

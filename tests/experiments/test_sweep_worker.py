@@ -16,7 +16,6 @@ from musicrnn.errors import FileError
 from musicrnn.experiments import trials
 from musicrnn.experiments.sweep import worker
 from musicrnn.experiments.sweep.settings import make_settings
-from musicrnn.experiments.sweep.space import Choices
 from musicrnn.experiments.sweep.store import TrialStore, open_store
 from musicrnn.training import STATE, Recipe, train
 from musicrnn.training.run import load_state, save_state
@@ -24,7 +23,7 @@ from musicrnn.training.run import load_state, save_state
 pytest.importorskip("optuna", reason="needs the extra sweep")
 
 BASE = Recipe.of(hidden=3, epochs=2, batch_size=4)
-SPACE = {"learning_rate": Choices((0.01, 0.02, 0.03, 0.04))}
+SPACE = {"learning_rate": [0.01, 0.02, 0.03, 0.04]}
 
 
 @contextmanager

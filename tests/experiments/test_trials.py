@@ -11,8 +11,7 @@ import pytest
 from musicrnn.checkpoint import Epoch, write_metrics
 from musicrnn.corpus import Corpus
 from musicrnn.errors import FileError, UsageError
-from musicrnn.experiments import trials
-from musicrnn.experiments.trials import PrunedError, TrialRecord, claim, read_trial, run_trial
+from musicrnn.experiments.trials import StopTrialError, TrialRecord, claim, read_trial, run_trial
 from musicrnn.training import Recipe
 from musicrnn.training.callbacks import Callback
 
@@ -40,16 +39,16 @@ def test_a_trial_that_explodes_has_failed_and_is_not_continued(corpus: Corpus, t
         assert not (tmp_path / "run" / "README.md").exists()
 
 
-def test_a_callback_receives_epochs_and_can_prune(corpus: Corpus, tmp_path: Path) -> None:
-    class Pruning(Callback):
+def test_a_callback_receives_epochs_and_can_stop_a_trial(corpus: Corpus, tmp_path: Path) -> None:
+    class Stopping(Callback):
         def epoch(self, metrics: Epoch, best: bool) -> None:
             epochs.append(metrics.epoch)
             if metrics.epoch == 2:
-                raise PrunedError
+                raise StopTrialError
 
     epochs: list[int] = []
-    assert run_trial(corpus, RECIPE, tmp_path, callbacks=[Pruning()]).state == "pruned"
-    assert epochs == [1, 2] and read_trial(tmp_path).epochs == 2
+    record = run_trial(corpus, RECIPE, tmp_path, callbacks=[Stopping()])
+    assert epochs == [1, 2] and record.state == "unfinished" and record.epochs == 2
 
 
 def test_a_claim_excludes_others_and_can_be_waited_for(
@@ -60,7 +59,7 @@ def test_a_claim_excludes_others_and_can_be_waited_for(
     assert first.__enter__()
     with claim(run) as claimed:
         assert not claimed
-    monkeypatch.setattr(trials.time, "sleep", lambda _: first.__exit__(None, None, None))
+    monkeypatch.setattr("time.sleep", lambda _: first.__exit__(None, None, None))
     with claim(run, patience=60) as claimed:
         assert claimed
     (tmp_path / "file").write_text("")

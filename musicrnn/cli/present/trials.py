@@ -9,7 +9,7 @@ from musicrnn.cli import console
 from musicrnn.cli.present.text import Column, figures, table
 
 if TYPE_CHECKING:
-    from musicrnn.experiments.sweep import Trial
+    from musicrnn.experiments.sweep.store import Trial
 
 
 def trial_table(trials: Sequence[Trial], searched: Iterable[str]) -> str:

@@ -10,32 +10,22 @@ References:
 
 from __future__ import annotations
 
+import csv
+import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from musicrnn.corpus import Corpus
 from musicrnn.errors import MusicRNNError, UsageError
-from musicrnn.experiments.sweep.report import ranked, rows, write_table
 from musicrnn.experiments.sweep.settings import SweepSettings, make_settings
-from musicrnn.experiments.sweep.space import Space, make_space, read_space
-from musicrnn.experiments.sweep.store import Trial, TrialStore, open_store
-from musicrnn.files import write_json
+from musicrnn.experiments.sweep.space import Space
+from musicrnn.experiments.sweep.store import Trial, TrialStore, open_store, ranked
+from musicrnn.files import write_bytes, write_json
 from musicrnn.plots.study import plot_sweep
 from musicrnn.training.recipe import Recipe
-
-__all__ = [
-    "Space",
-    "SweepCallback",
-    "SweepResult",
-    "Trial",
-    "make_space",
-    "read_space",
-    "rows",
-    "sweep",
-]
 
 
 class SweepCallback(Protocol):
@@ -120,13 +110,14 @@ def sweep(
 
     settings = make_settings(corpus, base, space, sampler, pruner)
     with open_store(directory, settings, storage) as store:
-        follower = _Follower(store, callback)
-        done = follower.begin(trials)
+        done = sum(trial.state != "running" for trial in store.trials())
+        if callback is not None:
+            callback.begin(done, trials)
         count = min(workers or os.cpu_count() or 1, max(1, trials - done))
-        worker = SweepWorker(store, corpus, trials, device, follower.update)
-        deaths = list[str]()
+        worker = SweepWorker(store, corpus, trials, device, _follower(store, callback))
+        deaths: list[str] = []
         if count > 1:
-            deaths = worker.run_in_processes(count, follower.died)
+            deaths = worker.run_in_processes(count, callback.died if callback else lambda _: None)
         else:
             worker.run()
         found = [trial for trial in store.trials() if trial.state != "running" or trial.number < trials]
@@ -139,41 +130,36 @@ def sweep(
     return _report(found, settings, corpus, directory, on_cpu=device == "cpu")
 
 
-class _Follower:
-    """Calls a callback with what has changed in a storage, whichever process changed it."""
+def rows(trials: Sequence[Trial], space: Space) -> list[dict[str, Any]]:
+    """Return the trials, in their order, as JSON values by column."""
+    columns = ("number", "state", "valid_nll", "epochs", "reason")
+    return [
+        {
+            "run": str(trial.run),
+            **{name: getattr(trial, name) for name in columns},
+            **{name: trial.settings.get(name) for name in space},
+        }
+        for trial in trials
+    ]
 
-    def __init__(self, store: TrialStore, callback: SweepCallback | None) -> None:
-        self.store = store
-        self.callback = callback
-        self.known: dict[int, Trial] = {}
 
-    def begin(self, trials: int) -> int:
-        """Return how many trials are done, and start."""
-        self.known = {trial.number: trial for trial in self.store.trials()}
-        done = sum(trial.state != "running" for trial in self.known.values())
-        if self.callback is not None:
-            self.callback.begin(done, trials)
-        return done
+def _follower(store: TrialStore, callback: SweepCallback | None) -> Callable[[], None]:
+    """Return a function that calls the callback with what has changed, whichever process changed it."""
+    known = {trial.number: trial for trial in store.trials()}
 
-    def update(self) -> None:
-        """Report what has changed since the last call."""
-        if self.callback is None:
-            return
-        trials = self.store.trials()
+    def update() -> None:
+        trials = store.trials() if callback else []
         for trial in trials:
-            before = self.known.get(trial.number)
-            if before == trial:
+            before = known.get(trial.number)
+            if callback is None or before == trial:
                 continue
-            self.known[trial.number] = trial
+            known[trial.number] = trial
             if trial.epochs > (before.epochs if before else 0):
-                self.callback.epoch(trial)
+                callback.epoch(trial)
             if trial.state != "running":
-                self.callback.finished(trial, _best(trials))
+                callback.finished(trial, _best(trials))
 
-    def died(self, how: str) -> None:
-        """Report that a worker was killed."""
-        if self.callback is not None:
-            self.callback.died(how)
+    return update
 
 
 def _report(
@@ -195,11 +181,14 @@ def _report(
     result = SweepResult(
         ranked(trials), best, config, threads, directory / "table.csv", directory / "sweep.png"
     )
-    write_table(result.trials, settings.space, result.table)
+    lines, buffer = rows(result.trials, settings.space), io.StringIO()
+    table = csv.DictWriter(buffer, lines[0])
+    table.writeheader()
+    table.writerows(lines)
+    write_bytes(result.table, buffer.getvalue().encode())
     found = f"the best is number {best.number} with {best.valid_nll:.3f}"
     title = f"{len(trials)} trials on {corpus.name}: {found}"
-    space = {name: entry.to_json() for name, entry in settings.space.items()}
-    plot_sweep([vars(trial) for trial in result.trials], space, result.picture, title)
+    plot_sweep([vars(trial) for trial in result.trials], settings.space, result.picture, title)
     return result
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicrnn.corpus import Corpus
 from musicrnn.errors import CorpusError, UsageError
-from musicrnn.experiments.sweep.space import Choices, Space, make_space
+from musicrnn.experiments.sweep.space import Space, suggest
 from musicrnn.settings import declarations
 from musicrnn.training.recipe import Recipe
 
@@ -59,7 +59,7 @@ class SweepSettings:
         sampled = {}
         for name, entry in self.space.items():
             trial.study.sampler = self._sampler(number, name)
-            sampled[name] = entry.suggest(trial, name)
+            sampled[name] = suggest(trial, name, entry)
         return sampled
 
     def make_pruner(self) -> BasePruner:
@@ -76,31 +76,25 @@ class SweepSettings:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
         base = {name: value for name, value in self.base.to_dict().items() if name not in self.space}
-        space = {name: entry.to_json() for name, entry in self.space.items()}
-        searched = {"space": space, "sampler": self.sampler, "pruner": self.pruner}
+        searched = {"space": self.space, "sampler": self.sampler, "pruner": self.pruner}
         return {"data": dict(self.data), "base": base, **searched}
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any], where: str) -> SweepSettings:
-        """Make the settings from what ``to_dict`` returned.
-
-        Raises:
-            UsageError: The document is damaged; the message starts with ``where``.
-        """
-        try:
-            base = Recipe.of(**document["base"])
-            space = make_space(document["space"], base, where)
-            return cls(base, space, document["sampler"], document["pruner"], document["data"])
-        except (KeyError, TypeError) as error:
-            raise UsageError(f"{where}: expected the settings of a sweep, found damage: {error}") from error
+    def from_dict(cls, document: Mapping[str, Any]) -> SweepSettings:
+        """Make the settings from what ``to_dict`` returned."""
+        others = {name: document[name] for name in ("space", "sampler", "pruner", "data")}
+        return cls(Recipe.of(**document["base"]), **others)
 
     def _sampler(self, number: int, name: str) -> BaseSampler:
         from optuna import samplers
 
+        if self.sampler == "tpe":
+            name = ""  # it samples all settings together, with the first
+        digest = hashlib.sha256(f"{self.base.seed}:{number}:{name}".encode()).digest()
+        seed = int.from_bytes(digest[:4], "big")
         if self.sampler == "random":
-            return samplers.RandomSampler(seed=_seed(self.base.seed, number, name))
-        # It samples all settings together, with the first; the constant liar keeps parallel trials apart.
-        seed = _seed(self.base.seed, number, "")
+            return samplers.RandomSampler(seed=seed)
+        # The constant liar keeps parallel trials apart.
         return samplers.TPESampler(n_startup_trials=START, constant_liar=True, seed=seed)
 
 
@@ -119,9 +113,9 @@ def make_settings(corpus: Corpus, base: Recipe, space: Space, sampler: str, prun
 
     if "valid" not in corpus:
         raise CorpusError(f"{corpus.directory}: expected validation pieces to compare trials on, found none")
-    for cell in _named("cell", base, space):
+    for cell in space.get("cell", [base.network.recurrent.cell]):
         cell_named(cell)
-    for head in _named("head", base, space):
+    for head in space.get("head", [base.network.head]):
         if head not in HEADS:
             raise UsageError(f"head must be one of {', '.join(HEADS)}, got {head!r}")
     if not set(declarations(NetworkSettings)) & set(space):
@@ -129,13 +123,3 @@ def make_settings(corpus: Corpus, base: Recipe, space: Space, sampler: str, prun
             new_model(base.network, corpus.facts())
     identity = {**corpus.identity(), "index_crc32": corpus.head["index_crc32"]}
     return SweepSettings(base, space, sampler, pruner, identity)
-
-
-def _named(name: str, base: Recipe, space: Space) -> tuple[Any, ...]:
-    entry = space.get(name)
-    return entry.values if isinstance(entry, Choices) else (base.to_dict()[name],)
-
-
-def _seed(seed: int, number: int, name: str) -> int:
-    digest = hashlib.sha256(f"{seed}:{number}:{name}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")

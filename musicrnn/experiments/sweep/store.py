@@ -8,11 +8,12 @@ machines may share a storage, each with its own folder.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,8 @@ _LOCK_SECONDS = 60.0
 """How long to wait for a database that another process writes to."""
 RETRY_SECONDS = 0.5
 """Seconds between attempts to open a database, which may fail while another machine sets it up."""
-_STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
+_STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "RUNNING": "running", "FAIL": "failed"}
+"""Our words for Optuna's states; a report lists the trials in this order."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,17 @@ class Trial:
     epochs: int
     reason: str = ""
     threads: int = 0
+
+
+def ranked(trials: Sequence[Trial]) -> list[Trial]:
+    """Return complete trials from best to worst, then pruned ones, then those that are running or failed."""
+    states = list(_STATES.values())
+
+    def place(trial: Trial) -> tuple[int, float, int]:
+        nll = math.inf if trial.valid_nll is None else trial.valid_nll
+        return states.index(trial.state), nll, trial.number
+
+    return sorted(trials, key=place)
 
 
 @dataclass(eq=False)
@@ -127,19 +140,16 @@ class TrialStore:
         """Whether a trial isn't done, according to the storage now."""
         return self.storage.get_trial(trial_id).state.name == "RUNNING"
 
-    def is_ours(self, trial_id: int) -> bool:
-        """Whether a trial's run is in this folder, according to the storage now."""
-        return bool(self.storage.get_trial(trial_id).user_attrs.get("folder") == self.folder)
-
     def finish(self, trial: optuna.Trial, record: TrialRecord) -> None:
         """Store how a trial ended, unless another machine has done so."""
         import optuna
 
         if record.reason:
             trial.set_user_attr("reason", record.reason)
-        state = {ours: theirs for theirs, ours in _STATES.items()}[record.state]
+        states = {"complete": "COMPLETE", "failed": "FAIL"}
+        state = optuna.trial.TrialState[states.get(record.state, "PRUNED")]
         value = record.best() if record.state == "complete" else None
-        self.study.tell(trial, value, state=optuna.trial.TrialState[state], skip_if_finished=True)
+        self.study.tell(trial, value, state=state, skip_if_finished=True)
 
 
 @contextmanager
@@ -163,7 +173,7 @@ def open_store(directory: Path, settings: SweepSettings, url: str | None) -> Ite
     except ImportError as error:
         raise UsageError("sweep needs Optuna: pip install 'musicrnn[sweep]'") from error
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    with storage_errors(), ExitStack() as stack:
+    with _storage_errors(), ExitStack() as stack:
         with written(directory):
             directory.mkdir(parents=True, exist_ok=True)
             with FileLock(directory / ".sweep.lock"), without_warnings():
@@ -183,7 +193,7 @@ def open_store(directory: Path, settings: SweepSettings, url: str | None) -> Ite
 
 
 @contextmanager
-def storage_errors() -> Iterator[None]:
+def _storage_errors() -> Iterator[None]:
     """Turn what databases raise into a MusicRNNError."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
@@ -205,7 +215,10 @@ def without_warnings() -> Iterator[None]:
 
 def _document(directory: Path, settings: SweepSettings, url: str | None) -> dict[str, Any]:
     """Return the content that ``sweep.json`` has, checked against the settings, or is to have."""
-    wanted = json.loads(json.dumps({**settings.to_dict(), "storage": _public(url)}))
+    from sqlalchemy.engine import make_url
+
+    storage = "journal" if url is None else make_url(url).render_as_string(hide_password=True)
+    wanted = json.loads(json.dumps({**settings.to_dict(), "storage": storage}))
     if (directory / SETTINGS).exists():
         document = read_document(directory / SETTINGS, FORMAT, VERSION, ModelError)
         _compare(wanted, document, str(directory))
@@ -271,13 +284,6 @@ def _database(url: str, stack: ExitStack) -> BaseStorage:
             stack.callback(database.engine.dispose)
             return get_storage(database)
     raise AssertionError
-
-
-def _public(url: str | None) -> str:
-    """Return what may be written of a storage's URL: all but the password."""
-    from sqlalchemy.engine import make_url
-
-    return "journal" if url is None else make_url(url).render_as_string(hide_password=True)
 
 
 class _JournalLock:

@@ -25,10 +25,9 @@ from musicrnn.errors import UsageError
 from musicrnn.experiments.sweep.settings import SweepSettings
 from musicrnn.experiments.sweep.store import TrialStore, open_store, without_warnings
 from musicrnn.experiments.trials import (
-    PrunedError,
+    StopTrialError,
     TrialRecord,
     claim,
-    failed_trial,
     read_trial,
     run_jobs,
     run_trial,
@@ -158,7 +157,8 @@ class SweepWorker:
                 return False
         self.store.storage.set_trial_user_attr(trial._trial_id, "folder", self.store.folder)
         time.sleep(SETTLE)
-        return self.store.is_ours(trial._trial_id)
+        owner = self.store.storage.get_trial(trial._trial_id).user_attrs["folder"]
+        return bool(owner == self.store.folder)
 
     def _train(self, trial_id: int, number: int) -> bool:
         """Train a trial, unless another process trains it or has trained it."""
@@ -184,23 +184,20 @@ class SweepWorker:
         try:
             recipe = settings.base.replaced(**sampled)
         except UsageError as error:
-            return failed_trial(error)
+            return TrialRecord("failed", reason=str(error))
         callback = _Reporter(trial, self.store, directory, self.changed)
         return run_trial(self.corpus, recipe, directory, device=self.device, callbacks=[callback])
 
 
+@dataclass(eq=False)
 class _Reporter(Callback):
     """Reports every epoch of a trial to its storage, once, and ends the trial if it is to be pruned."""
 
-    def __init__(
-        self, trial: optuna.Trial, store: TrialStore, directory: Path, changed: Callable[[], None]
-    ) -> None:
-        self.trial = trial
-        self.store = store
-        self.directory = directory
-        self.changed = changed
-        self.reported = set(store.storage.get_trial(trial._trial_id).intermediate_values)
-        self.last_sign = time.monotonic()
+    trial: optuna.Trial
+    store: TrialStore
+    directory: Path
+    changed: Callable[[], None]
+    last_sign: float = field(default_factory=time.monotonic)
 
     def begin(self, model: MusicRNN, frames: int, done: list[Epoch], batches: int) -> None:
         """Report the epochs that were trained earlier and perhaps not reported."""
@@ -226,14 +223,13 @@ class _Reporter(Callback):
         self.trial.set_user_attr("warning", text)
 
     def report(self, epoch: Epoch) -> None:
-        """Report an epoch, unless it was reported before."""
-        if epoch.epoch not in self.reported:
-            self.reported.add(epoch.epoch)
+        """Report an epoch; Optuna ignores one that was reported before, with a warning."""
+        with without_warnings():
             self.trial.report(epoch.valid_nll, epoch.epoch)
 
     def _prune(self) -> None:
         if self.trial.should_prune():
-            raise PrunedError
+            raise StopTrialError
 
 
 def work(
@@ -247,5 +243,5 @@ def work(
 ) -> None:
     """Train in this process, one of those that ``run_in_processes`` starts."""
     torch.set_num_threads(threads)
-    with open_store(Path(directory), SweepSettings.from_dict(settings, directory), storage) as store:
+    with open_store(Path(directory), SweepSettings.from_dict(settings), storage) as store:
         SweepWorker(store, open_corpus(corpus), trials, device, lambda: None).run()
