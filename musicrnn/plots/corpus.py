@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrnn.music.pianoroll import PianoRoll
-from musicrnn.plots.figure import COLOURS, label_integers, label_octaves, saved_figure, set_title, style_axes
+from musicrnn.plots.figure import COLOURS, label_integers, saved_figure, set_title, show_pitches, style_axes
 from musicrnn.plots.rolls import plot_panels
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ def most_common(counts: Mapping[str, int], most: int = MOST_BARS) -> list[tuple[
 def _plot_pitches(axes: Axes, pitches: Mapping[int, int], frames: int) -> None:
     shares = [100 * count / frames for count in pitches.values()]
     axes.bar(list(pitches), shares, width=0.85, color=COLOURS[0])
-    low, high = min(pitches, default=60), max(pitches, default=71)
-    label_octaves(axes.xaxis, low, high)
-    axes.set_xlim(low - 1, high + 1)
+    show_pitches(axes, min(pitches, default=60), max(pitches, default=71))
     style_axes(axes, "pitches (% of frames in which each sounds)")
 
 
@@ -83,18 +81,17 @@ def _plot_voices(axes: Axes, voices: Sequence[int]) -> None:
 
 def _plot_counts(axes: Axes, title: str, counts: Mapping[str, int]) -> None:
     rows = most_common(counts)
-    largest = max(count for _, count in rows)
+    labels, values = zip(*rows, strict=True)
     colours = [COLOURS[0]] * len(rows)
     if len(rows) < len(counts):
         colours[-1] = COLOURS[-1]
-    axes.barh(range(len(rows)), [count for _, count in rows], height=0.75, color=colours)
-    axes.set_yticks(range(len(rows)), [label for label, _ in rows], parse_math=False)
+    axes.barh(range(len(rows)), values, height=0.75, color=colours)
+    axes.set_yticks(range(len(rows)), labels, parse_math=False)
+    beside: dict[str, Any] = {"xytext": (3, 0), "textcoords": "offset points", "va": "center_baseline"}
     for place, (_, count) in enumerate(rows):
-        axes.annotate(
-            f"{count:,}", (count, place), xytext=(3, 0), textcoords="offset points", va="center_baseline"
-        )
+        axes.annotate(f"{count:,}", (count, place), **beside)
     axes.set_ylim(MOST_BARS - 0.5, -0.5)
-    axes.set_xlim(0, 1.15 * largest)
+    axes.set_xlim(0, 1.15 * max(values))
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     set_title(axes, title)
@@ -103,13 +100,8 @@ def _plot_counts(axes: Axes, title: str, counts: Mapping[str, int]) -> None:
 def _plot_lengths(axes: Axes, lengths: Mapping[str, NDArray[Any]], unit: str) -> None:
     every = np.concatenate(list(lengths.values()))
     edges = np.histogram_bin_edges(every, min(MOST_BINS, math.isqrt(len(every)) + 4))
-    axes.hist(
-        list(lengths.values()),
-        bins=edges.tolist(),
-        stacked=True,
-        color=COLOURS[: len(lengths)],
-        label=list(lengths),
-    )
+    look: dict[str, Any] = {"stacked": True, "color": COLOURS[: len(lengths)], "label": list(lengths)}
+    axes.hist(list(lengths.values()), bins=edges.tolist(), **look)
     axes.legend(frameon=False)
     label_integers(axes.yaxis)
     style_axes(axes, "lengths (pieces)", unit)

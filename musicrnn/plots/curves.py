@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicrnn.errors import RollError
-from musicrnn.plots.figure import (
-    COLOURS,
-    DASHED,
-    INK,
-    label_integers,
-    padded,
-    plain_legend,
-    saved_figure,
-    style_axes,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from musicrnn.plots.figure import COLOURS, DASHED, INK, label_integers, padded, saved_figure, style_axes
 
 _RUN_COLOURS = (*COLOURS, "#e58fb6", "#7a4a21", "#9bb52c", "#22307d")
 _MARKERS = "osD^v"
@@ -76,10 +64,15 @@ def plot_curves(
             at = np.isin(x, list(marks.values()))
             axes.plot(x[at], y[at], "o", color=colour, markersize=6, markeredgecolor="white")
         for label, epoch in marks.items():
-            _plot_mark(axes, label, epoch)
+            left, right = axes.get_xlim()
+            offset, side = ((-4, -2), "right") if epoch > (left + right) / 2 else ((4, -2), "left")
+            axes.axvline(epoch, color=INK, linewidth=0.8, linestyle=DASHED, zorder=0)
+            look: dict[str, Any] = {"xytext": offset, "textcoords": "offset points", "ha": side, "va": "top"}
+            across = axes.get_xaxis_transform()
+            axes.annotate(label, (epoch, 1), xycoords=across, **look, parse_math=False)
         style_axes(axes, title, "epoch", _NLL)
         label_integers(axes.xaxis)
-        plain_legend(figure.legend(loc="outside upper right", ncols=min(4, len(points)), frameon=False))
+        figure.legend(loc="outside upper right", ncols=min(4, len(points)), frameon=False)
 
 
 def plot_runs(runs: Sequence[Curves], path: Path | str, title: str = "") -> None:
@@ -110,13 +103,16 @@ def plot_runs(runs: Sequence[Curves], path: Path | str, title: str = "") -> None
             look |= {"marker": _MARKERS[cycle % len(_MARKERS)], "markersize": 7}
             axes.plot(*best[index], **look, zorder=3)
             lines.append(Line2D([], [], **look, **_VALID))
-        axes.set_ylim(*_end_limits([value for pair in points for _, y in pair for value in y], best))
+        values = np.concatenate([y for pair in points for _, y in pair])
+        low, high = values.min(), values.max()
+        most = max(np.quantile(values, 0.9), *(nll for _, nll in best))
+        # The highest tenth may be above the picture.
+        axes.set_ylim(*padded(low, high if high - low < 1.5 * (most - low) else most))
         style_axes(axes, title, "epoch", _NLL)
         label_integers(axes.xaxis)
         legend = figure.legend(lines, map(str, range(len(lines))), loc="outside right upper", frameon=False)
         for text, label in zip(legend.get_texts(), ["validation", "train", *labels], strict=True):
             text.set_text(label)  # a label given with its line is left out if it begins with "_"
-        plain_legend(legend)
 
 
 def plot_time_curves(runs: Sequence[Curves], colours: Sequence[str], path: Path | str, title: str) -> None:
@@ -134,23 +130,18 @@ def plot_time_curves(runs: Sequence[Curves], colours: Sequence[str], path: Path 
                 look: dict[str, Any] = {"color": colour, "markersize": 6, "markeredgecolor": "white"}
                 axes.plot(x[best], run.valid[best], "o", **look, zorder=3)
         curves = [curve for run in runs for curve in (run.train, run.valid)]
-        # The first tenth of each curve may be above the picture.
-        by_epoch.set_ylim(
-            *padded(min(map(min, curves)), max(max(curve[len(curve) // 10 :]) for curve in curves))
-        )
+        highest = max(max(curve[len(curve) // 10 :]) for curve in curves)  # the first tenth may be above
+        by_epoch.set_ylim(*padded(min(map(min, curves)), highest))
         style_axes(by_epoch, "against epochs", "epoch", _NLL, grid="both")
         style_axes(by_second, "against wall-clock time", "seconds", grid="both")
         for axes in (by_epoch, by_second):
             axes.set_xlim(left=0)
-        handles = [
-            Line2D([], [], color=colour, linewidth=2.2, label=run.name)
-            for run, colour in zip(runs, colours, strict=True)
-        ]
-        handles += [
-            Line2D([], [], color=COLOURS[5], label="validation", **_VALID),
-            Line2D([], [], color=COLOURS[5], label="train", **train_style),
-            Line2D([], [], color=COLOURS[5], linestyle="", marker="o", markersize=6, label="best epoch"),
-        ]
+        thick: dict[str, Any] = {"linewidth": 2.2}
+        point: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 6}
+        looks = [(run.name, colour, thick) for run, colour in zip(runs, colours, strict=True)]
+        styles = {"validation": _VALID, "train": train_style, "best epoch": point}
+        looks += [(label, COLOURS[5], style) for label, style in styles.items()]
+        handles = [Line2D([], [], color=colour, label=label, **style) for label, colour, style in looks]
         figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False)
 
 
@@ -163,8 +154,8 @@ def plot_range_test(
         axes.plot(rates, nlls, **_VALID)
         for height, (label, rate) in zip((0.97, 0.9), marks.items(), strict=False):
             axes.axvline(rate, linewidth=0.8, linestyle="--", color="black")
-            place, across = (rate, height), axes.get_xaxis_transform()
-            axes.annotate(f"{label}: {rate:.2g} ", place, xycoords=across, va="top", ha="right")
+            across = axes.get_xaxis_transform()
+            axes.annotate(f"{label}: {rate:.2g} ", (rate, height), xycoords=across, va="top", ha="right")
         fall = max(nlls[0] - min(nlls), 0.1)
         axes.set_ylim(min(nlls) - 0.1 * fall, nlls[0] + fall)
         axes.set_xscale("log")
@@ -172,29 +163,6 @@ def plot_range_test(
         axes.set_ylabel(_NLL)
         axes.set_title(title, loc="left", parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)
-
-
-def _plot_mark(axes: Axes, label: str, epoch: int) -> None:
-    left, right = axes.get_xlim()
-    late = epoch > (left + right) / 2
-    axes.axvline(epoch, color=INK, linewidth=0.8, linestyle=DASHED, zorder=0)
-    axes.annotate(
-        label,
-        (epoch, 1),
-        xycoords=axes.get_xaxis_transform(),
-        xytext=(-4 if late else 4, -2),
-        textcoords="offset points",
-        horizontalalignment="right" if late else "left",
-        verticalalignment="top",
-        parse_math=False,
-    )
-
-
-def _end_limits(values: Sequence[float], best: Sequence[tuple[int, float]]) -> tuple[float, float]:
-    """Return the limits of all values, or without the highest tenth if it takes much room."""
-    low, high = min(values), max(values)
-    most = max(float(np.quantile(values, 0.9)), *(value for _, value in best))
-    return padded(low, high if high - low < 1.5 * (most - low) else most)
 
 
 def _finite_points(values: Sequence[float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

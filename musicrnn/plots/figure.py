@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
-    from matplotlib.legend import Legend
 
 DOTS_PER_INCH = 160
 INK, FAINT = "#2b3440", "#cfd6de"
@@ -64,6 +63,7 @@ def saved_figure(path: Path | str, width: float, height: float, title: str = "")
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
     path = Path(path)
     suffix = path.suffix.lower()
@@ -77,6 +77,9 @@ def saved_figure(path: Path | str, width: float, height: float, title: str = "")
         if title:
             figure.suptitle(title, x=0.012, ha="left", fontsize=12, fontweight="bold", parse_math=False)
         yield figure
+        for legend in figure.findobj(Legend):
+            for text in legend.get_texts():
+                text.set_parse_math(False)
         with whole_file(path) as file:
             figure.savefig(file, format=suffix[1:], metadata=_METADATA[suffix])
 
@@ -104,17 +107,17 @@ def label_octaves(axis: Axis, low: int, high: int, classes: tuple[int, ...] = (0
     axis.set_ticks(pitches, [pitch_name(pitch) for pitch in pitches])
 
 
+def show_pitches(axes: Axes, low: int, high: int) -> None:
+    """Limit the horizontal axis to MIDI pitches, with each C labelled."""
+    label_octaves(axes.xaxis, low, high)
+    axes.set_xlim(low - 1, high + 1)
+
+
 def label_integers(axis: Axis) -> None:
     """Label an axis at whole numbers only."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
-
-
-def plain_legend(legend: Legend) -> None:
-    """Show the labels of a legend as plain text."""
-    for text in legend.get_texts():
-        text.set_parse_math(False)
 
 
 def padded(low: float, high: float, share: float = 0.05, least: float = 0.5) -> tuple[float, float]:

@@ -11,15 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrnn.errors import RollError
-from musicrnn.plots.figure import (
-    COLOURS,
-    DASHED,
-    FAINT,
-    label_octaves,
-    plain_legend,
-    saved_figure,
-    style_axes,
-)
+from musicrnn.plots.figure import COLOURS, DASHED, FAINT, saved_figure, show_pitches, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,11 +62,9 @@ def _plot_pitches(axes: Axes, models: Sequence[LikelihoodProfile]) -> None:
         places = model.low + np.arange(len(model.pitches)) + (index - (len(models) - 1) / 2) * width
         label = f"{model.name}: {model.nll_per_frame:.3f} nats per frame"
         axes.bar(places, model.pitches, width=width, color=COLOURS[index], label=label)
-    low, high = (int(used[0]), int(used[-1])) if len(used) else (60, 71)
-    label_octaves(axes.xaxis, low, high)
-    axes.set_xlim(low - 1, high + 1)
+    show_pitches(axes, *((int(used[0]), int(used[-1])) if len(used) else (60, 71)))
     if len(models) > 1:
-        plain_legend(axes.legend(frameon=False))
+        axes.legend(frameon=False)
     style_axes(axes, "NLL per pitch (nats per frame)")
 
 

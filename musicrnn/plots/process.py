@@ -1,7 +1,6 @@
-"""Learning curves plotted in a process of its own.
+"""Learning curves plotted in a process of its own, where matplotlib is imported while a network trains.
 
-Importing matplotlib takes longer than training a small network. So a child process imports it beside the
-training and waits for the curves; where that process fails they are plotted here.
+That import takes longer than training a small network. Where the process fails, curves are plotted here.
 """
 
 from __future__ import annotations
@@ -53,6 +52,5 @@ def main() -> None:
 
     from musicrnn.plots.curves import plot_curves
 
-    request = sys.stdin.read()
-    if request:
+    if request := sys.stdin.read():
         plot_curves(**json.loads(request))

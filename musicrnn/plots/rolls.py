@@ -39,10 +39,9 @@ def plot_panels(panels: Iterable[Axes], rolls: Sequence[tuple[str, PianoRoll]]) 
 
     *_, lowest = panels = list(panels)
     low, high = pitch_span([roll for _, roll in rolls])
-    low, high = low - 1, high + 1
     quarters = max(roll.quarters for _, roll in rolls)
     for index, (axes, (title, roll)) in enumerate(zip(panels, rolls, strict=True)):
-        _plot_panel(axes, roll, low, high, quarters, COLOURS[index % 2])
+        _plot_panel(axes, roll, low - 1, high + 1, quarters, COLOURS[index % 2])
         set_title(axes, title)
     lowest.set_xlim(0, quarters)
     step = 2 ** max(0, math.ceil(math.log2(quarters / 16)))  # at most 17 ticks
@@ -82,10 +81,7 @@ def _plot_panel(axes: Axes, roll: PianoRoll, low: int, high: int, quarters: floa
 def _bars(roll: PianoRoll, gap: float) -> NDArray[np.float64]:
     """Return the corners of each note's bar in quarter notes and MIDI pitch, shape (N, 4, 2).
 
-    Args:
-        roll: The roll.
-        gap: Space between a note and the next, in quarter notes: at most a quarter of the note is left
-            blank, and a bar is at least half a gap wide, to be seen in long pieces.
+    A bar ends ``gap`` before its note, but is at least three quarters as long, and half a gap at least.
     """
     notes = roll.notes()
     left, right = (notes[edge] / roll.layout.resolution for edge in ("start", "end"))

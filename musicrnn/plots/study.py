@@ -14,22 +14,14 @@ from musicrnn.plots.figure import COLOURS, label_integers, padded, saved_figure,
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLUMNS = 3
 _GOLDEN = (math.sqrt(5) - 1) / 2
+_RING: dict[str, Any] = {"marker": "o", "fillstyle": "none"}
 _STYLES: Mapping[str, Mapping[str, Any]] = {
     "complete": {"marker": "o", "markersize": 5, "color": COLOURS[0], "alpha": 0.8},
-    "pruned": {"marker": "o", "markersize": 5, "color": COLOURS[5], "fillstyle": "none"},
+    "pruned": {**_RING, "markersize": 5, "color": COLOURS[5]},
     "failed": {"marker": "x", "markersize": 5, "color": COLOURS[5]},
+    "best": {**_RING, "markersize": 9, "color": COLOURS[1], "markeredgewidth": 1.8},
 }
-_BEST: Mapping[str, Any] = {
-    "linestyle": "",
-    "marker": "o",
-    "markersize": 9,
-    "color": COLOURS[1],
-    "fillstyle": "none",
-    "markeredgewidth": 1.8,
-}
-
 
 _Trial = Mapping[str, Any]
 _Limits = tuple[float, float]
@@ -46,7 +38,7 @@ def plot_sweep(trials: Sequence[_Trial], space: Mapping[str, Any], path: Path | 
         title: Title of the picture.
     """
     panels = len(space) + 1
-    columns = 2 if panels == 4 else min(_COLUMNS, panels)
+    columns = 2 if panels == 4 else min(3, panels)
     height = -(-panels // columns)
     limits = _limits([trial["valid_nll"] for trial in trials if trial["valid_nll"] is not None])
     with saved_figure(path, 3.6 * columns + 0.4, 3.0 * height + 0.7, title) as figure:
@@ -56,18 +48,12 @@ def plot_sweep(trials: Sequence[_Trial], space: Mapping[str, Any], path: Path | 
         _plot_progress(axes[len(space)], trials, limits)
         for place in axes[panels:]:
             place.set_visible(False)
-        for row in range(height):
-            axes[row * columns].set_ylabel("validation NLL per frame (nats)")
+        for place in axes[::columns]:
+            place.set_ylabel("validation NLL per frame (nats)")
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(
-            handles,
-            labels,
-            title="upper edge: failed, or far worse than most",
-            alignment="left",
-            loc="outside lower left",
-            ncols=len(labels),
-            frameon=False,
-        )
+        look: dict[str, Any] = {"alignment": "left", "ncols": len(labels), "frameon": False}
+        note = "upper edge: failed, or far worse than most"
+        figure.legend(handles, labels, title=note, loc="outside lower left", **look)
 
 
 def setting_label(value: Any) -> str:
@@ -104,10 +90,10 @@ def _plot_setting(axes: Axes, trials: Sequence[_Trial], name: str, entry: Any, l
 
     shown = [trial for trial in trials if name in trial["settings"]]
     for state, style in _STYLES.items():
-        if points := [point(trial) for trial in shown if trial["state"] == state]:
-            x, y = zip(*points, strict=True)
+        of_state = shown[:1] if state == "best" else [trial for trial in shown if trial["state"] == state]
+        if of_state:
+            x, y = zip(*map(point, of_state), strict=True)
             axes.plot(x, y, linestyle="", label=state, clip_on=False, **style)
-    axes.plot(*point(shown[0]), label="best", clip_on=False, **_BEST)
     axes.set_ylim(*limits)
     style_axes(axes, name, grid="both")
 

@@ -14,11 +14,11 @@ from musicrnn.plots.rolls import pitch_span
 # In the terminal a character holds two moments, and two pitches (quadrants) or four (braille). The bits
 # of its code are the cells from the upper left to the lower right.
 _BRAILLE_BITS = (1, 8, 2, 16, 4, 32, 64, 128)
-_GLYPHS = {
-    2: " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█",
-    4: " "
-    + "".join(chr(0x2800 + sum(_BRAILLE_BITS[i] for i in range(8) if n >> i & 1)) for n in range(1, 256)),
-}
+_BRAILLE = [
+    chr(0x2800 + sum(bit for place, bit in enumerate(_BRAILLE_BITS) if code >> place & 1))
+    for code in range(256)
+]
+_GLYPHS = {2: " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█", 4: [" ", *_BRAILLE[1:]]}
 _VERTICAL, _HORIZONTAL = " ▁▂▃▄▅▆▇█", " ▏▎▍▌▋▊▉█"
 _MARGIN = 6
 
@@ -39,7 +39,7 @@ def roll_text(roll: PianoRoll, width: int = 80, height: int = 24) -> str:
     tall = 2 if high - low < 2 * lines else 4
     per_line = tall * -(-(high - low + 1) // (tall * lines))
     rows = -(-(high - low + 1) // per_line)
-    cells = _cells(roll, high, (columns, rows * tall, per_line // tall))
+    cells = _cells(roll, high, columns, rows * tall, per_line // tall)
     text = []
     for row, characters in enumerate(_characters(cells, tall)):
         top = high - row * per_line
@@ -105,16 +105,15 @@ def pitch_lines(pitches: Mapping[int, int], width: int = 80) -> list[str]:
     return ["".join(_VERTICAL[level] for level in levels).rstrip(), names[: max(16, width)].rstrip()]
 
 
-def _cells(roll: PianoRoll, high: int, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Return what sounds in each cell, shape (pitch cells, time cells), high pitches first.
+def _cells(roll: PianoRoll, high: int, most: int, rows: int, per_cell: int) -> NDArray[np.uint8]:
+    """Return what sounds in ``rows`` cells of ``per_cell`` pitches, ``high`` on top, and ``most`` of time.
 
-    Args:
-        roll: The roll.
-        high: The pitch at the top.
-        shape: Time cells at most, pitch cells, and pitches in a pitch cell.
+    Short rolls are widened, which leaves room for a gap before a repeated note.
     """
-    most, rows, per_cell = shape
-    frames = _widened(roll, min(4, most // len(roll)))
+    frames, times = roll.sounding, min(4, most // len(roll))
+    if times > 1:
+        frames = np.repeat(frames, times, axis=0)
+        frames[times - 1 : -1 : times] &= 1 - roll.onsets[1:]
     columns = min(most, len(frames))
     pooled = np.maximum.reduceat(frames, np.arange(columns) * len(frames) // columns, axis=0)
     cells = np.zeros((columns, rows * per_cell), np.uint8)
@@ -124,21 +123,11 @@ def _cells(roll: PianoRoll, high: int, shape: tuple[int, int, int]) -> NDArray[n
     return np.asarray(cells.reshape(columns, rows, per_cell).max(axis=2).T)
 
 
-def _widened(roll: PianoRoll, times: int) -> NDArray[np.uint8]:
-    """Return what sounds with each frame repeated; that leaves room for a gap before a repeated note."""
-    if times < 2:
-        return roll.sounding
-    frames = np.repeat(roll.sounding, times, axis=0)
-    frames[times - 1 : -1 : times] &= 1 - roll.onsets[1:]
-    return frames
-
-
 def _characters(cells: NDArray[np.uint8], tall: int) -> list[str]:
     """Return cells, shape (pitch cells, time cells), as lines of characters that hold ``tall`` x 2 each."""
+    lines = len(cells) // tall
     even = np.pad(cells, ((0, 0), (0, cells.shape[1] % 2)))
-    blocks = (
-        even.reshape(len(cells) // tall, tall, -1, 2).swapaxes(1, 2).reshape(len(cells) // tall, -1, 2 * tall)
-    )
+    blocks = even.reshape(lines, tall, -1, 2).swapaxes(1, 2).reshape(lines, -1, 2 * tall)
     codes = blocks @ (1 << np.arange(2 * tall))
     return ["".join(_GLYPHS[tall][code] for code in line) for line in codes]
 
