@@ -225,11 +225,13 @@ def _check_rolls(collection: Collection, frames: FrameFlags, notes: NoteFlags) -
 
 def _warn(prepared: Prepared, output: Path, keeps_splits: bool) -> None:
     """Report on stderr what was skipped and what is duplicated."""
+    from musicrnn.corpus.summary import count_duplicates
+
     if prepared.skipped:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(prepared.reasons.items()))
         count = f"{prepared.skipped:,} of {prepared.sources:,}"
         console.note(f"skipped {count} pieces ({reasons}): {output}/report.jsonl")
-    repeated = prepared.corpus.duplicates()
+    repeated = count_duplicates(prepared.corpus)
     if repeated.pieces:
         kept = (
             f"{repeated.across_splits:,} are in more than one split"
@@ -241,6 +243,8 @@ def _warn(prepared: Prepared, output: Path, keeps_splits: bool) -> None:
 
 
 def _document(prepared: Prepared, output: Path) -> dict[str, object]:
+    from musicrnn.corpus.summary import count_duplicates
+
     corpus = prepared.corpus
     return {
         "corpus": str(output),
@@ -248,7 +252,7 @@ def _document(prepared: Prepared, output: Path) -> dict[str, object]:
         "frames": corpus.frames,
         "skipped": prepared.skipped,
         "reasons": prepared.reasons,
-        "duplicates": corpus.duplicates()._asdict(),
+        "duplicates": count_duplicates(corpus)._asdict(),
         "splits": {split: len(pieces) for split, pieces in corpus.items()},
         "seconds": round(prepared.seconds, 3),
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from musicrnn.corpus.store import Corpus, Piece, Split, corpus_identity, open_corpus
+from musicrnn.corpus.store import Corpus, PieceFacts, Split, corpus_identity, open_corpus
 from musicrnn.lazy import lazy
 
 if TYPE_CHECKING:
@@ -27,6 +27,6 @@ _HOMES = {
     "collect": "musicrnn.corpus.sources",
 }
 
-__all__ = ["Corpus", "Piece", "Split", "corpus_identity", "open_corpus", *_HOMES]
+__all__ = ["Corpus", "PieceFacts", "Split", "corpus_identity", "open_corpus", *_HOMES]
 
 __getattr__ = lazy("musicrnn.corpus", _HOMES)

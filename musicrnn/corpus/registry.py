@@ -7,6 +7,7 @@ a checksum, by the git commit it comes from. ``musicrnn.corpus.fetch`` brings th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -65,6 +66,18 @@ _HUANG = f"https://raw.githubusercontent.com/czhuang/JSB-Chorales-dataset/{_HUAN
 _PYRO = "https://github.com/pyro-ppl/datasets/raw/a32915c210878a1d4a36adcdc7d3448f89d5e4ee/polyphonic/"
 _JUKEDECK_COMMIT = "0992bb6cd864f6d4b90d6663e08c0ef53ffaa08f"
 
+_PINS: dict[str, tuple[int, str | None]] = {
+    "jsb": (96_095, "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4"),
+    "nottingham": (371_688, "d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea"),
+    "musedata": (947_219, "e8d9eb422ec3833c25f43a9f854d4ee0b9118a20b45f2c183395cdc30ffa14ff"),
+    "piano-midi": (223_732, "990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34"),
+    "jsb-quarter": (407_200, "2db9329f1881a1d3f49703ec556bf1d6f84b4f6c1d702c156536e93cf31e1c91"),
+    "jsb-8th": (870_990, None),
+    "jsb-16th": (1_741_172, "8730aca7b64e7d29493733d1cf19fad4a5b351d8f1845e57dac27728104fd39f"),
+    "jsb-pickle": (2_051_809, "69dc4c3e52800959ac0ab3b82aa3e5f55285ce64f1705acb3e3a8ef77a5c051c"),
+}
+"""Size and sha256 of the files of piano rolls."""
+
 _PAPER = "Boulanger-Lewandowski, Bengio and Vincent 2012, arXiv:1206.6392"
 _BENCHMARK: dict[str, Any] = {"licence": "none stated", "citation": _PAPER}
 _COCONET: dict[str, Any] = {
@@ -73,79 +86,27 @@ _COCONET: dict[str, Any] = {
     "note": "a list of sounding pitches a frame, in the split of the benchmark",
 }
 
+
+def _rolls(
+    name: str, title: str, address: str, resolution: int, origin: Mapping[str, Any], commit: str | None = None
+) -> Dataset:
+    """Return the entry of a file of piano rolls."""
+    size, sha256 = _PINS[name]
+    pins: dict[str, Any] = {"bytes": size, "sha256": sha256, "commit": commit}
+    return Dataset(name=name, title=title, address=address, resolution=resolution, **pins, **origin)
+
+
 _DATASETS = (
-    Dataset(
-        name="jsb",
-        title="JSB Chorales",
-        address=_TCN + "JSB_Chorales.mat",
-        bytes=96_095,
-        sha256="ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4",
-        resolution=1,
-        **_BENCHMARK,
+    _rolls("jsb", "JSB Chorales", _TCN + "JSB_Chorales.mat", 1, _BENCHMARK),
+    _rolls("nottingham", "Nottingham", _TCN + "Nottingham.mat", 2, _BENCHMARK),
+    _rolls("musedata", "MuseData", _TCN + "MuseData.mat", 2, _BENCHMARK),
+    _rolls("piano-midi", "Piano-midi.de", _TCN + "Piano_midi.mat", 2, _BENCHMARK),
+    _rolls("jsb-quarter", "JSB Chorales, quarter notes", _HUANG + "jsb-chorales-quarter.json", 1, _COCONET),
+    _rolls(
+        "jsb-8th", "JSB Chorales, eighth notes", _HUANG + "jsb-chorales-8th.json", 2, _COCONET, _HUANG_COMMIT
     ),
-    Dataset(
-        name="nottingham",
-        title="Nottingham",
-        address=_TCN + "Nottingham.mat",
-        bytes=371_688,
-        sha256="d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea",
-        resolution=2,
-        **_BENCHMARK,
-    ),
-    Dataset(
-        name="musedata",
-        title="MuseData",
-        address=_TCN + "MuseData.mat",
-        bytes=947_219,
-        sha256="e8d9eb422ec3833c25f43a9f854d4ee0b9118a20b45f2c183395cdc30ffa14ff",
-        resolution=2,
-        **_BENCHMARK,
-    ),
-    Dataset(
-        name="piano-midi",
-        title="Piano-midi.de",
-        address=_TCN + "Piano_midi.mat",
-        bytes=223_732,
-        sha256="990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34",
-        resolution=2,
-        **_BENCHMARK,
-    ),
-    Dataset(
-        name="jsb-quarter",
-        title="JSB Chorales, quarter notes",
-        address=_HUANG + "jsb-chorales-quarter.json",
-        bytes=407_200,
-        sha256="2db9329f1881a1d3f49703ec556bf1d6f84b4f6c1d702c156536e93cf31e1c91",
-        resolution=1,
-        **_COCONET,
-    ),
-    Dataset(
-        name="jsb-8th",
-        title="JSB Chorales, eighth notes",
-        address=_HUANG + "jsb-chorales-8th.json",
-        bytes=870_990,
-        commit=_HUANG_COMMIT,
-        resolution=2,
-        **_COCONET,
-    ),
-    Dataset(
-        name="jsb-16th",
-        title="JSB Chorales, sixteenth notes",
-        address=_HUANG + "jsb-chorales-16th.json",
-        bytes=1_741_172,
-        sha256="8730aca7b64e7d29493733d1cf19fad4a5b351d8f1845e57dac27728104fd39f",
-        resolution=4,
-        **_COCONET,
-    ),
-    Dataset(
-        name="jsb-pickle",
-        title="JSB Chorales, the pickle of 2012",
-        address=_PYRO + "jsb_chorales.pickle",
-        bytes=2_051_809,
-        sha256="69dc4c3e52800959ac0ab3b82aa3e5f55285ce64f1705acb3e3a8ef77a5c051c",
-        resolution=1,
-        **_BENCHMARK,
-    ),
+    _rolls("jsb-16th", "JSB Chorales, sixteenth notes", _HUANG + "jsb-chorales-16th.json", 4, _COCONET),
+    _rolls("jsb-pickle", "JSB Chorales, the pickle of 2012", _PYRO + "jsb_chorales.pickle", 1, _BENCHMARK),
     Dataset(
         name="nottingham-midi",
         title="Nottingham, MIDI files",

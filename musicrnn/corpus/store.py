@@ -20,7 +20,6 @@ from typing import Any, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrnn.corpus.duplicates import Duplicates, count_duplicates
 from musicrnn.errors import CorpusError, RollError
 from musicrnn.files import read_bytes, read_document
 from musicrnn.music import Layout, PianoRoll
@@ -56,7 +55,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Piece:
+class PieceFacts:
     """Facts about a piece, as in ``corpus.json``.
 
     Attributes:
@@ -210,11 +209,7 @@ class Corpus(Mapping[str, Split]):
         """Return the facts that make it this corpus, wherever it is: ``corpus_identity`` of its facts."""
         return corpus_identity(self.facts())
 
-    def duplicates(self) -> Duplicates:
-        """Count the pieces whose content repeats."""
-        return count_duplicates(self.index)
-
-    def piece(self, row: int | np.integer[Any]) -> Piece:
+    def piece(self, row: int | np.integer[Any]) -> PieceFacts:
         """Return the facts about the piece of a row of the index.
 
         Raises:
@@ -230,7 +225,7 @@ class Corpus(Mapping[str, Split]):
             facts = self._listed(path, int(row))
         try:
             metre = facts.get("metre")
-            return Piece(**{**facts, "metre": (int(metre[0]), int(metre[1])) if metre else None})
+            return PieceFacts(**{**facts, "metre": (int(metre[0]), int(metre[1])) if metre else None})
         except (ValueError, TypeError, AttributeError) as error:
             raise CorpusError(f"{path}: expected facts about a piece, found {facts!r}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Summary:
             **self.counts.histograms(),
             "keys": dict(self.counts.keys.most_common()),
             "metres": dict(self.metres.most_common()),
-            "duplicates": self.corpus.duplicates()._asdict(),
+            "duplicates": count_duplicates(self.corpus)._asdict(),
             "skipped": sum(skipped.values()),
             "reasons": dict(skipped),
             "bytes": sum(path.stat().st_size for path in self.corpus.directory.iterdir()),
@@ -87,3 +87,32 @@ def summarize(corpus: Corpus, track: Callable[[range], Iterable[int]] = iter) ->
         without_tempo += tempo is None
         seconds += roll.quarters * 60 / (tempo or DEFAULT_TEMPO)
     return Summary(corpus, counts, seconds, without_tempo, metres)
+
+
+class Duplicates(NamedTuple):
+    """How often pieces repeat, a piece that was cut counted once.
+
+    Attributes:
+        pieces: Pieces with the content of an earlier piece.
+        transposed: Those of them that no earlier piece equals in the same key.
+        across_splits: Pieces with the content of a piece in another split.
+    """
+
+    pieces: int
+    transposed: int
+    across_splits: int
+
+
+def count_duplicates(corpus: Corpus) -> Duplicates:
+    """Count the pieces whose content repeats."""
+    _, rows = np.unique(corpus.index["part"], return_index=True)
+    content, lowest, split = (corpus.index[column][rows] for column in ("content", "lowest", "split"))
+    number = np.arange(len(rows))
+    _, first, group = np.unique(content, return_index=True, return_inverse=True)
+    _, first_in_key, in_key = np.unique(
+        np.stack([group, lowest], axis=1), axis=0, return_index=True, return_inverse=True
+    )
+    repeats, repeats_in_key = first[group] != number, first_in_key[in_key.ravel()] != number
+    is_split = np.zeros(len(first), bool)
+    is_split[group[split != split[first[group]]]] = True
+    return Duplicates(int(repeats.sum()), int((repeats & ~repeats_in_key).sum()), int(is_split[group].sum()))

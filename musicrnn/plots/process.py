@@ -25,8 +25,7 @@ class PlotProcess:
 
     def __exit__(self, *exception: object) -> None:
         assert self._process.stdin is not None
-        self._process.kill()  # it has plotted, or there is nothing to plot
-        self._process.wait()
+        child.end(self._process, grace=0)  # it has plotted, or there is nothing to plot
         with contextlib.suppress(OSError):
             self._process.stdin.close()
 

@@ -114,7 +114,7 @@ class _Task(Generic[Item, Result]):
     result: tuple[Result | Failed] | None = None
 
 
-class _Worker(Generic[Item, Result]):
+class _Child(Generic[Item, Result]):
     """A worker process, the pipe to it, its task, and when the result is due."""
 
     def __init__(self, function: Callable[[Item], Result]) -> None:
@@ -153,7 +153,7 @@ class _Supervisor(Generic[Item, Result]):
 
     def __init__(self, function: Callable[[Item], Result], size: int, time_limit: float) -> None:
         self.function, self.size, self.time_limit = function, size, time_limit
-        self.workers: list[_Worker[Item, Result]] = []
+        self.workers: list[_Child[Item, Result]] = []
         self.selector = selectors.DefaultSelector()
         self.polled, self.now = time.monotonic(), 0.0
 
@@ -164,19 +164,19 @@ class _Supervisor(Generic[Item, Result]):
             worker.end()
         self.selector.close()
 
-    def idle(self) -> _Worker[Item, Result] | None:
+    def idle(self) -> _Child[Item, Result] | None:
         return next((worker for worker in self.workers if worker.task is None), None)
 
     def has_room(self) -> bool:
         return len(self.workers) < self.size or self.idle() is not None
 
-    def start(self) -> _Worker[Item, Result]:
-        worker = _Worker(self.function)
+    def start(self) -> _Child[Item, Result]:
+        worker = _Child(self.function)
         self.workers.append(worker)
         self.selector.register(worker.connection, selectors.EVENT_READ, worker)
         return worker
 
-    def assign(self, task: _Task[Item, Result], worker: _Worker[Item, Result]) -> None:
+    def assign(self, task: _Task[Item, Result], worker: _Child[Item, Result]) -> None:
         worker.task = task
         worker.deadline = self.now + self.time_limit + worker.startup
         with suppress(ConnectionError):  # it died, which its end of the pipe reports soon enough
@@ -195,7 +195,7 @@ class _Supervisor(Generic[Item, Result]):
             worker.process.kill()
             self._replace(worker, Failed("time-limit", f"took longer than {self.time_limit:g} s"))
 
-    def _receive(self, worker: _Worker[Item, Result]) -> None:
+    def _receive(self, worker: _Child[Item, Result]) -> None:
         try:
             message = worker.connection.recv_bytes()
         except (EOFError, OSError):
@@ -208,7 +208,7 @@ class _Supervisor(Generic[Item, Result]):
         worker.task.result = (result,)
         worker.task, worker.startup = None, 0.0
 
-    def _replace(self, worker: _Worker[Item, Result], failed: Failed | None = None) -> None:
+    def _replace(self, worker: _Child[Item, Result], failed: Failed | None = None) -> None:
         """Remove a worker that died; its task fails, or goes to a new worker if this was the first death."""
         self.selector.unregister(worker.connection)
         self.workers.remove(worker)

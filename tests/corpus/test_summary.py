@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 import pytest
 
-from musicrnn.corpus import Corpus, Piece, open_corpus
+from musicrnn.corpus import Corpus, PieceFacts, open_corpus
 from musicrnn.corpus.convert import Converted, Part, fingerprint
 from musicrnn.corpus.draft import Draft
 from musicrnn.corpus.store import pack
@@ -68,7 +68,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return write(tmp_path_factory.mktemp("summary"))
 
 
-def pieces(corpus: Corpus) -> Iterator[tuple[Piece, PianoRoll]]:
+def pieces(corpus: Corpus) -> Iterator[tuple[PieceFacts, PianoRoll]]:
     for row in range(len(corpus.pieces)):
         yield corpus.piece(row), corpus.roll(row)
 

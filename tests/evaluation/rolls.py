@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 from hypothesis import strategies as st
 
-from musicrnn.corpus import Piece, Split
+from musicrnn.corpus import PieceFacts, Split
 from musicrnn.music import Layout, PianoRoll
 
 LAYOUT = Layout(resolution=4, low=60, high=64)
@@ -21,7 +21,7 @@ class Rolls:
         self.layout = layout
         self.lengths = np.array([len(piece) for piece in frames], np.int64)
         self.frames = int(self.lengths.sum())
-        self.pieces = [Piece(f"{index}.mid", "test", len(p), 0, 0) for index, p in enumerate(frames)]
+        self.pieces = [PieceFacts(f"{index}.mid", "test", len(p), 0, 0) for index, p in enumerate(frames)]
 
     def __len__(self) -> int:
         return len(self._frames)
