@@ -19,11 +19,11 @@ from musicrnn.corpus.convert import Converted, Part, Preparation, convert, diges
 from musicrnn.corpus.sources import Source
 from musicrnn.corpus.store import pack_frames, row_bytes
 from musicrnn.errors import MusicRNNError
-from musicrnn.music import Layout, PianoRoll
+from musicrnn.music import Layout, PianoRoll, Score
 from musicrnn.music.midi.reading import HANGING, Columns, read_columns
 from musicrnn.music.notation import SUFFIXES
 from musicrnn.music.pianoroll import quantized
-from musicrnn.music.score import NOTE, longest_held, main_tempo
+from musicrnn.music.score import NOTE
 
 BATCH = 16
 """Sources that are converted together."""
@@ -32,11 +32,12 @@ LONGEST = 4096
 
 
 class _ParsedFile(NamedTuple):
-    """A file that may be converted with others: position among the sources, checksum, notes."""
+    """A file that may be converted with others: position, checksum, score without tracks, notes."""
 
     position: int
     sha256: str
-    columns: Columns
+    score: Score
+    tracks: Columns
 
 
 def convert_many(sources: Sequence[Source], preparation: Preparation) -> list[Converted]:
@@ -60,12 +61,12 @@ def _parse(position: int, source: Source) -> _ParsedFile | None:
         return None
     try:
         content = source.read()
-        columns = read_columns(content)
+        found = read_columns(content)
     except MusicRNNError:
         return None
-    if columns is None or not columns.tracks:
+    if found is None or not found[1]:
         return None
-    return _ParsedFile(position, hashlib.sha256(content).hexdigest(), columns)
+    return _ParsedFile(position, hashlib.sha256(content).hexdigest(), *found)
 
 
 class _Notes(NamedTuple):
@@ -133,8 +134,8 @@ def _convert_parsed(
                 facts[name] = int(counts[index])
         rows = (content[begin * width : end * width],)
         part = Part(source.name, digest(roll.frames[begin:end], first, last, layout), first, rows)
-        until = max(file.columns.end, int(files.end[index]))
-        found = main_tempo(file.columns.tempos, until), longest_held(file.columns.metres, until)
+        score = replace(file.score, end=max(file.score.end, int(files.end[index])))
+        found = score.main_tempo(), score.main_metre()
         yield (
             file.position,
             Converted(source.name, source.split, (part,), None, "", facts, file.sha256, *found),
@@ -143,7 +144,7 @@ def _convert_parsed(
 
 def _join(parsed: list[_ParsedFile], layout: Layout) -> tuple[_Notes, _FileFacts]:
     """Return the notes of all files, and facts about the files."""
-    tracks = [(number, *track) for number, file in enumerate(parsed) for track in file.columns.tracks]
+    tracks = [(number, *track) for number, file in enumerate(parsed) for track in file.tracks]
     sizes = [len(columns["time"]) for _, _, columns in tracks]
     start, duration, pitch = (
         np.concatenate([columns[name] for _, _, columns in tracks]).astype(np.int64)
@@ -169,7 +170,7 @@ def _on_grid(
     lengths = np.zeros(len(parsed), np.int64)
     if not len(notes.file):
         return lengths, notes
-    per_quarter = np.array([file.columns.ticks_per_quarter for file in parsed])[notes.file]
+    per_quarter = np.array([file.score.ticks_per_quarter for file in parsed])[notes.file]
     start = quantized(notes.start, per_quarter, layout.resolution)
     end = np.maximum(quantized(notes.end, per_quarter, layout.resolution), start + 1)
     begins = np.flatnonzero(np.diff(notes.file, prepend=-1))

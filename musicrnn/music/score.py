@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,20 +18,17 @@ NOTE = np.dtype(
 DEFAULT_TEMPO = 120.0
 """Quarter notes per minute of a MIDI file without a tempo."""
 
-Value = TypeVar("Value")
 _LETTERS = "FCGDAEB"  # a fifth apart, with flats before them and sharps after
 
 
-@dataclass(frozen=True)
-class Tempo:
+class Tempo(NamedTuple):
     """``quarters`` quarter notes per minute from ``tick`` on."""
 
     tick: int
     quarters: float
 
 
-@dataclass(frozen=True)
-class Metre:
+class Metre(NamedTuple):
     """A time signature, ``numerator``/``denominator``, from ``tick`` on."""
 
     tick: int
@@ -38,8 +36,7 @@ class Metre:
     denominator: int
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """A key signature from ``tick`` on: ``sharps`` is negative for flats."""
 
     tick: int
@@ -108,12 +105,13 @@ class Score:
 
     def main_tempo(self) -> float | None:
         """Return the tempo that holds longest, in quarter notes per minute, or None if the file has none."""
-        return main_tempo([(tempo.tick, tempo.quarters) for tempo in self.tempos], self.end)
+        tempo = _longest_held(self.tempos, self.end)
+        return round(float(tempo[0]), 3) if tempo else None
 
     def main_metre(self) -> tuple[int, int] | None:
         """Return the time signature that holds longest, or None if the file has none."""
-        changes = [(metre.tick, (metre.numerator, metre.denominator)) for metre in self.metres]
-        return longest_held(changes, self.end)
+        metre: tuple[int, int] | None = _longest_held(self.metres, self.end)
+        return metre
 
     def seconds(self, ticks: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the time of each tick in seconds from the beginning, at the tempos of the score."""
@@ -135,25 +133,14 @@ class Score:
         return np.concatenate([part.view(whole) for part in parts]).view(NOTE)
 
 
-def main_tempo(changes: Sequence[tuple[int, float]], end: int) -> float | None:
-    """Return the tempo that holds longest, rounded; see ``longest_held``."""
-    tempo = longest_held(changes, end)
-    return None if tempo is None else round(float(tempo), 3)
-
-
-def longest_held(changes: Sequence[tuple[int, Value]], end: int) -> Value | None:
-    """Return the value that holds for most ticks, or None if there is none.
-
-    Args:
-        changes: Ticks and the values that hold from there on, in order of time.
-        end: Tick at which the last value ends.
-    """
+def _longest_held(changes: Sequence[tuple[Any, ...]], end: int) -> Any:
+    """Return what follows the tick in those of ``changes``, in order of time, that hold longest, or None."""
     if len(changes) < 2:
-        return changes[0][1] if changes else None
-    held: dict[Value, int] = {}
-    ticks = [tick for tick, _ in changes[1:]] + [max(end, changes[-1][0])]
-    for (tick, value), until in zip(changes, ticks, strict=True):
-        held[value] = held.get(value, 0) + until - tick
+        return changes[0][1:] if changes else None
+    held: Counter[tuple[Any, ...]] = Counter()
+    ticks = [change[0] for change in changes[1:]] + [max(end, changes[-1][0])]
+    for (tick, *value), until in zip(changes, ticks, strict=True):
+        held[tuple(value)] += until - tick
     return max(held, key=lambda value: held[value])
 
 

@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,43 +82,19 @@ def read_midi(source: Path | str | bytes, name: str | None = None) -> Score:
         tracks = [_end_hanging(track) for track in tracks]
     if len(notes) and (notes["start"].min() < 0 or (notes["end"] < notes["start"]).any()):
         raise MidiError(f"{name}: expected at most {HANGING} ticks, found more", "too-long")
-    return Score(
-        ticks_per_quarter=parsed.ticks_per_quarter,
-        tracks=tuple(tracks),
-        tempos=tuple(Tempo(tick, quarters) for tick, quarters in _tempos(parsed)),
-        metres=tuple(Metre(tick, *metre) for tick, metre in _metres(parsed)),
-        keys=tuple(Key(k.time, k.key, bool(k.tonality)) for k in parsed.key_signatures if -7 <= k.key <= 7),
-        end=_end(parsed),
-        reader=reader,
-        hanging=found,
-    )
+    return _score(parsed, tracks=tuple(tracks), reader=reader, hanging=found)
 
 
-class Columns(NamedTuple):
-    """The contents of a file as symusic read it, its notes unchecked.
-
-    Attributes:
-        ticks_per_quarter: Ticks in a quarter note.
-        tempos: Ticks, and the quarter notes per minute from there on.
-        metres: Ticks, and the time signatures from there on.
-        end: Tick of the end marker, or 0.
-        tracks: For every track with notes whether it is drums, and ``time`` and ``duration`` in ticks,
-            ``pitch`` and ``velocity`` of its notes, each shape (N,).
-    """
-
-    ticks_per_quarter: int
-    tempos: list[tuple[int, float]]
-    metres: list[tuple[int, tuple[int, int]]]
-    end: int
-    tracks: list[tuple[bool, dict[str, NDArray[Any]]]]
+Columns = list[tuple[bool, dict[str, NDArray[Any]]]]
+"""For each track with notes: whether it is drums; ``time``, ``duration`` (ticks) and ``pitch``, each shape (N,)."""
 
 
-def read_columns(data: bytes) -> Columns | None:
+def read_columns(data: bytes) -> tuple[Score, Columns] | None:
     """Read a file without checking its notes, for processing many files at once.
 
     Returns:
-        Its contents, or None if symusic refuses it or it has too many notes. Notes that end at ``HANGING``
-        ticks or later are hanging.
+        The score without tracks, and the notes; None if symusic refuses the file or it has too many notes.
+        Notes that end at ``HANGING`` ticks or later are hanging.
 
     Raises:
         MidiError: The bytes are no MIDI file that can be read.
@@ -127,21 +103,20 @@ def read_columns(data: bytes) -> Columns | None:
     if parsed is None or parsed.note_num() > MAX_NOTES:
         return None
     found = [(bool(track.is_drum), track.notes.numpy()) for track in parsed.tracks]
-    tracks = [track for track in found if len(track[1]["time"])]
-    return Columns(parsed.ticks_per_quarter, _tempos(parsed), _metres(parsed), _end(parsed), tracks)
+    return _score(parsed, tracks=()), [track for track in found if len(track[1]["time"])]
 
 
-def _tempos(parsed: Any) -> list[tuple[int, float]]:
-    return [(tempo.time, 6e7 / tempo.mspq) for tempo in parsed.tempos if tempo.mspq > 0]
-
-
-def _metres(parsed: Any) -> list[tuple[int, tuple[int, int]]]:
-    found = parsed.time_signatures
-    return [(metre.time, (metre.numerator, metre.denominator)) for metre in found if metre.numerator > 0]
-
-
-def _end(parsed: Any) -> int:
-    return max((marker.time for marker in parsed.markers if marker.text == END_MARKER), default=0)
+def _score(parsed: Any, **facts: Any) -> Score:
+    """Return the score of a file that symusic parsed; ``facts`` are its tracks and how it was read."""
+    metres = parsed.time_signatures
+    return Score(
+        ticks_per_quarter=parsed.ticks_per_quarter,
+        tempos=tuple(Tempo(tempo.time, 6e7 / tempo.mspq) for tempo in parsed.tempos if tempo.mspq > 0),
+        metres=tuple(Metre(m.time, m.numerator, m.denominator) for m in metres if m.numerator > 0),
+        keys=tuple(Key(k.time, k.key, bool(k.tonality)) for k in parsed.key_signatures if -7 <= k.key <= 7),
+        end=max((marker.time for marker in parsed.markers if marker.text == END_MARKER), default=0),
+        **facts,
+    )
 
 
 def read_file(path: str | Path) -> bytes:
@@ -207,7 +182,11 @@ def _check_bytes(data: bytes, name: str) -> list[tuple[int, int]]:
     if len(data) > MAX_FILE_BYTES:
         raise MidiError(f"{name}: expected at most {MAX_FILE_BYTES} bytes, found more", "too-large")
     if not data.startswith(b"MThd"):
-        found, reason = _describe_non_midi(data)
+        found, reason = f"a file that starts {data[:4]!r}", "not-midi"
+        if data.startswith(b"RIFF") and data[8:12] == b"RMID":
+            found, reason = "one wrapped in RIFF (.rmi)", "riff"
+        elif _HTML.match(data[:64].removeprefix(b"\xef\xbb\xbf")):
+            found, reason = "a page of HTML or XML", "html"
         raise MidiError(f"{name}: expected a MIDI file (MThd), found {found}", reason)
     if len(data) < 14:
         raise MidiError(f"{name}: expected a MIDI header of 14 bytes, found {len(data)}", "truncated")
@@ -224,15 +203,6 @@ def _check_bytes(data: bytes, name: str) -> list[tuple[int, int]]:
     return chunks
 
 
-def _describe_non_midi(data: bytes) -> tuple[str, str]:
-    """Describe a file that isn't MIDI, as text and as a reason code."""
-    if data.startswith(b"RIFF") and data[8:12] == b"RMID":
-        return "one wrapped in RIFF (.rmi)", "riff"
-    if _HTML.match(data[:64].removeprefix(b"\xef\xbb\xbf")):
-        return "a page of HTML or XML", "html"
-    return f"a file that starts {data[:4]!r}", "not-midi"
-
-
 def _tracks(data: bytes, name: str) -> Iterator[tuple[int, int]]:
     """Yield the bounds of each track's events; tracks must be complete."""
     offset, count = 8 + int.from_bytes(data[4:8], "big"), 0
@@ -242,10 +212,8 @@ def _tracks(data: bytes, name: str) -> Iterator[tuple[int, int]]:
         is_track = data[offset : offset + 4] == b"MTrk"
         count += is_track
         if length > present and (is_track or not count):
-            raise MidiError(
-                f"{name}: expected {length} bytes in chunk {count}, found {present} before the file ends",
-                "truncated",
-            )
+            found = f"expected {length} bytes in chunk {count}, found {present} before the file ends"
+            raise MidiError(f"{name}: {found}", "truncated")
         if count > MAX_TRACKS:
             raise MidiError(f"{name}: expected at most {MAX_TRACKS} tracks, found more", "too-many-tracks")
         if is_track:
@@ -262,15 +230,12 @@ def _with_releases(data: bytes, chunks: list[tuple[int, int]], keys: Sequence[in
     releases = _RELEASES if keys is _EVERY_KEY else _releases(keys)
     channels = _channels(data)
     for start, end in chunks:
-        events = data[start:end]
-        body = []
+        events, body = data[start:end], []
         if channels and _STATUS_FIRST.match(events):
-            body = [_PEDAL_UP[channel] for channel in channels]
-            body += [b"\x00", _EMPTY_EVENT]
+            body = [*(_PEDAL_UP[channel] for channel in channels), b"\x00", _EMPTY_EVENT]
         played = _without_end(events)
         body += [played, b"\x00" if played is events else b"", _PAUSE]
-        body += [releases[channel] for channel in channels]
-        body.append(_END_OF_TRACK)
+        body += [*(releases[channel] for channel in channels), _END_OF_TRACK]
         yield b"MTrk" + sum(map(len, body)).to_bytes(4, "big") + b"".join(body)
 
 
