@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from musicrnn.errors import ModelError, RollError, UsageError
 from musicrnn.music import Layout
@@ -99,8 +100,7 @@ class Sampler:
             inputs = torch.cat([torch.zeros(self.streams, 1, width), inputs], dim=1)
         self._leave_compiled()
         if inputs.shape[1]:
-            for _, features, state in self._model.chunks(inputs, self._state):
-                self._features, self._state = features.last(), state
+            self._advance(inputs)
         if rows.shape[1]:
             self._before = rows[:, -1].copy()
 
@@ -139,8 +139,8 @@ class Sampler:
         self._leave_compiled()
         for t in range(noise.shape[1]):
             fixed = None if given is None else given[:, t]
-            frames[:, t] = self._sample_frame(noise[:, t], fixed)
-            self.feed(frames[:, t : t + 1])
+            self._before = frames[:, t] = self._sample_frame(noise[:, t], fixed)
+            self._advance(torch.from_numpy(self._before).float()[:, None])
         return frames
 
     def fork(self, copies: int) -> Sampler:
@@ -160,17 +160,20 @@ class Sampler:
     def _is_new(self) -> bool:
         return self._state is None and self._compiled is None
 
+    def _advance(self, inputs: Tensor) -> None:
+        """Go through the network with input frames (B, T, D), at least one."""
+        for _, features, state in self._model.chunks(inputs, self._state):
+            self._features, self._state = features.last(), state
+
     def _sample_frame(self, noise: NDArray[np.float32], given: NDArray[np.int8] | None) -> NDArray[np.uint8]:
         """Sample a frame of every stream from numbers (B, N) and fixed cells (B, D)."""
         if self._features is None:
             assert self._state is not None
             self._features = self._model.features_at(self._state, torch.from_numpy(self._before).float())
         distribution, settings = self._model.head(self._features), self._settings
-        fixed = (
-            None
-            if given is None
-            else torch.from_numpy(_consistent(given, self._before, self.layout))[:, None]
-        )
+        fixed = None
+        if given is not None:
+            fixed = torch.from_numpy(_consistent(given, self._before, self.layout))[:, None]
         if settings.threshold is None:
             numbers = torch.from_numpy(noise)[:, None]
             cells = distribution.sample(numbers, fixed, settings.temperature)

@@ -36,13 +36,10 @@ class Features(NamedTuple):
 
     def last(self) -> Features:
         """Return the features of the frame after the last input frame, T = 1."""
-        return Features(
-            self.hidden[:, -1:],
-            self.log_odds[:, -1:],
-            self.inputs[:, -1:],
-            None if self.retrieved is None else self.retrieved[:, :, -1:],
-            None if self.pitches is None else self.pitches[:, :, -1:],
-        )
+        if self.hidden.shape[1] == 1:
+            return self
+        retrieved, pitches = (None if tensor is None else tensor[:, :, -1:] for tensor in self[3:])
+        return Features(self.hidden[:, -1:], self.log_odds[:, -1:], self.inputs[:, -1:], retrieved, pitches)
 
     def rows(self, rows: Tensor) -> Features:
         """Return the features of some pieces; an index may occur several times."""
@@ -122,7 +119,6 @@ def marginals_of(
         distribution: For B pieces and T frames.
         noise_shape: (B, T, N); see ``FrameDistribution.sample``.
         device: Where the distribution is.
-        temperature: Divides log-odds.
         temperature: Divides log-odds.
 
     Returns:
