@@ -18,7 +18,8 @@ from musicrnn.checkpoint import load_model
 from musicrnn.cli.options import chosen_corpus
 from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.evaluation import evaluate
-from musicrnn.training import Recipe, read_shipped, train
+from musicrnn.training import Recipe, read_shipped
+from musicrnn.training.loop import train
 
 WITHOUT: dict[str, dict[str, Any]] = {
     "attention": {"attention": 0},

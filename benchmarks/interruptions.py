@@ -28,7 +28,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks import common
 from musicrnn.bundled import bundled
-from musicrnn.training import STATE
+from musicrnn.training.run import STATE
 
 EARLY = 0.2
 """Share of the kills that may come before a resumed training has saved anything."""

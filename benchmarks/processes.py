@@ -10,8 +10,7 @@ from typing import Any
 
 from benchmarks.common import command, proc_bytes
 from musicrnn.errors import ModelError
-from musicrnn.training import STATE
-from musicrnn.training.run import load_state
+from musicrnn.training.run import STATE, load_state
 
 
 class Process:

@@ -46,8 +46,9 @@ from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.corpus.batches import training_order
 from musicrnn.errors import ModelError
 from musicrnn.ops.kernels.compile import Entry
-from musicrnn.training import Recipe, train
+from musicrnn.training import Recipe
 from musicrnn.training.callbacks import Callback
+from musicrnn.training.loop import train
 
 RATIOS = {46: 3.0, 200: 1.4}
 """Least speed-up over the plain script, by hidden units."""

@@ -55,7 +55,8 @@ def corpus(midi_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpu
 
 @pytest.fixture(scope="session")
 def trained(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from musicrnn.training import Recipe, train
+    from musicrnn.training import Recipe
+    from musicrnn.training.loop import train
 
     directory = tmp_path_factory.mktemp("models") / "tiny"
     train(corpus, Recipe.of(hidden=8, epochs=3, batch_size=4), directory)

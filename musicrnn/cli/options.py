@@ -36,7 +36,7 @@ def chosen_model(model: Path | None) -> Path:
         ModelError: There is neither.
     """
     from musicrnn.bundled import resolve
-    from musicrnn.training.resuming import finished_runs
+    from musicrnn.training.run import finished_runs
 
     if model is not None:
         return resolve(model)

@@ -19,7 +19,9 @@ from musicrnn.plots.process import PlotProcess
 
 if TYPE_CHECKING:
     from musicrnn.corpus import Corpus
-    from musicrnn.training import Recipe, Trained
+    from musicrnn.training import Recipe
+    from musicrnn.training.callbacks import Callback
+    from musicrnn.training.run import Trained
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,9 @@ def train(
     """
     if run.resume and run.overwrite:
         raise UsageError("--resume, --overwrite: expected one of them, found both")
-    from musicrnn import training
     from musicrnn.corpus import open_corpus
     from musicrnn.training.distributed import is_main_process, launch, started_by_launcher
-    from musicrnn.training.recipe import read_corpus
+    from musicrnn.training.recipe import Recipe, read_corpus, read_settings, read_shipped
 
     path = chosen_corpus(corpus or (run.config and read_corpus(run.config)) or CORPUS)
     if run.devices * run.nodes > 1 and not started_by_launcher():
@@ -94,16 +95,16 @@ def train(
         console.silence()
     opened = open_corpus(path)
     given: dict[str, Any] = {
-        **(training.read_shipped(run.recipe, opened.name) if run.recipe else {}),
-        **(training.read_settings(run.config) if run.config else {}),
+        **(read_shipped(run.recipe, opened.name) if run.recipe else {}),
+        **(read_settings(run.config) if run.config else {}),
         **settings,
     }
     shape: dict[str, Any] = {}
     if source := given.get("init_from"):
-        from musicrnn.training.resuming import network_settings
+        from musicrnn.training.run import network_settings
 
         shape = network_settings(Path(source))
-    recipe = training.Recipe.of(**{**shape, **given})
+    recipe = Recipe.of(**{**shape, **given})
     if run.range_test:
         _range_test(opened, recipe, run.output, chosen_device(run.device))
         return
@@ -112,36 +113,36 @@ def train(
 
 def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: RunFlags, command: str) -> None:
     """Train, alone or together with other processes, of which the first reports."""
-    from musicrnn import training
-    from musicrnn.training.distributed import is_main_process
+    from musicrnn.training.distributed import is_main_process, joined
 
     name = f"{corpus.name}-{run.recipe or recipe.network.recurrent.cell}"
     allowed = {"resume": run.resume, "overwrite": run.overwrite}
     with ExitStack() as stack:
         # Before torch is imported, which takes as long.
         plots = stack.enter_context(PlotProcess()) if is_main_process() else None
-        from musicrnn.training.resuming import checked_recipe, new_run, newest_run
+        from musicrnn.training.loop import train
+        from musicrnn.training.run import STATE, checked_recipe, new_run, newest_run
 
         find = newest_run if run.resume else new_run
-        world, device = stack.enter_context(training.joined(chosen_device(run.device)))
+        world, device = stack.enter_context(joined(chosen_device(run.device)))
         directory = world.broadcast(lambda: run.output or find(RUNS, name))
         chosen = world.broadcast(lambda: checked_recipe(directory, corpus, recipe, given, **allowed))
         how: dict[str, Any] = {"overwrite": run.overwrite, "on_nan": run.on_nan, "world": world}
         how["device"] = device
         if plots is None:
             with suppress(KeyboardInterrupt):  # the first process reports it
-                training.train(corpus, chosen, directory, **how)
+                train(corpus, chosen, directory, **how)
             return
-        callbacks: list[training.Callback] = [stack.enter_context(TrainingProgress(chosen, directory))]
+        callbacks: list[Callback] = [stack.enter_context(TrainingProgress(chosen, directory))]
         if run.tensorboard:
             from musicrnn.training.tensorboard import TensorBoard
 
             callbacks.append(stack.enter_context(TensorBoard(directory)))
         how |= {"save_minutes": run.save_minutes, "callbacks": callbacks, "plot": plots.plot}
         try:
-            trained = training.train(corpus, chosen, directory, **how)
+            trained = train(corpus, chosen, directory, **how)
         except KeyboardInterrupt:
-            if (directory / training.STATE).exists():
+            if (directory / STATE).exists():
                 console.note(f"saved; resume with: {command} -o {directory} --resume")
             raise
     console.report(_document(trained, chosen), _lines(trained, chosen))

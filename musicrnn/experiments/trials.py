@@ -25,9 +25,10 @@ from musicrnn.files import exclusive
 from musicrnn.nn import MusicRNN
 from musicrnn.processes.child import GRACE
 from musicrnn.processes.pool import Done, Job, Pool
-from musicrnn.training import STATE, Recipe, read_settings, train
+from musicrnn.training import Recipe, read_settings
 from musicrnn.training.callbacks import Callback
-from musicrnn.training.run import load_state
+from musicrnn.training.loop import train
+from musicrnn.training.run import STATE, load_state
 
 Key = TypeVar("Key")
 

@@ -1,8 +1,7 @@
 """Training in several processes, each with its share of every batch.
 
-Processes find each other through the environment variables of ``torchrun``, so anything that sets these can
-start them: ``torchrun`` itself, Slurm, Kubernetes, or ``launch``, which starts those of one machine and
-reports errors on one line.
+Processes find each other through the environment variables of ``torchrun``. Any launcher may set these:
+``torchrun``, Slurm, Kubernetes, or ``launch``, which starts the processes of one machine.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -50,6 +49,8 @@ class World:
 
     def first_of(self, value: _Value | None) -> _Value | None:
         """Return the first value that isn't None among all processes, in every process."""
+        if self.size == 1:
+            return value
         from torch import distributed
 
         found: list[_Value | None] = [None] * self.size
@@ -65,10 +66,6 @@ class World:
         box = [make() if self.is_main else None]
         distributed.broadcast_object_list(box)
         return box[0]  # type: ignore[return-value]
-
-    def share(self, pieces: Sequence[int]) -> list[int]:
-        """Return this process's share of a batch; sizes differ by at most one piece."""
-        return list(pieces[self.rank :: self.size])
 
 
 ALONE = World()
@@ -140,22 +137,19 @@ def launch(arguments: Sequence[str], devices: int, nodes: int) -> int:
     """
     node = int(os.environ.get("NODE_RANK", os.environ.get("SLURM_NODEID", "0")))
     threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // devices)))
-    shared = {**_rendezvous(nodes), "WORLD_SIZE": str(devices * nodes), "OMP_NUM_THREADS": threads}
-    ranks = [{"RANK": str(node * devices + local), "LOCAL_RANK": str(local)} for local in range(devices)]
-    return child.wait_for_all(
-        [child.start("musicrnn.cli.app:main", arguments, {**shared, **rank}) for rank in ranks]
-    )
-
-
-def _rendezvous(nodes: int) -> Mapping[str, str]:
-    """Return the environment variables with the address of the first process."""
+    shared = {"WORLD_SIZE": str(devices * nodes), "OMP_NUM_THREADS": threads}
     if nodes == 1:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    if "MASTER_ADDR" not in os.environ or not {"NODE_RANK", "SLURM_NODEID"} & set(os.environ):
+            shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    elif "MASTER_ADDR" not in os.environ or not {"NODE_RANK", "SLURM_NODEID"} & set(os.environ):
         raise UsageError(
             f"--nodes {nodes}: expected the variables MASTER_ADDR (the first machine) and NODE_RANK (the "
             "number of this one), found none"
         )
-    return {"MASTER_PORT": os.environ.get("MASTER_PORT", "29500")}
+    else:
+        shared["MASTER_PORT"] = os.environ.get("MASTER_PORT", "29500")
+    ranks = [{"RANK": str(node * devices + local), "LOCAL_RANK": str(local)} for local in range(devices)]
+    return child.wait_for_all(
+        [child.start("musicrnn.cli.app:main", arguments, {**shared, **rank}) for rank in ranks]
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,21 +16,15 @@ import torch
 
 from musicrnn.checkpoint import Epoch, load_weights, save_config, save_weights, write_metrics
 from musicrnn.corpus import Corpus, Split
-from musicrnn.corpus.batches import (
-    Augmentation,
-    Batch,
-    evaluation_batches,
-    training_batch,
-    training_order,
-)
+from musicrnn.corpus.batches import Augmentation, Batch, evaluation_batches, training_batch, training_order
 from musicrnn.errors import ModelError, UsageError
 from musicrnn.files import exclusive
 from musicrnn.nn import MusicRNN
 from musicrnn.plots.curves import plot_curves
+from musicrnn.processes.child import handled_signals
 from musicrnn.training.callbacks import Callback
 from musicrnn.training.card import write_results
 from musicrnn.training.distributed import ALONE, World
-from musicrnn.training.interruption import interruption
 from musicrnn.training.recipe import Recipe
 from musicrnn.training.run import STATE, Position, Trained, load_state, save_state, state_mismatch
 from musicrnn.training.schedules import best_epoch, is_over, learning_rate
@@ -96,6 +91,24 @@ def train(
         if world.is_main:
             write_results(trained, corpus, recipe, plot)
         return trained
+
+
+@contextmanager
+def interruption() -> Iterator[Callable[[], bool]]:
+    """Yield a function that returns whether SIGINT or SIGTERM arrived; the second raises KeyboardInterrupt.
+
+    So a training can save and end after the first. Signals can only be caught in the main thread.
+    """
+    arrived = list[int]()
+
+    def handle(number: int, frame: object) -> None:
+        if arrived:
+            raise KeyboardInterrupt
+        arrived.append(number)
+
+    caught = threading.current_thread() is threading.main_thread()
+    with handled_signals(handle) if caught else nullcontext():
+        yield lambda: bool(arrived)
 
 
 def mean_nll(model: MusicRNN, split: Split, world: World = ALONE) -> float:
@@ -213,7 +226,7 @@ class _Loop:
         The weights are saved if it is.
         """
         model, corpus, nlls = self.trainer.model, self.corpus, self.position.nlls
-        with self.trainer.evaluation_weights():
+        with self.trainer.average.applied(self.trainer.parameters.values):
             nll = mean_nll(model, corpus["valid"], self.world) if "valid" in corpus else train_nll
             nll = nll if math.isfinite(nll) else math.inf
             is_best = not nlls or nll < min(nlls)
@@ -228,7 +241,7 @@ class _Loop:
 
         def load(pieces: list[int]) -> Batch:
             """Load this process's share of a batch; if it is empty, a piece that is masked out."""
-            mine = self.world.share(pieces)
+            mine = pieces[self.world.rank :: self.world.size]
             batch = training_batch(self.split, mine or pieces[:1], augmentation, [recipe.seed, epoch])
             return batch if mine else batch._replace(mask=batch.mask & False)
 

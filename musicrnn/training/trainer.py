@@ -1,16 +1,14 @@
 """One training update: forward and backward pass, weight noise, clipping, optimizer step.
 
-Everything random in an update comes from seeds that the caller gives, so an update is the same in a resumed
-run, and in every process that takes part.
+What is random in it depends on the caller's seed alone, so it is the same in a resumed run.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -67,7 +65,7 @@ class TrainingBatch:
     def chunk(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor, NetworkState | None, Tensor]:
         """Return frames, mask, inputs, state and semitones of a chunk, without pieces that have ended.
 
-        If all have ended, one frame of padding remains, since every process takes part in every update.
+        If all have ended, one frame of padding remains.
         """
         rows = int(np.count_nonzero(self.lengths > start))
         if not rows:
@@ -103,20 +101,6 @@ class Update(NamedTuple):
         return math.isfinite(self.nats) and math.isfinite(self.norm)
 
 
-class _Scorer(nn.Module):
-    """The model's likelihood as a forward pass, which is what DistributedDataParallel wraps."""
-
-    def __init__(self, model: MusicRNN) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self, frames: Tensor, mask: Tensor, inputs: Tensor, state: NetworkState | None, semitones: Tensor
-    ) -> tuple[Tensor, NetworkState]:
-        scored = self.model.score(frames, mask, inputs, state, semitones)
-        return scored.nats, scored.state
-
-
 class Trainer:
     """A network and everything that changes while it is trained.
 
@@ -144,9 +128,6 @@ class Trainer:
             self.parameters, recipe.momentum, recipe.square_decay, recipe.weight_decay
         )
         self.average = Average(self.parameters.values, recipe.average, recipe.average_decay)
-        self._scorer: nn.Module = _Scorer(model)
-        if world.size > 1:
-            self._scorer = nn.parallel.DistributedDataParallel(self._scorer)
         parts = {"model": model, "noise": self._noise, "optimizer": self.optimizer, "average": self.average}
         self._parts = nn.ModuleDict(parts)
         self._changing = [self.parameters.values, *self.optimizer.buffers(), *self.average.buffers()]
@@ -163,28 +144,28 @@ class Trainer:
             frames: Real frames of the chunk, in all processes.
             seed: Seed of noise and dropout.
         """
-        size = self.world.size
         self.parameters.gradients.zero_()
         nats, computed, nonfinite = 0.0, 0, None
+        mixed = self._recipe.precision == "bfloat16"
         _seed([*seed, self.world.rank], self.device)
         with self._noise.applied(self.parameters, np.random.Generator(np.random.SFC64(list(seed)))):
-            for number, batch in enumerate(batches):
+            for batch in batches:
                 chunk = batch.chunk(*span)
-                with self._synchronised(number == len(batches) - 1), self._precision():
-                    each, after = self._scorer(*chunk)
-                    total = each.sum()
-                    (total * (size / frames)).backward()
-                batch.state = after.detach()
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+                    scored = self.model.score(*chunk)
+                    total = scored.nats.sum()
+                    torch.autograd.backward(total * (1 / frames))
+                batch.state = scored.state.detach()
                 nats += total.item()
                 computed += chunk[1].numel()
                 if not math.isfinite(nats) and nonfinite is None:
-                    rows = torch.nonzero(~torch.isfinite(each.detach()).all(1)).flatten().tolist()
+                    rows = torch.nonzero(~torch.isfinite(scored.nats.detach()).all(1)).flatten().tolist()
                     nonfinite = batch.pieces[rows[0] if rows else 0]
-        if size > 1:
-            sums = self.world.all_reduce(torch.tensor([nats, computed], dtype=torch.float64))
-            nats, computed = float(sums[0]), int(sums[1])
-            if not math.isfinite(nats):
-                nonfinite = self.world.first_of(nonfinite)
+        self.world.all_reduce(self.parameters.gradients)
+        sums = self.world.all_reduce(torch.tensor([nats, computed], dtype=torch.float64)).tolist()
+        nats, computed = sums[0], int(sums[1])
+        if not math.isfinite(nats):
+            nonfinite = self.world.first_of(nonfinite)
         self._noise.add_gradients(self.parameters, self._frames)
         return Update(nats, self.parameters.clip_gradients(self._recipe.clip_norm), computed, nonfinite)
 
@@ -205,10 +186,6 @@ class Trainer:
         for before, tensor in zip(self._before, self._changing, strict=True):
             tensor.copy_(before)
 
-    def evaluation_weights(self) -> AbstractContextManager[None]:
-        """Return a context in which the network has the weights to evaluate and keep."""
-        return self.average.applied(self.parameters.values)
-
     def state_dict(self) -> dict[str, Tensor]:
         """Return all state that resuming needs, by name."""
         return self._parts.state_dict()
@@ -226,18 +203,6 @@ class Trainer:
         """Remember what ``rollback`` restores."""
         for before, tensor in zip(self._before, self._changing, strict=True):
             before.copy_(tensor)
-
-    def _synchronised(self, last: bool) -> AbstractContextManager[Any]:
-        """Return a context for a backward pass; processes exchange gradients in the last of an update."""
-        wrapped = self._scorer
-        if isinstance(wrapped, nn.parallel.DistributedDataParallel) and not last:
-            return wrapped.no_sync()
-        return nullcontext()
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self._recipe.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, getattr(torch, self._recipe.precision))
 
 
 def make_trainer(corpus: Corpus, recipe: Recipe, device: str = "cpu", world: World = ALONE) -> Trainer:
@@ -277,10 +242,7 @@ def spans(longest: int, chunk: int) -> Iterator[tuple[int, int]]:
 
 
 def _seed(seed: Sequence[int], device: torch.device) -> None:
-    """Seed the random state of a device, which dropout uses, from several numbers.
-
-    ``torch.manual_seed`` would seed every kind of device, and record the caller each time.
-    """
+    """Seed dropout on one device; ``torch.manual_seed`` would seed all, and record its caller."""
     number = int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0] >> np.uint64(1))
     torch.default_generator.manual_seed(number)
     if device.type == "cuda":

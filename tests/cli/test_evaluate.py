@@ -29,7 +29,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def other(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from musicrnn.training import Recipe, train
+    from musicrnn.training import Recipe
+    from musicrnn.training.loop import train
 
     directory = tmp_path_factory.mktemp("models") / "other"
     train(corpus, Recipe.of(cell="tanh", hidden=4, epochs=1, batch_size=4), directory)

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from musicrnn.experiments import trials
-from musicrnn.training import train
+from musicrnn.training.loop import train
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,9 @@ from musicrnn.experiments import trials
 from musicrnn.experiments.sweep import worker
 from musicrnn.experiments.sweep.settings import make_settings
 from musicrnn.experiments.sweep.store import TrialStore, open_store
-from musicrnn.training import STATE, Recipe, train
-from musicrnn.training.run import load_state, save_state
+from musicrnn.training import Recipe
+from musicrnn.training.loop import train
+from musicrnn.training.run import STATE, load_state, save_state
 
 pytest.importorskip("optuna", reason="needs the extra sweep")
 

@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ from musicrnn.checkpoint import Epoch, load_model
 from musicrnn.corpus import Corpus, build_corpus, collect
 from musicrnn.errors import CorpusError, FileError, ModelError, UsageError
 from musicrnn.evaluation import evaluate
-from musicrnn.training import STATE, Recipe, train
+from musicrnn.training import Recipe
 from musicrnn.training.callbacks import Callback
-from musicrnn.training.loop import mean_nll
-from musicrnn.training.run import load_state
+from musicrnn.training.loop import interruption, mean_nll, train
+from musicrnn.training.run import STATE, load_state
 from tests.conftest import PREPARATION
 
 RECIPE = Recipe.of(hidden=8, epochs=4, batch_size=4, dropout=0.2, weight_noise=0.05)
@@ -357,3 +358,27 @@ def test_a_damaged_or_foreign_resume_state_is_named(corpus: Corpus, tmp_path: Pa
         ModelError, match=r"state.safetensors: expected tensors \(safetensors\), found damage"
     ):
         train(corpus, RECIPE, tmp_path / "run")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_is_noted_and_the_second_ends_at_once(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), interruption() as asked:
+        assert not asked()
+        signal.raise_signal(number)
+        assert asked()
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before
+
+
+def test_other_threads_train_without_handlers() -> None:
+    found: list[bool] = []
+
+    def work() -> None:
+        with interruption() as asked:
+            found.append(asked())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [False]

@@ -11,8 +11,9 @@ import pytest
 
 from musicrnn.corpus import Corpus
 from musicrnn.errors import ModelError, UsageError
-from musicrnn.training import STATE, Recipe
-from musicrnn.training.resuming import (
+from musicrnn.training import Recipe
+from musicrnn.training.run import (
+    STATE,
     checked_recipe,
     finished_runs,
     network_settings,
