@@ -5,10 +5,8 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from musicrnn.music.score import Score, Track
 
@@ -43,7 +41,7 @@ def sustain(score: Score) -> Score:
     A note that ends while the pedal of its track is down lasts until the pedal is released, or until the next
     note of its pitch.
     """
-    return replace(score, tracks=tuple(_sustained(track) for track in score.tracks))
+    return replace(score, tracks=tuple(map(_sustained, score.tracks)))
 
 
 def _matches(wanted: str, number: int, track: Track) -> bool:
@@ -58,16 +56,8 @@ def _sustained(track: Track) -> Track:
     notes, down = track.notes.copy(), track.pedals[np.argsort(track.pedals[:, 0])]
     pressed = np.searchsorted(down[:, 0], notes["end"], side="right") - 1
     released = np.where(pressed >= 0, np.maximum.accumulate(down[:, 1])[pressed], 0)
-    end = np.maximum(notes["end"], released)
-    notes["end"] = np.maximum(notes["end"], np.minimum(end, _next_start(notes)))
-    return replace(track, notes=notes)
-
-
-def _next_start(notes: NDArray[Any]) -> NDArray[np.int64]:
-    """Return for each note the start of the next note of its pitch, or the largest integer."""
     order = np.lexsort((notes["start"], notes["pitch"]))
-    start, pitch = notes["start"][order], notes["pitch"][order]
-    following = np.full(len(notes), np.iinfo(np.int64).max)
-    again = np.flatnonzero(pitch[1:] == pitch[:-1])
-    following[order[again]] = start[again + 1]
-    return following
+    again = np.flatnonzero(np.diff(notes["pitch"][order]) == 0)
+    released[order[again]] = np.minimum(released[order[again]], notes["start"][order[again + 1]])
+    notes["end"] = np.maximum(notes["end"], released)
+    return replace(track, notes=notes)

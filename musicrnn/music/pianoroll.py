@@ -103,13 +103,9 @@ class Layout:
         return cls(*facts, None if seconds is None else float(seconds))
 
     def __str__(self) -> str:
-        return f"D={self.width} ({self.channels}, pitches {self.low}:{self.high}, {self.grid})"
-
-    @property
-    def grid(self) -> str:
-        """The length of a frame as text."""
         seconds = self.frame_seconds
-        return f"{self.resolution} per quarter" if seconds is None else f"{seconds:g} s each"
+        grid = f"{self.resolution} per quarter" if seconds is None else f"{seconds:g} s each"
+        return f"D={self.width} ({self.channels}, pitches {self.low}:{self.high}, {grid})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,8 +172,12 @@ class PianoRoll:
             notes, column = notes[~outside], column[~outside]
         start, spans = notes["start"], notes["end"] - notes["start"]
         row, cell = start, start * layout.width + column
-        if spans.sum() > length * layout.pitches:
-            row, column, spans = _disjoint(start, column, spans, length)
+        if spans.sum() > length * layout.pitches:  # many overlap: let each start where those before it ended
+            order = np.argsort(column * length + start)
+            begin, column, spans = (column * length + start)[order], column[order], spans[order]
+            reached = np.maximum.accumulate(begin + spans)
+            begin[1:] = np.maximum(begin[1:], reached[:-1])
+            row, spans = begin - column * length, np.maximum(reached - begin, 0)
         cells = np.repeat((row - np.cumsum(spans) + spans) * layout.width + column, spans)
         cells += np.arange(0, len(cells) * layout.width, layout.width)
         frames = np.zeros(length * layout.width, np.uint8)
@@ -193,8 +193,6 @@ class PianoRoll:
         if not isinstance(other, PianoRoll):
             return NotImplemented
         return self.layout == other.layout and np.array_equal(self.frames, other.frames)
-
-    __hash__ = None  # type: ignore[assignment]
 
     @property
     def sounding(self) -> NDArray[np.uint8]:
@@ -222,10 +220,14 @@ class PianoRoll:
 
     def notes(self) -> NDArray[Any]:
         """Return the notes, dtype ``NOTE``, sorted by start and pitch; their ticks are frames."""
-        starts, ends = _runs(self.sounding, self.onsets)
-        notes = np.empty(len(starts), NOTE)
-        notes["start"], notes["end"] = starts[:, 1], ends
-        notes["pitch"], notes["velocity"] = starts[:, 0] + self.layout.low, 80
+        onsets, length = self.onsets, len(self) + 1
+        boundary = np.ones((self.layout.pitches, length), bool)  # a note before it ends with frame t - 1
+        boundary[:, :-1] = ((self.sounding == 0) | (onsets == 1)).T
+        positions = np.flatnonzero(boundary)
+        pitch, start = np.nonzero(onsets.T)
+        notes = np.empty(len(start), NOTE)
+        notes["start"], notes["pitch"], notes["velocity"] = start, pitch + self.layout.low, 80
+        notes["end"] = positions[np.searchsorted(positions, pitch * length + start, side="right")] % length
         return notes[np.lexsort((notes["pitch"], notes["start"]))]
 
 
@@ -272,13 +274,10 @@ def on_grid(score: Score, layout: Layout, quantize: str = "nearest") -> NDArray[
     Args:
         score: The piece.
         layout: The grid; notes outside its pitch range stay.
-        quantize: ``nearest`` or ``midpoint``.
+        quantize: ``nearest`` or ``midpoint``; RollError is raised for any other.
 
     Returns:
         The notes, dtype ``NOTE``, in any order.
-
-    Raises:
-        RollError: There is no such quantisation.
     """
     notes = score.pitched()
     start = to_frames(score, notes["start"], layout, quantize)
@@ -302,10 +301,7 @@ def to_frames(score: Score, ticks: NDArray[np.int64], layout: Layout, quantize: 
 
 
 def to_score(
-    roll: PianoRoll,
-    tempo: float | None = None,
-    metre: tuple[int, int] = (4, 4),
-    program: int = 0,
+    roll: PianoRoll, tempo: float | None = None, metre: tuple[int, int] = (4, 4), program: int = 0
 ) -> Score:
     """Turn a roll back into notes, on one track. ``to_pianoroll`` of the result is the same roll.
 
@@ -327,9 +323,8 @@ def to_score(
         raise RollError(f"tempo must be 4 to 1000 quarter notes per minute, got {tempo}")
     numerator, denominator = metre
     if not 1 <= numerator <= 255 or denominator not in (1, 2, 4, 8, 16, 32, 64, 128):
-        raise RollError(
-            f"metre must be 1 to 255 over a power of two up to 128, got {numerator}/{denominator}"
-        )
+        found = f"{numerator}/{denominator}"
+        raise RollError(f"metre must be 1 to 255 over a power of two up to 128, got {found}")
     if not 0 <= program <= 127:
         raise RollError(f"program must be 0 to 127, got {program}")
     ticks_per_frame = -(-480 // roll.layout.resolution)
@@ -352,25 +347,3 @@ def quantized(ticks: Any, ticks_per_quarter: int, resolution: int, half_up: bool
     """
     doubled, whole = 2 * ticks * resolution, 2 * ticks_per_quarter
     return (doubled + ticks_per_quarter) // whole if half_up else -((ticks_per_quarter - doubled) // whole)
-
-
-def _disjoint(
-    start: NDArray[Any], column: NDArray[Any], spans: NDArray[Any], length: int
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return notes that cover the same cells without overlaps: each starts where those before it ended."""
-    order = np.argsort(column * length + start)
-    begin, axis = (column * length + start)[order], (column * length)[order]
-    reached = np.maximum.accumulate(begin + spans[order])
-    begin[1:] = np.maximum(begin[1:], reached[:-1])
-    return begin - axis, column[order], np.maximum(reached - begin, 0)
-
-
-def _runs(sounding: NDArray[np.uint8], onsets: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return (pitch index, first frame) of each note, shape (N, 2), and the frame after its last, (N,)."""
-    pitches, length = sounding.shape[1], sounding.shape[0] + 1
-    boundary = np.ones((pitches, length), bool)
-    boundary[:, :-1] = ((sounding == 0) | (onsets == 1)).T
-    positions = np.flatnonzero(boundary)
-    starts = np.argwhere(onsets.T)
-    after = np.searchsorted(positions, starts[:, 0] * length + starts[:, 1], side="right")
-    return starts, positions[after] % length

@@ -44,11 +44,16 @@ def render(score: Score, sample_rate: int = 44100) -> NDArray[np.float32]:
         raise RollError("expected at least one note to render, drums apart, found none")
     length = int(np.ceil(duration(score) * sample_rate))
     if length > MAX_SAMPLES:
-        raise RollError(
-            f"expected at most {MAX_SAMPLES // sample_rate} seconds of music to render, "
-            f"found {length / sample_rate:.0f}"
-        )
-    sound = _synthesize(score, sample_rate)[:length]
+        most, found = MAX_SAMPLES // sample_rate, length / sample_rate
+        raise RollError(f"expected at most {most} seconds of music to render, found {found:.0f}")
+    try:
+        instruments = to_pretty_midi(score).instruments
+    except ValueError as error:  # ticks beyond its bound
+        raise RollError(f"expected a score that pretty_midi can play: {error}") from error
+    first, *others = [instrument for instrument in instruments if not instrument.is_drum]
+    for other in others:  # one instrument needs only one buffer
+        first.notes.extend(other.notes)
+    sound = first.synthesize(fs=sample_rate, wave=_timbre)[:length]
     peak = max(float(sound.max(initial=0)), -float(sound.min(initial=0)))
     samples = np.zeros(max(1, length), np.float32)
     np.multiply(sound, PEAK / max(peak, 1e-12), out=samples[: len(sound)], casting="same_kind")
@@ -82,18 +87,6 @@ def write_wav(samples: NDArray[np.floating[Any]], sample_rate: int, path: Path |
         writer.setsampwidth(2)
         writer.setframerate(sample_rate)
         writer.writeframes(pcm.tobytes())  # all at once, because a pipe can't seek back to correct the header
-
-
-def _synthesize(score: Score, sample_rate: int) -> NDArray[np.float64]:
-    """Return the sound of all notes, joined into one instrument so that there is only one buffer."""
-    try:
-        instruments = to_pretty_midi(score).instruments
-    except ValueError as error:  # ticks beyond its bound
-        raise RollError(f"expected a score that pretty_midi can play: {error}") from error
-    first, *others = [instrument for instrument in instruments if not instrument.is_drum]
-    for other in others:
-        first.notes.extend(other.notes)
-    return np.asarray(first.synthesize(fs=sample_rate, wave=_timbre))
 
 
 def _timbre(phase: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -122,20 +122,41 @@ class RollCounts:
         """
         if roll.layout != self.layout:
             raise RollError(f"expected rolls of one layout, {self.layout}, found {roll.layout}")
-        cells, frame, pitch = _sounding_cells(roll)
+        # Sounding cells are few, so counting them is faster than passes over the roll. Pitches follow each
+        # other with a silent frame between, so a pitch that keeps sounding has consecutive cells.
+        by_pitch = np.zeros((self.layout.pitches, len(roll) + 1), np.uint8)
+        by_pitch[:, :-1] = roll.sounding.T
+        cells = np.flatnonzero(by_pitch.view(bool))
+        pitch = cells // by_pitch.shape[1]
+        frame = cells - pitch * by_pitch.shape[1]
         begins, ends = np.ones((2, len(cells)), bool)
-        begins[1:] = ends[:-1] = cells[1:] - cells[:-1] != 1
+        begins[1:] = ends[:-1] = np.diff(cells) != 1
         pitch_frames = np.bincount(pitch, minlength=self.layout.pitches)
         self.pieces += 1
         self.frames += len(roll)
         self.pitch_frames += pitch_frames
         key = find_key(self._by_class(pitch_frames))
         self.keys[key.name if key else "none"] += 1
-        self._add_voices(np.bincount(frame, minlength=len(roll)), frame[begins], frame[ends] + 1)
+        changes = np.zeros(len(roll) + 1, bool)  # frames in which a pitch begins or has ended
+        changes[frame[begins]] = changes[frame[ends] + 1] = True
+        voices = np.bincount(frame, minlength=len(roll))
+        same, sounds = ~changes[1:-1], voices > 0
+        self._repeats += int(np.count_nonzero(same))
+        self.voice_frames += np.bincount(voices, minlength=len(self.voice_frames))
+        self._longest_silence = max(self._longest_silence, _longest_run(~sounds))
+        if sounds.any():
+            self._longest_unchanged = max(self._longest_unchanged, _longest_run(same & sounds[1:]) + 1)
         if len(cells):
             starts = roll.onsets[frame, pitch] == 1 if self.layout.has_onsets else begins
             (first,) = np.nonzero(starts)
-            self._add_notes(pitch[first], np.diff(np.append(first, len(cells))))
+            notes = np.bincount(pitch[first], minlength=self.layout.pitches)
+            classes = self._by_class(notes)
+            self._entropy += len(first) * pitch_class_entropy(classes)
+            self._consistency += len(first) * scale_consistency(classes)
+            self._notes += notes
+            lengths = np.bincount(np.diff(first, append=len(cells)), minlength=len(self._lengths))
+            lengths[: len(self._lengths)] += self._lengths
+            self._lengths = lengths
 
     def histograms(self) -> dict[str, dict[str, int]]:
         """Return how many frames each MIDI pitch, each pitch class and each number of pitches sounds.
@@ -144,43 +165,16 @@ class RollCounts:
         """
         classes = self._by_class(self.pitch_frames)
         (pitches,), (voices,) = np.nonzero(self.pitch_frames), np.nonzero(self.voice_frames)
+        sounding, polyphony = self.pitch_frames[pitches], self.voice_frames[: voices.max(initial=0) + 1]
         return {
-            "pitch_histogram": {
-                str(self.layout.low + pitch): int(self.pitch_frames[pitch]) for pitch in pitches.tolist()
-            },
+            "pitch_histogram": dict(zip(map(str, pitches + self.layout.low), sounding.tolist(), strict=True)),
             "pitch_class_histogram": dict(zip(PITCH_CLASSES, classes.tolist(), strict=True)),
-            "polyphony_histogram": {
-                str(number): int(self.voice_frames[number]) for number in range(voices.max(initial=0) + 1)
-            },
+            "polyphony_histogram": {str(number): count for number, count in enumerate(polyphony.tolist())},
         }
 
     def _by_class(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return values of pitches, shape (P,), summed over octaves, shape (12,)."""
         return np.bincount(self._classes, weights=values, minlength=12).astype(np.int64)
-
-    def _add_voices(
-        self, voices: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64]
-    ) -> None:
-        """Count the pitches in each frame, shape (T,), and the frames in which a pitch begins or ends."""
-        changes = np.zeros(len(voices) + 1, bool)
-        changes[begins] = True
-        changes[ends] = True
-        same, sounds = ~changes[1:-1], voices > 0
-        self._repeats += int(np.count_nonzero(same))
-        self.voice_frames += np.bincount(voices, minlength=len(self.voice_frames))
-        self._longest_silence = max(self._longest_silence, _longest_run(~sounds))
-        if sounds.any():
-            self._longest_unchanged = max(self._longest_unchanged, _longest_run(same & sounds[1:]) + 1)
-
-    def _add_notes(self, pitch: NDArray[np.int64], length: NDArray[np.int64]) -> None:
-        notes = np.bincount(pitch, minlength=self.layout.pitches)
-        classes = self._by_class(notes)
-        self._entropy += len(pitch) * pitch_class_entropy(classes)
-        self._consistency += len(pitch) * scale_consistency(classes)
-        self._notes += notes
-        lengths = np.bincount(length, minlength=len(self._lengths))
-        lengths[: len(self._lengths)] += self._lengths
-        self._lengths = lengths
 
     def statistics(self) -> RollStatistics:
         """Return the statistics; at least one roll must have been added."""
@@ -209,20 +203,6 @@ class RollCounts:
             longest_unchanged=self._longest_unchanged / per_quarter,
             onsets_per_quarter=notes * per_quarter / self.frames,
         )
-
-
-def _sounding_cells(roll: PianoRoll) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the sounding cells, which are few, so that counting them is faster than passes over the roll.
-
-    Returns:
-        Place, frame and column of each cell, each shape (N,). The place is on an axis on which the pitches
-        follow each other with a silent frame between, so a pitch that keeps sounding has consecutive places.
-    """
-    by_pitch = np.zeros((roll.layout.pitches, len(roll) + 1), np.uint8)
-    by_pitch[:, :-1] = roll.sounding.T
-    cells = np.flatnonzero(by_pitch.view(bool))
-    pitch = cells // by_pitch.shape[1]
-    return cells, cells - pitch * by_pitch.shape[1], pitch
 
 
 def _longest_run(mask: NDArray[np.bool_]) -> int:

@@ -8,7 +8,6 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +18,11 @@ MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.2
 """How well each pitch class, from the tonic up, fits a major key: listeners' ratings, 1 to 7."""
 MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 """The same for a minor key."""
+
+_KEY_PROFILES = np.array([np.roll(mode, n) for mode in (MAJOR_PROFILE, MINOR_PROFILE) for n in range(12)])
+"""The profiles of the 24 keys, centred and of length one, major before minor, shape (24, 12)."""
+_KEY_PROFILES -= _KEY_PROFILES.mean(axis=1, keepdims=True)
+_KEY_PROFILES /= np.linalg.norm(_KEY_PROFILES, axis=1, keepdims=True)
 
 PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
@@ -56,11 +60,7 @@ def pitch_name(pitch: int) -> str:
 
 
 def pitch_class_histogram(score: Score) -> NDArray[np.float64]:
-    """Return how long each pitch class sounds, drums left out.
-
-    Returns:
-        Quarter notes, summed over simultaneous notes, shape (12,), from C to B.
-    """
+    """Return how many quarter notes each pitch class sounds, drums left out, shape (12,), from C to B."""
     notes = score.pitched()
     durations = (notes["end"] - notes["start"]) / score.ticks_per_quarter
     return np.asarray(np.bincount(notes["pitch"] % 12, weights=durations, minlength=12), np.float64)
@@ -94,15 +94,3 @@ def key_of_signature(key: Key) -> TonalKey:
 def semitones_to_c(key: TonalKey) -> int:
     """Return the smallest move, -5 to 6 semitones, that brings ``key`` to C major or C minor."""
     return (5 - key.tonic) % 12 - 5
-
-
-def _key_profiles() -> NDArray[Any]:
-    """Return the profiles of the 24 keys, centred and of length one, shape (24, 12): major, then minor."""
-    profiles = np.array(
-        [np.roll(mode, tonic) for mode in (MAJOR_PROFILE, MINOR_PROFILE) for tonic in range(12)]
-    )
-    profiles -= profiles.mean(axis=1, keepdims=True)
-    return np.asarray(profiles / np.linalg.norm(profiles, axis=1, keepdims=True))
-
-
-_KEY_PROFILES = _key_profiles()

@@ -24,7 +24,6 @@ _STYLES: Mapping[str, Mapping[str, Any]] = {
 }
 
 _Trial = Mapping[str, Any]
-_Limits = tuple[float, float]
 
 
 def plot_sweep(trials: Sequence[_Trial], space: Mapping[str, Any], path: Path | str, title: str) -> None:
@@ -40,7 +39,12 @@ def plot_sweep(trials: Sequence[_Trial], space: Mapping[str, Any], path: Path | 
     panels = len(space) + 1
     columns = 2 if panels == 4 else min(3, panels)
     height = -(-panels // columns)
-    limits = _limits([trial["valid_nll"] for trial in trials if trial["valid_nll"] is not None])
+    nlls = [trial["valid_nll"] for trial in trials if trial["valid_nll"] is not None]
+    finite = [nll for nll in nlls if math.isfinite(nll)] or [0.0]
+    low, high = min(finite), max(finite)
+    if spread := 4 * (statistics.median(finite) - low):
+        high = min(high, low + spread)  # those far worse than most are shown at the upper edge
+    limits = padded(low, high, share=0.08, least=0.1)
     with saved_figure(path, 3.6 * columns + 0.4, 3.0 * height + 0.7, title) as figure:
         axes = figure.subplots(height, columns, squeeze=False, sharey=True).flatten()
         for place, (name, entry) in zip(axes, space.items(), strict=False):
@@ -61,15 +65,9 @@ def setting_label(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
-def _limits(nlls: Sequence[float]) -> _Limits:
-    """Return the NLLs to show: those far worse than most are shown at the upper edge."""
-    finite = [nll for nll in nlls if math.isfinite(nll)] or [0.0]
-    low = min(finite)
-    spread = 4 * (statistics.median(finite) - low)
-    return padded(low, min(max(finite), low + spread) if spread else max(finite), share=0.08, least=0.1)
-
-
-def _plot_setting(axes: Axes, trials: Sequence[_Trial], name: str, entry: Any, limits: _Limits) -> None:
+def _plot_setting(
+    axes: Axes, trials: Sequence[_Trial], name: str, entry: Any, limits: tuple[float, float]
+) -> None:
     """Plot the NLL of every trial over its value of a setting."""
     places: dict[Any, int] = {}
     if isinstance(entry, list):
@@ -98,7 +96,7 @@ def _plot_setting(axes: Axes, trials: Sequence[_Trial], name: str, entry: Any, l
     style_axes(axes, name, grid="both")
 
 
-def _plot_progress(axes: Axes, trials: Sequence[_Trial], limits: _Limits) -> None:
+def _plot_progress(axes: Axes, trials: Sequence[_Trial], limits: tuple[float, float]) -> None:
     """Plot the best NLL so far over the trials."""
     complete = [trial for trial in trials if trial["state"] == "complete" and trial["valid_nll"] is not None]
     nlls = dict(sorted((trial["number"], trial["valid_nll"]) for trial in complete))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -384,7 +385,25 @@ def test_the_length_of_frames_goes_through_json_values_and_words() -> None:
     layout = Layout.in_seconds(0.05)
     assert layout.to_dict()["frame_seconds"] == 0.05
     assert Layout.from_dict(layout.to_dict()) == layout
-    assert (Layout(4).grid, layout.grid) == ("4 per quarter", "0.05 s each")
+    assert str(layout) == "D=176 (frame+onset, pitches 21:108, 0.05 s each)"
+    assert str(Layout(4)) == "D=176 (frame+onset, pitches 21:108, 4 per quarter)"
+
+
+@settings(max_examples=40, deadline=None)
+@given(scores(), st.sampled_from([0.02, 0.125, 0.3]), st.sampled_from(pianoroll.CHANNELS))
+def test_to_pianoroll_makes_the_layout_that_rasterize_takes(
+    score: Score, frame_seconds: float, channels: str
+) -> None:
+    def found(function: Callable[..., PianoRoll], *layout: object, **facts: object) -> PianoRoll | str:
+        try:
+            return function(score, *layout, quantize="midpoint", **facts)
+        except RollError as error:
+            return error.reason
+
+    facts = {"pitches": (60, 62), "channels": channels}
+    seconds = Layout.in_seconds(frame_seconds, 60, 62, channels)
+    assert found(to_pianoroll, frame_seconds=frame_seconds, **facts) == found(rasterize, seconds)
+    assert found(to_pianoroll, 6, **facts) == found(rasterize, Layout(6, 60, 62, channels))
 
 
 def test_frames_in_seconds_follow_the_tempo() -> None:

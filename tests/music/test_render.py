@@ -98,7 +98,7 @@ def test_refuses_a_score_without_sounding_notes(score: Score) -> None:
 
 
 def test_refuses_hours_before_it_takes_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rendering, "_synthesize", lambda *_: pytest.fail("began to render"))
+    monkeypatch.setattr(rendering, "to_pretty_midi", lambda *_: pytest.fail("began to render"))
     with pytest.raises(RollError, match="at most 3600 seconds of music to render, found 7200"):
         render(score_of((0, 7200 * 960, 60)), 44_100)
 

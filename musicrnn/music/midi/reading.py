@@ -86,7 +86,7 @@ def read_midi(source: Path | str | bytes, name: str | None = None) -> Score:
 
 
 Columns = list[tuple[bool, dict[str, NDArray[Any]]]]
-"""For each track with notes: whether it is drums; ``time``, ``duration`` (ticks) and ``pitch``, each shape (N,)."""
+"""Each track with notes: whether it is drums, and their ``time``, ``duration`` and ``pitch``, each (N,)."""
 
 
 def read_columns(data: bytes) -> tuple[Score, Columns] | None:
@@ -212,8 +212,8 @@ def _tracks(data: bytes, name: str) -> Iterator[tuple[int, int]]:
         is_track = data[offset : offset + 4] == b"MTrk"
         count += is_track
         if length > present and (is_track or not count):
-            found = f"expected {length} bytes in chunk {count}, found {present} before the file ends"
-            raise MidiError(f"{name}: {found}", "truncated")
+            text = f"expected {length} bytes in chunk {count}, found {present} before the file ends"
+            raise MidiError(f"{name}: {text}", "truncated")
         if count > MAX_TRACKS:
             raise MidiError(f"{name}: expected at most {MAX_TRACKS} tracks, found more", "too-many-tracks")
         if is_track:
