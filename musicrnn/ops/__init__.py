@@ -1,8 +1,15 @@
 """One recurrence over a whole sequence: readable references, fast kernels, and the choice between them."""
 
 from musicrnn.ops.cell import Cell, State, Weights
-from musicrnn.ops.dispatch import CELLS, bernoulli_nll, cell_named, compiled_generator, recurrence
-from musicrnn.ops.threads import Work, fitting_threads, product_work, recurrence_work
+from musicrnn.ops.choices import Work, fitting_threads, product_work
+from musicrnn.ops.dispatch import (
+    CELLS,
+    bernoulli_nll,
+    cell_named,
+    compiled_generator,
+    recurrence,
+    recurrence_work,
+)
 
 __all__ = [
     "CELLS",

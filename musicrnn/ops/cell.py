@@ -17,7 +17,7 @@ class Weights(NamedTuple):
 
     Attributes:
         input: W, shape (G*H, D).
-        hidden: U, shape (G*H, H).
+        hidden: U, shape (G*H, H); scrn has a single block with rows for its H - C fast units alone.
         bias: b, shape (G*H,).
         peepholes: Diagonals from the memory cell to the gates i, f, o, shape (3, H); lstm only.
         alpha: Fraction that each context unit keeps from frame to frame, shape (C,); scrn only.

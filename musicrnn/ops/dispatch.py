@@ -15,6 +15,7 @@ from musicrnn.errors import UsageError
 from musicrnn.ops import choices, library
 from musicrnn.ops.bernoulli import naive as _bernoulli
 from musicrnn.ops.cell import Cell, State, Weights
+from musicrnn.ops.choices import Work
 from musicrnn.ops.gru import naive as _gru
 from musicrnn.ops.gru_reset_after import naive as _gru_reset_after
 from musicrnn.ops.gru_simplified import naive as _gru_simplified
@@ -64,7 +65,7 @@ def fused(cell: Cell) -> Fused | None:
 def _kernels(folder: str) -> Any:
     """Return the module with the kernels of a folder, or None where kernels can't be compiled."""
     try:
-        import_module("musicrnn.ops.kernels.packing").packer(torch.float32)  # raises where nothing compiles
+        import_module("musicrnn.ops.kernels.product").packer(torch.float32)  # raises where nothing compiles
         return import_module(f"musicrnn.ops.{folder}.fused")
     except Exception as error:  # numba is missing or doesn't fit: the equations work all the same
         _warn(f"{error}".partition("\n")[0])
@@ -112,6 +113,12 @@ def recurrence(
         if kernel is not None:
             return kernel.sequence(inputs, state, weights, mask)
     return scan(cell, inputs, state, weights, mask)
+
+
+def recurrence_work(cell: Cell, rows: int, frames: float, input_size: int, hidden: int) -> Work:
+    """Return the work of a recurrence over sequences of T frames, D inputs and H units: its products."""
+    step = 2.0 * rows * cell.gates * hidden
+    return Work(3 * step * frames * (input_size + hidden), 0.0 if fused(cell) else step * hidden)
 
 
 def compiled_generator(
@@ -168,26 +175,23 @@ def _check(cell: Cell, inputs: Tensor, state: State, weights: Weights, mask: Ten
     recurrent = hidden - (0 if alpha is None else alpha.shape[0])
     if len(state) != cell.states:
         raise ValueError(f"state of {cell.name} must have {cell.states} tensors, got {len(state)}.")
-    for tensor in state:
-        _must_have("state", tensor, (batch, hidden), "(B, H)")
+    expected = (
+        *(("state", tensor, (batch, hidden), "(B, H)") for tensor in state),
+        ("hidden", u, (cell.gates * recurrent, hidden), "(G*H, H)"),
+        ("bias", bias, ((cell.biases or cell.gates) * hidden,), "(G*H,)"),
+        ("peepholes", peepholes, (3, hidden), "(3, H)"),
+        ("mask", mask, (batch, frames), "(B, T)"),
+    )
+    for name, tensor, shape, meaning in expected:
+        if tensor is not None and tensor.shape != shape:
+            raise ValueError(f"{name} must have shape {shape} {meaning}, got {tuple(tensor.shape)}.")
     if w.shape[1] != width:
         raise ValueError(f"inputs must have D = {w.shape[1]}, as the weights, got {width}.")
-    _must_have("hidden", u, (cell.gates * recurrent, hidden), "(G*H, H)")
-    _must_have("bias", bias, ((cell.biases or cell.gates) * hidden,), "(G*H,)")
-    if peepholes is not None:
-        _must_have("peepholes", peepholes, (3, hidden), "(3, H)")
-    if mask is not None:
-        _must_have("mask", mask, (batch, frames), "(B, T)")
-        if mask.dtype != torch.bool:
-            raise ValueError(f"mask must be torch.bool, got {mask.dtype}.")
+    if mask is not None and mask.dtype != torch.bool:
+        raise ValueError(f"mask must be torch.bool, got {mask.dtype}.")
     for each in (*state, *weights):
         if each is not None and each.dtype != inputs.dtype:
             raise ValueError(f"inputs must be {each.dtype}, as weights and state, got {inputs.dtype}.")
     for each in (*state, *weights, mask):
         if each is not None and each.device != inputs.device:
             raise ValueError(f"inputs must be on {each.device}, as all else, got {inputs.device}.")
-
-
-def _must_have(name: str, tensor: Tensor, shape: tuple[int, ...], meaning: str) -> None:
-    if tensor.shape != shape:
-        raise ValueError(f"{name} must have shape {shape} {meaning}, got {tuple(tensor.shape)}.")

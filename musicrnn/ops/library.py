@@ -10,20 +10,15 @@ from torch import Tensor
 from musicrnn.ops.cell import Library, State, Weights
 
 
-def _biases(weights: Weights) -> list[Tensor]:
-    """Return the two biases that torch has: the one beside W, and the one beside U, which is mostly zero."""
-    rows = len(weights.hidden)
-    beside_u = torch.zeros_like(weights.bias[:rows])
-    if len(weights.bias) > rows:  # b_u of gru-reset-after
-        beside_u = torch.cat([beside_u[: 2 * rows // 3], weights.bias[rows:]])
-    return [weights.bias[:rows], beside_u]
-
-
 def _layer(function: Any) -> Library:
     """Return one of torch's functions as a layer over inputs (B, T, D), without peepholes."""
 
     def run(inputs: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:
-        parameters, training = [weights.input, weights.hidden, *_biases(weights)], torch.is_grad_enabled()
+        rows, training = len(weights.hidden), torch.is_grad_enabled()
+        bias, recurrent_bias = weights.bias[:rows], torch.zeros_like(weights.bias[:rows])
+        if len(weights.bias) > rows:  # b_u of gru-reset-after
+            recurrent_bias = torch.cat([recurrent_bias[: 2 * rows // 3], weights.bias[rows:]])
+        parameters = [weights.input, weights.hidden, bias, recurrent_bias]
         start = [tensor[None].contiguous() for tensor in state]
         first = start if len(start) > 1 else start[0]
         outputs, *last = function(inputs, first, parameters, True, 1, 0.0, training, False, True)

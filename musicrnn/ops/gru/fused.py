@@ -1,7 +1,5 @@
 """The equations of the gated recurrent unit and their derivatives, for kernels; see ``naive.py``."""
 
-from __future__ import annotations
-
 from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import sigmoid, tanh
 from musicrnn.ops.kernels.recurrence import Fused

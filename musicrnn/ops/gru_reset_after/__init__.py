@@ -1,1 +1,0 @@
-"""The gru-reset-after recurrence."""

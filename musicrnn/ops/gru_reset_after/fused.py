@@ -3,8 +3,6 @@
 The block q holds U_n h + b_u, which gets no input; so it comes first, and U's rows for n with it.
 """
 
-from __future__ import annotations
-
 from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import sigmoid, tanh
 from musicrnn.ops.kernels.recurrence import Fused

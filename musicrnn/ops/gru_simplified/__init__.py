@@ -1,1 +1,0 @@
-"""The gru-simplified recurrence."""

@@ -1,7 +1,5 @@
 """The equation of rectified linear units and its derivative, for kernels; see ``naive.py``."""
 
-from __future__ import annotations
-
 from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import relu, step
 from musicrnn.ops.kernels.recurrence import Fused

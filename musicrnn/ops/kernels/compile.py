@@ -9,6 +9,7 @@ import ctypes
 import hashlib
 import logging
 import struct
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -25,8 +26,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from musicrnn.ops.kernels.equations import OPTIONS, inlined
-from musicrnn.ops.kernels.parallel import by_threads
-from musicrnn.ops.kernels.vectors import emit
+from musicrnn.ops.kernels.vectors import INT64, emit
 
 log = logging.getLogger("musicrnn.ops")
 
@@ -35,7 +35,7 @@ BEGINNING = ("taken", "slices")
 
 
 @intrinsic
-def arguments_at(typing: Any, record: types.CPointer) -> Any:
+def _arguments_at(typing: Any, record: types.CPointer) -> Any:
     """Return the record at an address."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -45,20 +45,37 @@ def arguments_at(typing: Any, record: types.CPointer) -> Any:
 
 
 @intrinsic
-def claim_slice(typing: Any, record: types.CPointer) -> Any:
+def _claim(typing: Any, record: types.CPointer) -> Any:
     """Take the next slice; return its index."""
 
     def build(builder: Any, record: ir.Value) -> ir.Value:
-        address = builder.bitcast(record, ir.IntType(64).as_pointer())
-        return builder.atomic_rmw("add", address, ir.IntType(64)(1), "monotonic")
+        address = builder.bitcast(record, INT64.as_pointer())
+        return builder.atomic_rmw("add", address, INT64(1), "monotonic")
 
     return types.int64(record), emit(build)
 
 
 @inlined
-def rows_of_slice(index, args):
-    """Return the first row of a slice, and the one after its last."""
-    return index * args.rows // args.slices, (index + 1) * args.rows // args.slices
+def claim_slice(record):
+    """Take the next slice; return arguments, a number of their type, slice, first row, one after the last."""
+    args, index = _arguments_at(record), _claim(record)
+    return args, args.like, index, index * args.rows // args.slices, (index + 1) * args.rows // args.slices
+
+
+@cache
+def _parallel() -> Callable[..., Any] | None:
+    """Return the function that starts a parallel region, by its name in GNU's OpenMP.
+
+    It is that of the OpenMP library that torch has loaded: a second thread pool would compete with torch's
+    for cores, since OpenMP's threads spin for milliseconds after every operation.
+    """
+    try:
+        function = ctypes.CDLL(torch._C.__file__).GOMP_parallel
+    except (AttributeError, OSError):
+        return None
+    function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+    function.restype = None
+    return function
 
 
 class Entry:
@@ -86,7 +103,7 @@ class Entry:
         except RuntimeError:  # no folder can be written
             _announce()
         self._compiled.compile()
-        self._run = by_threads(self._compiled.address)
+        self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._compiled.address)
         self._nothing = dict.fromkeys(fields, 0)
         self._pack = struct.Struct(f"@{len(integers)}q{np.dtype(number).char}").pack
 
@@ -98,6 +115,19 @@ class Entry:
         taken, threads = ctypes.c_int64.from_buffer(record), torch.get_num_threads()
         while taken.value < slices:  # there may be fewer threads than slices, or than requested
             self._run(ctypes.addressof(record), min(slices - taken.value, threads))
+
+    def _run(self, record: int, threads: int) -> None:
+        """Call the function once in each thread, with a record's address; return when all are done."""
+        parallel = _parallel() if threads > 1 else None
+        if parallel is not None:
+            parallel(self._compiled.address, record, threads, 0)
+            return
+        others = [threading.Thread(target=self._call, args=(record,)) for _ in range(threads - 1)]
+        for thread in others:
+            thread.start()
+        self._call(record)
+        for thread in others:
+            thread.join()
 
 
 class _Cache(FunctionCache):

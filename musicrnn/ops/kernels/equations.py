@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
-from torch import Tensor
-
-from musicrnn.ops.cell import Weights
 
 OPTIONS = {"error_model": "numpy", "_nrt": False}
 """Divide as numpy does; no reference counts, since nothing is allocated."""
@@ -73,20 +70,3 @@ class Equations:
         """Which block of rows in U each product takes."""
         products = self.recurrent_blocks if self.open is None else self.blocks
         return self.order or tuple(range(products))
-
-
-class Operands(NamedTuple):
-    """A layer's parameters as its kernel takes them: W and U (G * H, ...), b, and constants (count, H).
-
-    A single block of U may have fewer rows than H, for the units that it reaches.
-    """
-
-    w: Tensor
-    u: Tensor
-    b: Tensor
-    constants: Tensor | None
-
-
-def unchanged(weights: Weights) -> Operands:
-    """Pass a layer's parameters on as they are."""
-    return Operands(weights.input, weights.hidden, weights.bias, weights.peepholes)

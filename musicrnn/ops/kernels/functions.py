@@ -7,12 +7,12 @@ its Taylor series. No digits cancel near zero, so that small values keep their r
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.extending import intrinsic
 
-from musicrnn.ops.kernels.vectors import Vector, call, emit
+from musicrnn.ops.kernels.vectors import Vector, call, emit, intrinsic_named
 
 _TERMS = {32: 7, 64: 13}
 """Terms of the series after which the error is below half a unit in the last place."""
@@ -62,69 +62,58 @@ def _expm1(builder: ir.IRBuilder, argument: ir.Value, x: Vector) -> ir.Value:
     return _fma(builder, x, power, rest, builder.fsub(power, _constant(x, 1.0)))
 
 
-@intrinsic
-def sigmoid(typing: Any, x: Vector) -> Any:
+def _function(build: Callable[[ir.IRBuilder, ir.Value, Vector], ir.Value]) -> Any:
+    """Make a function of a vector, with its type, one that kernels can call."""
+
+    def typed(typing: Any, x: Vector) -> Any:
+        return x(x), emit(lambda builder, value: build(builder, value, x))
+
+    return intrinsic_named(build.__name__, build.__doc__, typed)
+
+
+@_function
+def sigmoid(builder: ir.IRBuilder, value: ir.Value, x: Vector) -> ir.Value:
     """Return 1 / (1 + exp(-x))."""
-
-    def build(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-        e = _expm1(builder, builder.fneg(value), x)
-        return builder.fdiv(_constant(x, 1.0), builder.fadd(e, _constant(x, 2.0)))
-
-    return x(x), emit(build)
+    e = _expm1(builder, builder.fneg(value), x)
+    return builder.fdiv(_constant(x, 1.0), builder.fadd(e, _constant(x, 2.0)))
 
 
-@intrinsic
-def tanh(typing: Any, x: Vector) -> Any:
+@_function
+def tanh(builder: ir.IRBuilder, value: ir.Value, x: Vector) -> ir.Value:
     """Return (exp(2 x) - 1) / (exp(2 x) + 1)."""
-
-    def build(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-        e = _expm1(builder, builder.fadd(value, value), x)
-        return builder.fdiv(e, builder.fadd(e, _constant(x, 2.0)))
-
-    return x(x), emit(build)
+    e = _expm1(builder, builder.fadd(value, value), x)
+    return builder.fdiv(e, builder.fadd(e, _constant(x, 2.0)))
 
 
-@intrinsic
-def softplus(typing: Any, x: Vector) -> Any:
+@_function
+def softplus(builder: ir.IRBuilder, value: ir.Value, x: Vector) -> ir.Value:
     """Return log(1 + exp(x)) = max(x, 0) + log(1 + e) with e = exp(-|x|).
 
     log(1 + e) is 2 artanh(z) with z = e / (2 + e), which is a third at most: a series of odd powers.
     """
     zero, terms = _constant(x, 0.0), _ARTANH_TERMS[x.dtype.bitwidth]
-
-    def build(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-        positive = builder.fcmp_ordered(">", value, zero)
-        power, rest = _powers(builder, builder.select(positive, builder.fneg(value), value), x)
-        e = _fma(builder, x, power, rest, power)
-        z = builder.fdiv(e, builder.fadd(e, _constant(x, 2.0)))
-        square = builder.fmul(z, z)
-        series = _constant(x, 2 / (2 * terms - 1))
-        for term in range(terms - 1, 0, -1):
-            series = _fma(builder, x, series, square, _constant(x, 2 / (2 * term - 1)))
-        number = builder.fcmp_ordered("ord", value, value)
-        above = builder.select(positive, value, builder.select(number, zero, value))  # NaN stays NaN
-        return _fma(builder, x, series, z, above)
-
-    return x(x), emit(build)
+    positive = builder.fcmp_ordered(">", value, zero)
+    power, rest = _powers(builder, builder.select(positive, builder.fneg(value), value), x)
+    e = _fma(builder, x, power, rest, power)
+    z = builder.fdiv(e, builder.fadd(e, _constant(x, 2.0)))
+    square = builder.fmul(z, z)
+    series = _constant(x, 2 / (2 * terms - 1))
+    for term in range(terms - 1, 0, -1):
+        series = _fma(builder, x, series, square, _constant(x, 2 / (2 * term - 1)))
+    number = builder.fcmp_ordered("ord", value, value)
+    above = builder.select(positive, value, builder.select(number, zero, value))  # NaN stays NaN
+    return _fma(builder, x, series, z, above)
 
 
-@intrinsic
-def relu(typing: Any, x: Vector) -> Any:
+@_function
+def relu(builder: ir.IRBuilder, value: ir.Value, x: Vector) -> ir.Value:
     """Return x where it is above zero, and zero elsewhere; NaN stays NaN."""
     zero = _constant(x, 0.0)
-
-    def build(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-        return builder.select(builder.fcmp_ordered("<", value, zero), zero, value)
-
-    return x(x), emit(build)
+    return builder.select(builder.fcmp_ordered("<", value, zero), zero, value)
 
 
-@intrinsic
-def step(typing: Any, x: Vector) -> Any:
+@_function
+def step(builder: ir.IRBuilder, value: ir.Value, x: Vector) -> ir.Value:
     """Return one where x is above zero, and zero elsewhere."""
     zero, one = _constant(x, 0.0), _constant(x, 1.0)
-
-    def build(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-        return builder.select(builder.fcmp_ordered(">", value, zero), one, zero)
-
-    return x(x), emit(build)
+    return builder.select(builder.fcmp_ordered(">", value, zero), one, zero)

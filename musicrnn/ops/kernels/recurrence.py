@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ from musicrnn.ops import choices
 from musicrnn.ops.cell import State, Weights
 from musicrnn.ops.kernels import sequence
 from musicrnn.ops.kernels.compile import Entry
-from musicrnn.ops.kernels.equations import Equations, Operands, unchanged
+from musicrnn.ops.kernels.equations import Equations
 from musicrnn.ops.kernels.vectors import lanes_in
-from musicrnn.ops.kernels.workspace import Offsets, Workspace
+from musicrnn.ops.kernels.workspace import Workspace
 
 
 @cache
@@ -37,7 +38,7 @@ def _sizes(
     slices: int,
     keep: bool,
     sparse: bool,
-) -> tuple[dict[str, int], Offsets, Offsets]:
+) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
     """Return the sizes of a call by the names of ``sequence.FIELDS``, and the workspaces of its two passes.
 
     The first is written by the forward pass and read by the backward pass; the second is for that alone.
@@ -56,14 +57,13 @@ def _sizes(
         "sparse": sparse,
         "scratch_size": scratch,
     }
-    forward, backward = Offsets(), Offsets()
-    forward.place("blocks", frames, equations.blocks * padded if keep or not sparse else 0)
-    forward.place("before", equations.states, frames, padded if keep else 0)
-    forward.place("operand", frames, hidden if keep and equations.open is not None else 0)
-    forward.place("scratch", slices, scratch)
-    backward.place("gradients", frames, equations.blocks * hidden)
-    backward.place("scratch", slices, scratch)
-    return sizes, forward, backward
+    forward = {
+        "blocks": frames * equations.blocks * padded if keep or not sparse else 0,
+        "before": equations.states * frames * padded if keep else 0,
+        "operand": frames * hidden if keep and equations.open is not None else 0,
+        "scratch": slices * scratch,
+    }
+    return sizes, forward, {"gradients": frames * equations.blocks * hidden, "scratch": slices * scratch}
 
 
 class _Recurrence(torch.autograd.Function):
@@ -196,12 +196,12 @@ class Fused:
     Attributes:
         equations: Its equations.
         peepholes: Its equations with peepholes.
-        arrange: Turns a layer's parameters into the operands of the equations.
+        constants: Returns those of a layer, shape (count, H), or None.
     """
 
     equations: Equations
     peepholes: Equations | None = None
-    arrange: Callable[[Weights], Operands] = unchanged
+    constants: Callable[[Weights], Tensor | None] = attrgetter("peepholes")
 
     def of(self, weights: Weights) -> Equations:
         """Return the equations of a layer."""
@@ -211,6 +211,6 @@ class Fused:
         self, inputs: Tensor, state: State, weights: Weights, mask: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """Run a layer over a batch of sequences; see ``dispatch.recurrence``."""
-        operands, keep = self.arrange(weights), torch.is_grad_enabled()
-        outputs, *last = _Recurrence.apply(self.of(weights), keep, inputs, mask, *operands, *state)
+        parameters, keep = (*weights[:3], self.constants(weights)), torch.is_grad_enabled()
+        outputs, *last = _Recurrence.apply(self.of(weights), keep, inputs, mask, *parameters, *state)
         return outputs, tuple(last)

@@ -4,11 +4,9 @@ Of the 88 or 176 cells of a frame about four are set, so W x is the sum of about
 work than a product, and W x is never written to memory.
 """
 
-from __future__ import annotations
-
 from musicrnn.ops.kernels.equations import shared_function
 from musicrnn.ops.kernels.rows import add_times, clear
-from musicrnn.ops.kernels.vectors import lanes_of, load_some, lowest_bit, nonzero, offset, put, scalar
+from musicrnn.ops.kernels.vectors import get, lanes_of, load_some, lowest_bit, nonzero, offset, put
 
 
 @shared_function
@@ -25,26 +23,20 @@ def add_outer(frame, width, source, source_step, target, target_step, numbers):
         while bits != 0:
             cell = start + lowest_bit(bits)
             row = offset(source, cell * source_step)
-            add_times(row, offset(target, cell * target_step), numbers, scalar(frame, cell))
+            add_times(row, offset(target, cell * target_step), numbers, get(frame, cell))
             bits &= bits - 1
 
 
 @shared_function
-def columns_of(w, columns, blocks, width, hidden, padded):
-    """Copy W (blocks * H, D) in the order of its columns, (D, blocks * P), with zeros after each."""
-    clear(columns, columns, width * blocks * padded)
+def move_columns(w, columns, blocks, width, hidden, padded, back):
+    """Copy W (blocks * H, D) in the order of its columns, (D, blocks * P), with zeros after each; or back."""
+    if not back:
+        clear(columns, columns, width * blocks * padded)
     for block in range(blocks):
         for unit in range(hidden):
             for cell in range(width):
-                value = scalar(w, (block * hidden + unit) * width + cell)
-                put(value, columns, (cell * blocks + block) * padded + unit)
-
-
-@shared_function
-def rows_of(columns, w, blocks, width, hidden, padded):
-    """Copy columns (D, blocks * P) back in the order of W (blocks * H, D)."""
-    for block in range(blocks):
-        for unit in range(hidden):
-            for cell in range(width):
-                value = scalar(columns, (cell * blocks + block) * padded + unit)
-                put(value, w, (block * hidden + unit) * width + cell)
+                here, there = (block * hidden + unit) * width + cell, (cell * blocks + block) * padded + unit
+                if back:
+                    put(get(columns, there), w, here)
+                else:
+                    put(get(w, here), columns, there)

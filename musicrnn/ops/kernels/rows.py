@@ -8,18 +8,13 @@ longer over the same loops.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
-from musicrnn.ops.kernels.vectors import CONTRACT, Vector, emit, load_lanes, splat, store_lanes
-
-INT = ir.IntType(64)
-
-Load = Callable[[], ir.Value]
-"""Loads the vector of a row that has its turn."""
+from musicrnn.ops.kernels.vectors import CONTRACT, INT64, Vector, call_own, emit, intrinsic_named, splat
 
 
 def _row_function(
@@ -29,85 +24,65 @@ def _row_function(
 
     Args:
         name: The function's.
-        combine: ``(builder, source(), target()) -> vector`` with functions that load.
+        combine: ``(builder, source, target) -> vector``.
         document: Its docstring.
         ragged: ``source`` or ``target``: the row whose last vector may be incomplete. After the end of a
             ragged source zeros are stored.
         scaled: Whether there is a factor, a fourth argument of both functions.
     """
 
-    def define(module: ir.Module, vector: Vector, pointer: ir.Type) -> ir.Function:
-        symbol = f"musicrnn_{name}_{vector.suffix}"
-        if symbol in module.globals:
-            return module.globals[symbol]
-        kinds = [pointer, pointer, INT, *([vector.llvm.element] if scaled else [])]
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), symbol)
-        function.linkage = "internal"
-        builder = ir.IRBuilder(function.append_basic_block())
-        source, target, numbers, *factors = function.args
+    def fill(vector: Vector, builder: Any, *arguments: ir.Value) -> None:
+        source, target, numbers, *factors = arguments
         factors = [splat(builder, factor, vector.llvm) for factor in factors]
-        whole = builder.sdiv(numbers, INT(vector.lanes))
+        whole = builder.sdiv(numbers, INT64(vector.lanes))
 
-        def places(number: ir.Value) -> list[ir.Value]:
-            start = builder.mul(number, INT(vector.lanes))
-            return [vector.place(builder, row, start) for row in (source, target)]
+        def move(number: ir.Value, count: ir.Value | None = None) -> None:
+            start = builder.mul(number, INT64(vector.lanes))
+            loaded = (vector.load(builder, row, start, count) for row in (source, target))
+            result = combine(builder, *loaded, *factors)
+            vector.store(builder, result, target, start, count if ragged == "target" else None)
 
         with cgutils.for_range(builder, whole) as loop:
-            here, there = places(loop.index)
-            loads = (lambda: builder.load(here, align=4)), (lambda: builder.load(there, align=4))
-            builder.store(combine(builder, *loads, *factors), there, align=4)
+            move(loop.index)
         if ragged:
-            rest = builder.sub(numbers, builder.mul(whole, INT(vector.lanes)))
-            with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
-                here, there = places(whole)
-                loads = (
-                    lambda: load_lanes(builder, here, rest, vector),
-                    lambda: load_lanes(builder, there, rest, vector),
-                )
-                value = combine(builder, *loads, *factors)
-                if ragged == "target":
-                    store_lanes(builder, value, there, rest, vector)
-                else:
-                    builder.store(value, there, align=4)
-        builder.ret_void()
-        return function
+            rest = builder.sub(numbers, builder.mul(whole, INT64(vector.lanes)))
+            with builder.if_then(builder.icmp_signed(">", rest, INT64(0))):
+                move(whole, rest)
 
     def plain(typing: Any, source: types.CPointer, target: types.CPointer, numbers: types.Integer) -> Any:
-        def build(builder: Any, *args: ir.Value) -> None:
-            builder.call(define(builder.module, Vector(target.dtype), args[1].type), args)
-
-        return types.void(source, target, types.int64), emit(build)
+        vector = Vector(target.dtype)
+        symbol = f"musicrnn_{name}_{vector.suffix}"
+        build = emit(lambda builder, *args: call_own(builder, symbol, args, partial(fill, vector)))
+        return types.void(source, target, types.int64), build
 
     def times(typing: Any, source: Any, target: Any, numbers: Any, factor: Any) -> Any:
-        _, generate = plain(typing, source, target, numbers)
-        return types.void(source, target, types.int64, target.dtype), generate
+        return types.void(source, target, types.int64, target.dtype), plain(typing, source, target, numbers)[
+            1
+        ]
 
-    typed = times if scaled else plain
-    typed.__name__, typed.__doc__ = name, document
-    return intrinsic(typed)
-
-
-def _taken(builder: ir.IRBuilder, source: Load, target: Load) -> ir.Value:
-    return source()
+    return intrinsic_named(name, document, times if scaled else plain)
 
 
-def _added(builder: ir.IRBuilder, source: Load, target: Load) -> ir.Value:
-    return builder.fadd(target(), source())
+def _take(builder: ir.IRBuilder, source: ir.Value, target: ir.Value) -> ir.Value:
+    return source
 
 
-def _added_times(builder: ir.IRBuilder, source: Load, target: Load, factor: ir.Value) -> ir.Value:
-    scaled = builder.fmul(factor, source(), flags=CONTRACT)
-    return builder.fadd(target(), scaled, flags=CONTRACT)
+def _add(builder: ir.IRBuilder, source: ir.Value, target: ir.Value) -> ir.Value:
+    return builder.fadd(target, source)
 
 
-def _zero(builder: ir.IRBuilder, source: Load, target: Load) -> ir.Value:
-    return ir.Constant(target().type, None)
+def _add_times(builder: ir.IRBuilder, source: ir.Value, target: ir.Value, factor: ir.Value) -> ir.Value:
+    return builder.fadd(target, builder.fmul(factor, source, flags=CONTRACT), flags=CONTRACT)
 
 
-copy = _row_function("copy", _taken, "Copy numbers.")
-copy_in = _row_function("copy_in", _taken, "Copy numbers, with zeros to the end of a vector.", "source")
-copy_out = _row_function("copy_out", _taken, "Copy numbers, and none after them.", "target")
-add = _row_function("add", _added, "Add numbers to others.")
-add_in = _row_function("add_in", _added, "Add numbers to others, and none after them.", "target")
-add_times = _row_function("add_times", _added_times, "Add numbers, scaled, to others.", scaled=True)
+def _zero(builder: ir.IRBuilder, source: ir.Value, target: ir.Value) -> ir.Value:
+    return ir.Constant(target.type, None)
+
+
+copy = _row_function("copy", _take, "Copy numbers.")
+copy_in = _row_function("copy_in", _take, "Copy numbers, with zeros to the end of a vector.", "source")
+copy_out = _row_function("copy_out", _take, "Copy numbers, and none after them.", "target")
+add = _row_function("add", _add, "Add numbers to others.")
+add_in = _row_function("add_in", _add, "Add numbers to others, and none after them.", "target")
+add_times = _row_function("add_times", _add_times, "Add numbers, scaled, to others.", scaled=True)
 clear = _row_function("clear", _zero, "Set numbers to zero.")

@@ -13,20 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from musicrnn.ops.kernels.compile import arguments_at, claim_slice, rows_of_slice
+from musicrnn.ops.kernels.compile import claim_slice
 from musicrnn.ops.kernels.equations import Equations, inlined, shared_function
-from musicrnn.ops.kernels.packing import pack_panels
-from musicrnn.ops.kernels.product import product
-from musicrnn.ops.kernels.rolls import add_outer, columns_of, rows_of
+from musicrnn.ops.kernels.product import pack_panels, product
+from musicrnn.ops.kernels.rolls import add_outer, move_columns
 from musicrnn.ops.kernels.rows import add, add_in, clear, copy, copy_in, copy_out
 from musicrnn.ops.kernels.vectors import (
     add_each,
+    get,
     lanes_of,
     load,
     load_each,
     offset,
     pointer,
-    scalar,
     store,
     store_each,
 )
@@ -82,9 +81,7 @@ def begin_of(equations: Equations) -> Callable[..., Any]:
 
     @inlined
     def begin(record):
-        args = arguments_at(record)
-        like, index = args.like, claim_slice(record)
-        first, last = rows_of_slice(index, args)
+        args, like, index, first, last = claim_slice(record)
         rows, hidden, padded = last - first, args.hidden, args.padded
         pre = offset(pointer(args.scratch, like), index * args.scratch_size)
         state = offset(pre, rows * blocks * padded)
@@ -137,7 +134,7 @@ def step_of(equations: Equations) -> Callable[..., None]:
                 part = offset(second_matrix, (block - recurrent) * hidden * padded)
                 product(offset(pre, block * padded), width, operand, padded, part, rows, hidden, vectors)
         for row in range(rows):
-            if stride != 0 and scalar(live, row * stride) == 0:
+            if stride != 0 and get(live, row * stride) == 0:
                 continue
             for unit in range(0, padded, lanes):
                 a = load_each(pre, row * width + unit, padded, blocks)
@@ -151,14 +148,9 @@ def step_of(equations: Equations) -> Callable[..., None]:
 
 def forward_of(equations: Equations) -> Callable[..., None]:
     """Return the forward pass of a cell over the rows of one slice."""
-    blocks, states, first_input, order = (
-        equations.blocks,
-        equations.states,
-        equations.first_input_block,
-        equations.rows_of_u,
-    )
-    input_blocks, two = equations.input_blocks, equations.open is not None
-    begin, step = begin_of(equations), step_of(equations)
+    blocks, states, order = equations.blocks, equations.states, equations.rows_of_u
+    first_input, input_blocks = equations.first_input_block, equations.input_blocks
+    two, begin, step = equations.open is not None, begin_of(equations), step_of(equations)
 
     def forward(record):
         args, (_, first, rows), area = begin(record)
@@ -179,8 +171,8 @@ def forward_of(equations: Equations) -> Callable[..., None]:
             source = offset(pointer(args.b, like), (block - first_input) % blocks * hidden)
             copy_in(source, offset(bias, block * padded), hidden)
         if sparse:
-            columns_of(pointer(args.w, like), columns, input_blocks, cells, hidden, padded)
-        load_states(state, pointer(args.start, like), states, batch, hidden, padded, first, rows)
+            move_columns(pointer(args.w, like), columns, input_blocks, cells, hidden, padded, 0)
+        move_states(state, pointer(args.start, like), states, batch, hidden, padded, first, rows, 0)
         for t in range(frames):
             for row in range(rows):
                 frame = (first + row) * frames + t
@@ -207,7 +199,7 @@ def forward_of(equations: Equations) -> Callable[..., None]:
                     copy(offset(pre, row * width), offset(kept, frame * width), width)
                     if two:
                         copy_out(offset(operand, row * padded), offset(operands, frame * hidden), hidden)
-        store_states(state, pointer(args.final, like), states, batch, hidden, padded, first, rows)
+        move_states(state, pointer(args.final, like), states, batch, hidden, padded, first, rows, 1)
 
     return forward
 
@@ -226,17 +218,13 @@ def step_backward_of(equations: Equations) -> Callable[..., None]:
         delta, state, operand, matrix, second, _, constant, sums, _ = area
         like, hidden, padded, frames, reached = args.like, args.hidden, args.padded, args.frames, args.reached
         outputs, mask, masked = pointer(args.outputs, like), pointer(args.mask, np.uint8(0)), args.mask != 0
-        kept, before, saved = (
-            pointer(args.blocks, like),
-            pointer(args.before, like),
-            args.rows * frames * padded,
-        )
-        lanes, width, plane = lanes_of(delta), blocks * padded, rows * padded
+        kept, before, lanes = pointer(args.blocks, like), pointer(args.before, like), lanes_of(delta)
+        width, plane, saved = blocks * padded, rows * padded, args.rows * frames * padded
         vectors = padded // lanes
         for row in range(rows):
             frame = (first + row) * frames + t
             add_in(offset(outputs, frame * hidden), offset(state, row * padded), hidden)
-            if masked and scalar(mask, frame) == 0:
+            if masked and get(mask, frame) == 0:
                 clear(delta, offset(delta, row * width), width)
                 continue
             for unit in range(0, padded, lanes):
@@ -254,7 +242,7 @@ def step_backward_of(equations: Equations) -> Callable[..., None]:
                 product(operand, padded, offset(delta, block * padded), width, part, rows, reached, vectors)
             for row in range(rows):
                 frame = (first + row) * frames + t
-                if masked and scalar(mask, frame) == 0:
+                if masked and get(mask, frame) == 0:
                     continue
                 for unit in range(0, padded, lanes):
                     a = load_each(kept, frame * width + unit, padded, blocks)
@@ -276,12 +264,8 @@ def step_backward_of(equations: Equations) -> Callable[..., None]:
 def backward_of(equations: Equations) -> Callable[..., None]:
     """Return the backward pass of a cell over the rows of one slice."""
     blocks, states, constants = equations.blocks, equations.states, equations.constants
-    first_input, input_blocks, order = (
-        equations.first_input_block,
-        equations.input_blocks,
-        equations.rows_of_u,
-    )
-    begin, step_backward = begin_of(equations), step_backward_of(equations)
+    first_input, input_blocks = equations.first_input_block, equations.input_blocks
+    order, begin, step_backward = equations.rows_of_u, begin_of(equations), step_backward_of(equations)
 
     def backward(record):
         args, (index, first, rows), area = begin(record)
@@ -298,7 +282,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
         if sparse:
             clear(columns, columns, cells * input_row)
         if args.start != 0:
-            load_states(state, pointer(args.start, like), states, batch, hidden, padded, first, rows)
+            move_states(state, pointer(args.start, like), states, batch, hidden, padded, first, rows, 0)
         else:
             clear(state, state, states * rows * padded)
         for t in range(frames - 1, -1, -1):
@@ -313,7 +297,7 @@ def backward_of(equations: Equations) -> Callable[..., None]:
                 if sparse:
                     source = offset(source, first_input * padded)
                     add_outer(offset(inputs, frame * cells), cells, source, 0, columns, input_row, input_row)
-        store_states(state, pointer(args.final, like), states, batch, hidden, padded, first, rows)
+        move_states(state, pointer(args.final, like), states, batch, hidden, padded, first, rows, 1)
         for block in range(blocks):
             place = (index * blocks + (block - first_input) % blocks) * hidden
             copy_out(offset(biases, block * padded), offset(pointer(args.b_gradients, like), place), hidden)
@@ -322,24 +306,19 @@ def backward_of(equations: Equations) -> Callable[..., None]:
             copy_out(offset(sums, number * padded), target, hidden)
         if sparse:
             target = offset(pointer(args.w_gradients, like), index * input_blocks * hidden * cells)
-            rows_of(columns, target, input_blocks, cells, hidden, padded)
+            move_columns(target, columns, input_blocks, cells, hidden, padded, 1)
 
     return backward
 
 
 @shared_function
-def load_states(state, source, states, batch, hidden, padded, first, rows):
-    """Copy the rows of a slice from (states, B, H) into the scratch area, with zeros after each."""
+def move_states(state, tensors, states, batch, hidden, padded, first, rows, out):
+    """Copy rows of a slice from (states, B, H) into the scratch area, with zeros after each, or out of it."""
     for number in range(states):
         for row in range(rows):
-            place = offset(state, (number * rows + row) * padded)
-            copy_in(offset(source, (number * batch + first + row) * hidden), place, hidden)
-
-
-@shared_function
-def store_states(state, target, states, batch, hidden, padded, first, rows):
-    """Copy the rows of a slice from the scratch area back to (states, B, H)."""
-    for number in range(states):
-        for row in range(rows):
-            place = offset(target, (number * batch + first + row) * hidden)
-            copy_out(offset(state, (number * rows + row) * padded), place, hidden)
+            inside = offset(state, (number * rows + row) * padded)
+            outside = offset(tensors, (number * batch + first + row) * hidden)
+            if out:
+                copy_out(inside, outside, hidden)
+            else:
+                copy_in(outside, inside, hidden)

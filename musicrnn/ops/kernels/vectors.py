@@ -7,7 +7,7 @@ vectoriser makes of a loop: numba sees a value with ``+ - * /``, LLVM sees ``<16
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -38,7 +38,7 @@ def lanes_in(dtype: torch.dtype) -> int:
     return REGISTER_BYTES // dtype.itemsize
 
 
-INT32 = ir.IntType(32)
+INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
 
 class Vector(types.Type):
@@ -56,13 +56,30 @@ class Vector(types.Type):
         """Return the address of the vector at an offset from a pointer, in numbers."""
         return builder.bitcast(builder.gep(start, [numbers]), self.llvm.as_pointer())
 
-    def load(self, builder: Any, start: ir.Value, numbers: ir.Value) -> ir.Value:
-        """Load the vector at an offset from a pointer, in numbers."""
-        return builder.load(self.place(builder, start, numbers), align=self.align)
+    def load(self, builder: Any, start: ir.Value, numbers: ir.Value, count: Any = None) -> ir.Value:
+        """Load the vector at an offset from a pointer; with a count, zeros for all but its first lanes."""
+        place = self.place(builder, start, numbers)
+        if count is None:
+            return builder.load(place, align=self.align)
+        operands = INT32(self.align), self.before(builder, count), ir.Constant(self.llvm, None)
+        return call(builder, f"llvm.masked.load.{self.suffix}.p0", self.llvm, place, *operands)
 
-    def store(self, builder: Any, value: ir.Value, start: ir.Value, numbers: ir.Value) -> None:
-        """Store a vector at an offset from a pointer, in numbers."""
-        builder.store(value, self.place(builder, start, numbers), align=self.align)
+    def store(
+        self, builder: Any, value: ir.Value, start: ir.Value, numbers: ir.Value, count: Any = None
+    ) -> None:
+        """Store a vector at an offset from a pointer; with a count, its first lanes alone."""
+        place = self.place(builder, start, numbers)
+        if count is None:
+            builder.store(value, place, align=self.align)
+        else:
+            operands = place, INT32(self.align), self.before(builder, count)
+            call(builder, f"llvm.masked.store.{self.suffix}.p0", ir.VoidType(), value, *operands)
+
+    def before(self, builder: Any, count: ir.Value) -> ir.Value:
+        """Return which lanes come before a count."""
+        integers = ir.VectorType(INT32, self.lanes)
+        limit = splat(builder, builder.trunc(count, INT32), integers)
+        return builder.icmp_signed("<", ir.Constant(integers, list(range(self.lanes))), limit)
 
 
 @register_model(Vector)
@@ -84,14 +101,35 @@ def call(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.Value
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
+def call_own(
+    builder: ir.IRBuilder, name: str, arguments: Sequence[ir.Value], fill: Callable[..., None]
+) -> None:
+    """Call a function of the module's own; at the first call, ``fill(builder, *arguments)`` writes it."""
+    function = builder.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+        function = ir.Function(builder.module, kind, name)
+        function.linkage = "internal"
+        inner = ir.IRBuilder(function.append_basic_block())
+        fill(inner, *function.args)
+        inner.ret_void()
+    builder.call(function, arguments)
+
+
 def emit(build: Callable[..., ir.Value | None]) -> Callable[..., Any]:
     """Return numba's code generator from a function of the builder and the values of the arguments."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         value = build(builder, *args)
-        return context.get_dummy_value() if value is None else value
+        return context.get_dummy_value() if sig.return_type == types.void else value
 
     return generate
+
+
+def intrinsic_named(name: str, document: str | None, typed: Callable[..., Any]) -> Any:
+    """Return numba's intrinsic of a typing function, with a name and a docstring."""
+    typed.__name__, typed.__doc__ = name, document
+    return intrinsic(typed)
 
 
 def _arithmetic(function: Any, instruction: str) -> None:
@@ -154,79 +192,47 @@ def store(typing: Any, value: Vector, start: types.CPointer, numbers: types.Inte
     return types.void(value, start, numbers), emit(value.store)
 
 
-def _mask(builder: Any, count: ir.Value, vector: Vector) -> ir.Value:
-    """Return which lanes come before a count."""
-    integers = ir.VectorType(INT32, vector.lanes)
-    limit = splat(builder, builder.trunc(count, INT32), integers)
-    return builder.icmp_signed("<", ir.Constant(integers, list(range(vector.lanes))), limit)
-
-
-def load_lanes(builder: Any, source: ir.Value, count: ir.Value, vector: Vector) -> ir.Value:
-    """Load a vector of which only the first ``count`` lanes are in memory; the others are zero."""
-    align, mask, zero = INT32(vector.align), _mask(builder, count, vector), ir.Constant(vector.llvm, None)
-    return call(builder, f"llvm.masked.load.{vector.suffix}.p0", vector.llvm, source, align, mask, zero)
-
-
-def store_lanes(builder: Any, value: ir.Value, target: ir.Value, count: ir.Value, vector: Vector) -> None:
-    """Store the first ``count`` lanes of a vector."""
-    align, mask = INT32(vector.align), _mask(builder, count, vector)
-    call(builder, f"llvm.masked.store.{vector.suffix}.p0", ir.VoidType(), value, target, align, mask)
-
-
 @intrinsic
 def load_some(typing: Any, start: types.CPointer, numbers: types.Integer, count: types.Integer) -> Any:
     """Load a vector of which only the first ``count`` lanes are in memory; the others are zero."""
     vector = Vector(start.dtype)
-
-    def build(builder: Any, start: ir.Value, numbers: ir.Value, count: ir.Value) -> ir.Value:
-        return load_lanes(builder, vector.place(builder, start, numbers), count, vector)
-
-    return vector(start, numbers, types.intp), emit(build)
+    return vector(start, numbers, types.intp), emit(vector.load)
 
 
 @intrinsic
 def store_some(typing: Any, value: Vector, start: types.CPointer, numbers: Any, count: Any) -> Any:
     """Store the first ``count`` lanes of a vector."""
-    vector = value
-
-    def build(builder: Any, value: ir.Value, start: ir.Value, numbers: ir.Value, count: ir.Value) -> None:
-        store_lanes(builder, value, vector.place(builder, start, numbers), count, vector)
-
-    return types.void(value, start, numbers, types.intp), emit(build)
+    return types.void(value, start, numbers, types.intp), emit(value.store)
 
 
 @intrinsic
-def first_lanes(typing: Any, value: Vector, count: types.Integer) -> Any:
+def keep_lanes(typing: Any, x: Vector, count: types.Integer) -> Any:
     """Return a vector with zeros after its first ``count`` lanes."""
-    vector, zero = value, ir.Constant(value.llvm, None)
 
     def build(builder: Any, value: ir.Value, count: ir.Value) -> ir.Value:
-        return builder.select(_mask(builder, count, vector), value, zero)
+        return builder.select(x.before(builder, count), value, ir.Constant(x.llvm, None))
 
-    return value(value, types.intp), emit(build)
+    return x(x, types.intp), emit(build)
 
 
 @intrinsic
 def total(typing: Any, x: Vector) -> Any:
     """Return the sum of all lanes: of halves, of halves of those, and so on."""
-    lanes = x.lanes
 
-    def build(builder: Any, x: ir.Value) -> ir.Value:
-        width = lanes
+    def build(builder: Any, value: ir.Value) -> ir.Value:
+        width = x.lanes
         while width > 1:
             width //= 2
-            indices = (range(width), range(width, 2 * width))
-            kind, undefined = ir.VectorType(INT32, width), ir.Constant(x.type, ir.Undefined)
-            x = builder.fadd(
-                *(builder.shuffle_vector(x, undefined, ir.Constant(kind, list(half))) for half in indices)
-            )
-        return builder.extract_element(x, INT32(0))
+            kind, undefined = ir.VectorType(INT32, width), ir.Constant(value.type, ir.Undefined)
+            indices = (ir.Constant(kind, list(range(start, start + width))) for start in (0, width))
+            value = builder.fadd(*(builder.shuffle_vector(value, undefined, half) for half in indices))
+        return builder.extract_element(value, INT32(0))
 
     return x.dtype(x), emit(build)
 
 
 @intrinsic
-def scalar(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
+def get(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
     """Load the single number at an offset from a pointer, in numbers."""
     return start.dtype(start, numbers), emit(
         lambda builder, start, at: builder.load(builder.gep(start, [at]))
@@ -236,11 +242,9 @@ def scalar(typing: Any, start: types.CPointer, numbers: types.Integer) -> Any:
 @intrinsic
 def put(typing: Any, value: types.Float, start: types.CPointer, numbers: types.Integer) -> Any:
     """Store a single number at an offset from a pointer, in numbers."""
-
-    def build(builder: Any, value: ir.Value, start: ir.Value, numbers: ir.Value) -> None:
-        builder.store(value, builder.gep(start, [numbers]))
-
-    return types.void(start.dtype, start, numbers), emit(build)
+    return types.void(start.dtype, start, numbers), emit(
+        lambda builder, value, start, at: builder.store(value, builder.gep(start, [at]))
+    )
 
 
 @intrinsic
@@ -265,52 +269,51 @@ def load_each(typing: Any, start: types.CPointer, numbers: Any, stride: Any, cou
     return types.UniTuple(vector, length)(start, types.intp, types.intp, count), generate
 
 
-@intrinsic
-def store_each(typing: Any, values: types.BaseTuple, start: types.CPointer, numbers: Any, stride: Any) -> Any:
-    """Store a tuple of vectors ``stride`` numbers apart."""
-    vector, length = Vector(start.dtype), len(values)
+def _tuple_store(name: str, document: str, combine: Callable[..., ir.Value]) -> Any:
+    """Return ``f(values, start, numbers, stride)``; it stores ``combine(builder, value, before)`` of each."""
 
-    def build(builder: Any, values: ir.Value, start: ir.Value, at: ir.Value, stride: ir.Value) -> None:
-        for value in cgutils.unpack_tuple(builder, values, length):
-            vector.store(builder, value, start, at)
-            at = builder.add(at, stride)
+    def typed(typing: Any, values: types.BaseTuple, start: types.CPointer, numbers: Any, stride: Any) -> Any:
+        vector = Vector(start.dtype)
 
-    return types.void(values, start, types.intp, types.intp), emit(build)
+        def build(builder: Any, tuple_: ir.Value, start: ir.Value, at: ir.Value, stride: ir.Value) -> None:
+            for value in cgutils.unpack_tuple(builder, tuple_, len(values)):
+                result = combine(builder, value, vector.load(builder, start, at))
+                vector.store(builder, result, start, at)
+                at = builder.add(at, stride)
+
+        return types.void(values, start, types.intp, types.intp), emit(build)
+
+    return intrinsic_named(name, document, typed)
 
 
-@intrinsic
-def add_each(typing: Any, values: types.BaseTuple, start: types.CPointer, numbers: Any, stride: Any) -> Any:
-    """Add a tuple of vectors to what lies ``stride`` numbers apart."""
-    vector, length = Vector(start.dtype), len(values)
+store_each = _tuple_store(
+    "store_each", "Store a tuple of vectors ``stride`` numbers apart.", lambda builder, value, before: value
+)
+add_each = _tuple_store(
+    "add_each",
+    "Add a tuple of vectors to what lies ``stride`` numbers apart.",
+    lambda builder, value, before: builder.fadd(before, value),
+)
 
-    def build(builder: Any, values: ir.Value, start: ir.Value, at: ir.Value, stride: ir.Value) -> None:
-        for value in cgutils.unpack_tuple(builder, values, length):
-            vector.store(builder, builder.fadd(vector.load(builder, start, at), value), start, at)
-            at = builder.add(at, stride)
 
-    return types.void(values, start, types.intp, types.intp), emit(build)
+def _bits(builder: Any, lanes: ir.Value) -> ir.Value:
+    """Return the truth of each lane as a bit of an integer."""
+    return builder.zext(builder.bitcast(lanes, ir.IntType(lanes.type.count)), INT64)
 
 
 @intrinsic
 def nonzero(typing: Any, x: Vector) -> Any:
     """Return which lanes aren't zero, as bits of an integer."""
-    zero, bits = ir.Constant(x.llvm, None), ir.IntType(x.lanes)
-
-    def build(builder: Any, x: ir.Value) -> ir.Value:
-        return builder.zext(builder.bitcast(builder.fcmp_unordered("!=", x, zero), bits), ir.IntType(64))
-
-    return types.int64(x), emit(build)
+    zero = ir.Constant(x.llvm, None)
+    return types.int64(x), emit(lambda builder, x: _bits(builder, builder.fcmp_unordered("!=", x, zero)))
 
 
 @intrinsic
 def below(typing: Any, x: Vector, bound: Vector) -> Any:
     """Return which lanes of x are below those of a bound, as bits of an integer."""
-    bits = ir.IntType(x.lanes)
-
-    def build(builder: Any, x: ir.Value, bound: ir.Value) -> ir.Value:
-        return builder.zext(builder.bitcast(builder.fcmp_ordered("<", x, bound), bits), ir.IntType(64))
-
-    return types.int64(x, bound), emit(build)
+    return types.int64(x, bound), emit(
+        lambda builder, *sides: _bits(builder, builder.fcmp_ordered("<", *sides))
+    )
 
 
 @intrinsic

@@ -7,8 +7,8 @@ reused.
 
 from __future__ import annotations
 
-import math
 import threading
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -20,34 +20,17 @@ _free: list[Tensor] = []
 _lock = threading.Lock()
 
 
-class Offsets:
-    """Named arrays that lie one after another in a workspace, each from the start of a cache line.
-
-    Attributes:
-        size: Numbers that they take up together.
-        starts: The first number of each.
-    """
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.starts: dict[str, int] = {}
-
-    def place(self, name: str, *shape: int) -> None:
-        """Append an array of that shape."""
-        self.starts[name] = self.size
-        self.size += -(-math.prod(shape) // ALIGNMENT) * ALIGNMENT
-
-
 class Workspace:
-    """A buffer for arrays; it can be used again when the workspace is garbage.
+    """A buffer for named arrays; it can be used again when the workspace is garbage.
 
     Args:
-        offsets: The arrays.
-        dtype: Type of their numbers.
+        sizes: How many numbers each array has; each starts at a cache line.
+        dtype: Type of the numbers.
     """
 
-    def __init__(self, offsets: Offsets, dtype: torch.dtype) -> None:
-        size = offsets.size * dtype.itemsize
+    def __init__(self, sizes: dict[str, int], dtype: torch.dtype) -> None:
+        *starts, total = accumulate((-(-size // ALIGNMENT) * ALIGNMENT for size in sizes.values()), initial=0)
+        self._starts, size = dict(zip(sizes, starts, strict=True)), total * dtype.itemsize
         with _lock:
             fitting = [buffer for buffer in _free if len(buffer) >= size]
             taken = min(fitting, key=len) if fitting else max(_free, key=len, default=None)
@@ -56,7 +39,6 @@ class Workspace:
             taken = torch.empty(size * 9 // 64 * 8 + 8, dtype=torch.uint8)
         self._buffer = taken
         self._numbers = self._buffer.view(dtype)
-        self._starts = offsets.starts
 
     def addresses(self) -> dict[str, int]:
         """Return the addresses of the arrays by their names."""

@@ -8,10 +8,11 @@ which doesn't reach it. Two constants distinguish the kinds of units: ``a`` is 1
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 from torch.nn.functional import pad
 
 from musicrnn.ops.cell import Weights
-from musicrnn.ops.kernels.equations import Equations, Operands, inlined
+from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import sigmoid
 from musicrnn.ops.kernels.recurrence import Fused
 
@@ -42,15 +43,14 @@ def context_backward(blocks, state, gradients, operand, gradient, constants):
     return (g + (1 - a) * d,), (a * d,), (slow * d * (y - x),)
 
 
-def arrange(weights: Weights) -> Operands:
-    """Add the two constants."""
+def constants(weights: Weights) -> Tensor:
+    """Return both constants of all units, shape (2, H)."""
     fast, a = len(weights.hidden), weights.alpha
     assert a is not None
-    constants = torch.stack([pad(a, (fast, 0), value=1.0), pad(torch.ones_like(a), (fast, 0))])
-    return Operands(weights.input, weights.hidden, weights.bias, constants)
+    return torch.stack([pad(a, (fast, 0), value=1.0), pad(torch.ones_like(a), (fast, 0))])
 
 
 FUSED = Fused(
     Equations("scrn", 1, 0, forward, backward, constants=2, open=context, open_backward=context_backward),
-    arrange=arrange,
+    constants=constants,
 )

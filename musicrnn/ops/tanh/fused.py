@@ -1,7 +1,5 @@
 """The equation of the tanh unit and its derivative, for kernels; see ``naive.py``."""
 
-from __future__ import annotations
-
 from musicrnn.ops.kernels.equations import Equations, inlined
 from musicrnn.ops.kernels.functions import tanh
 from musicrnn.ops.kernels.recurrence import Fused

@@ -25,7 +25,7 @@ def two_threads() -> Iterator[None]:
 def test_step_by_step_only_the_work_of_a_step_counts(
     cell: str, batch: int, hidden: int, number: int, frames: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("musicrnn.ops.threads.fused", lambda cell: None)
+    monkeypatch.setattr("musicrnn.ops.dispatch.fused", lambda cell: None)
     with fitting_threads(recurrence_work(CELLS[cell], batch, frames, 88, hidden)):
         assert torch.get_num_threads() == number
     assert torch.get_num_threads() == 2
