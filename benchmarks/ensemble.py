@@ -19,7 +19,7 @@ from musicrnn.checkpoint import load_model
 from musicrnn.cli.options import chosen_corpus
 from musicrnn.corpus import Split, open_corpus
 from musicrnn.corpus.batches import evaluation_batches
-from musicrnn.evaluation import check_fits
+from musicrnn.evaluation.likelihood import check_fits
 from musicrnn.nn import MusicRNN
 from musicrnn.nn.heads import marginals_of
 

@@ -7,7 +7,7 @@ and ``evaluate`` need; ``metrics.jsonl`` has a line for each epoch. No pickle is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,7 @@ from musicrnn.files import read_bytes, read_document, write_bytes, write_json
 from musicrnn.nn import MusicRNN, NetworkSettings
 from musicrnn.settings import assemble, flatten
 
-FORMAT = "musicrnn-model"
-VERSION = 2
-
-_NUMBERS: dict[str, Callable[[Any], Any]] = {"int": int, "float": float}
+FORMAT, VERSION = "musicrnn-model", 2
 
 
 @dataclass(frozen=True)
@@ -65,32 +62,19 @@ class Epoch:
             ValueError: A value isn't a number.
         """
         known = [each for each in fields(cls) if each.default is MISSING or each.name in values]
-        return cls(**{each.name: _NUMBERS[str(each.type)](values[each.name]) for each in known})
+        kinds = {"int": int, "float": float}
+        return cls(**{each.name: kinds[str(each.type)](values[each.name]) for each in known})
 
 
 def save_config(directory: Path, model: MusicRNN, training: Mapping[str, Any]) -> None:
-    """Write ``config.json``.
-
-    Args:
-        directory: The model's folder.
-        model: The network; its ``data`` says what the frames mean.
-        training: How it was trained: the recipe, as JSON values.
+    """Write ``config.json``: the network, what its frames mean, and the recipe as JSON values.
 
     Raises:
         FileError: The file can't be written.
     """
-    document = {
-        "format": FORMAT,
-        "version": VERSION,
-        "network": {
-            "input_size": model.input_size,
-            "channels": model.channels,
-            **flatten(model.settings),
-        },
-        "data": model.data,
-        "training": dict(training),
-    }
-    write_json(directory / "config.json", document)
+    network = {"input_size": model.input_size, "channels": model.channels, **flatten(model.settings)}
+    about = {"network": network, "data": model.data, "training": dict(training)}
+    write_json(directory / "config.json", {"format": FORMAT, "version": VERSION, **about})
 
 
 def save_weights(directory: Path, weights: Mapping[str, Tensor]) -> None:
@@ -102,13 +86,11 @@ def save_weights(directory: Path, weights: Mapping[str, Tensor]) -> None:
     write_bytes(directory / "model.safetensors", to_safetensors(weights))
 
 
-def to_safetensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+def to_safetensors(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
     """Return the content of a safetensors file; tensors may be views of one another."""
-    content = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
-    }
-    return save(content, None if metadata is None else dict(metadata))
+    layout = torch.contiguous_format
+    content = {name: tensor.detach().cpu().clone(memory_format=layout) for name, tensor in tensors.items()}
+    return save(content, metadata)
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -121,21 +103,16 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not path.is_file():
         found = "a corpus" if (directory / "corpus.json").exists() else "a folder without config.json"
         found = found if directory.is_dir() else "a file" if directory.exists() else "nothing"
-        raise ModelError(
-            f"{directory}: expected a model (a folder that `musicrnn train` wrote), found {found}"
-        )
+        expected = "expected a model (a folder that `musicrnn train` wrote)"
+        raise ModelError(f"{directory}: {expected}, found {found}")
     return read_document(path, FORMAT, VERSION, ModelError)
 
 
 def load_model(directory: Path | str) -> MusicRNN:
-    """Load a model, ready to evaluate.
+    """Load a model on the CPU, in evaluation mode.
 
     Args:
-        directory: The model's folder; the name of a shipped model, such as ``models/chorales-gru``, works
-            from anywhere.
-
-    Returns:
-        The network on the CPU, in evaluation mode.
+        directory: Its folder; the name of a shipped model, such as ``models/chorales-gru``, works anywhere.
 
     Raises:
         ModelError: The folder holds no model, or one of another version, or a damaged one.
@@ -147,11 +124,7 @@ def load_model(directory: Path | str) -> MusicRNN:
 
 
 def build_model(directory: Path) -> MusicRNN:
-    """Return the network that ``config.json`` describes, with fresh weights.
-
-    Raises:
-        ModelError: The folder holds no model, or one of another version, or a damaged one.
-    """
+    """Return the network that ``config.json`` describes, with fresh weights; it raises as ``read_config``."""
     document = read_config(directory)
     try:
         network, data = dict(document["network"]), dict(document["data"])
@@ -160,17 +133,12 @@ def build_model(directory: Path) -> MusicRNN:
             return new_model(assemble(NetworkSettings, network), data)
         return MusicRNN(assemble(NetworkSettings, network), width, channels, data)
     except (KeyError, TypeError, ValueError, MusicRNNError) as error:
-        raise ModelError(
-            f"{directory / 'config.json'}: expected the description of a network, found damage: {error}"
-        ) from error
+        expected = "expected the description of a network"
+        raise ModelError(f"{directory / 'config.json'}: {expected}, found damage: {error}") from error
 
 
 def new_model(settings: NetworkSettings, data: Mapping[str, Any]) -> MusicRNN:
-    """Return a network with newly initialised weights for the frames that ``data`` describes.
-
-    Args:
-        settings: The network.
-        data: What the frames mean, as ``Corpus.facts`` gives it.
+    """Return a network with fresh weights for the frames that ``data``, from ``Corpus.facts``, describes.
 
     Raises:
         UsageError: An unknown cell or head, or a size out of its range.

@@ -157,9 +157,7 @@ def _document(trained: Trained, recipe: Recipe) -> dict[str, Any]:
         "parameters": trained.model.parameter_count,
         "epochs": len(trained.history),
         "best_epoch": trained.best_epoch,
-        "train_nll": trained.train_nll,
-        "valid_nll": trained.valid_nll,
-        "test_nll": trained.test_nll,
+        **{f"{split}_nll": trained.nlls.get(split) for split in ("train", "valid", "test")},
         "seconds": round(trained.seconds, 3),
         "frames_per_second": round(trained.frames_per_second, 1),
         "padding": round(trained.padding, 4),
@@ -168,12 +166,11 @@ def _document(trained: Trained, recipe: Recipe) -> dict[str, Any]:
 
 def _lines(trained: Trained, recipe: Recipe) -> list[str]:
     """Return the result of a training as text."""
-    nlls = {"train": trained.train_nll, "valid": trained.valid_nll, "test": trained.test_nll}
     return [
         f"{trained.directory}: {recipe.network}, {trained.model.parameter_count:,} parameters, "
         f"best epoch {trained.best_epoch} of {len(trained.history)}, {trained.seconds:.0f} s, "
         f"{trained.padding:.1%} padding",
-        "NLL per frame: " + ", ".join(f"{split} {nll:.3f}" for split, nll in nlls.items() if nll is not None),
+        "NLL per frame: " + ", ".join(f"{split} {nll:.3f}" for split, nll in trained.nlls.items()),
     ]
 
 

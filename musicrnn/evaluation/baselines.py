@@ -1,13 +1,10 @@
 """Baselines to beat: distributions that use no context, or only the previous frame.
 
-The note unigram has one probability for every cell. The bigram has two, one for where the cell was one in the
-previous frame and one for where it was zero. Repeating the last frame is the bigram with probabilities shared
-by all pitches of a channel: one that a note continues, one that it starts. All are fitted on the training
-pieces; the frame before the first of a piece is silent. Counts start at one half for either outcome, so that
-no probability is zero.
-
-Frames are counted as they are stored, eight cells a byte: a histogram of the bytes of each column gives the
-number of ones of each of its bits, at a fraction of the time of unpacking.
+The note unigram has one probability for each cell, the bigram two: after a one and after a zero in the
+previous frame. Repeating the last frame is the bigram with probabilities shared by all pitches of a channel.
+All are fitted on the training pieces, with half a count for either outcome so that no probability is zero.
+The frame before the first of a piece is silent. Frames are counted packed, by histograms of the bytes of each
+column, at a fraction of the time of unpacking.
 
 References:
     Krichevsky and Trofimov 1981, "The performance of universal encoding", IEEE Trans. Inf. Theory 27(2).
@@ -62,15 +59,12 @@ def measure_baselines(train: Split, split: Split, *, skip_first_frame: bool = Fa
     fitted = count_transitions(train)
     counts, pitches = count_transitions(split, skip_first_frame=skip_first_frame), split.layout.pitches
     shared = fitted.reshape(2, 2, -1, pitches).sum(axis=3)
+    (_, starts), (ends, continues) = counts[..., :pitches].sum(axis=2).tolist()
     return Baselines(
         unigram=_nll(_rates(fitted.sum(axis=0, keepdims=True)), counts),
         bigram=_nll(_rates(fitted), counts),
         repeat=_nll(np.repeat(_rates(shared), pitches, axis=1), counts),
-        repeat_metrics=FrameMetrics(
-            true_positives=int(counts[1, 1, :pitches].sum()),
-            false_positives=int(counts[1, 0, :pitches].sum()),
-            false_negatives=int(counts[0, 1, :pitches].sum()),
-        ),
+        repeat_metrics=FrameMetrics(continues, ends, starts),
     )
 
 

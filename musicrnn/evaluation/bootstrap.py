@@ -1,7 +1,7 @@
 """Confidence intervals by the bootstrap over pieces.
 
 Frames of one piece are correlated, pieces are not. So a resample takes as many pieces as there are, with
-replacement, and the measure is computed for each resample; the interval is that of the central quantiles.
+replacement; the interval is between quantiles of the measure over resamples.
 
 References:
     Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13 (percentile intervals).
@@ -24,14 +24,7 @@ CHUNK_SIZE = 2**20
 
 @dataclass(frozen=True)
 class Interval:
-    """A percentile bootstrap interval.
-
-    Attributes:
-        low: Lower end.
-        high: Upper end.
-        level: Share of the resamples inside.
-        resamples: Number of resamples.
-    """
+    """A percentile bootstrap interval, with a share ``level`` of the resamples inside."""
 
     low: float
     high: float

@@ -1,10 +1,9 @@
 """Calibration: whether cells with a predicted probability of 0.3 are one in 30% of cases.
 
 Cells are sorted into bins by their predicted probability of being one. A bin's confidence is the mean of
-these probabilities, its frequency the share of its cells that are one; the reliability curve is frequency
-over confidence. The expected calibration error is the mean over cells of |confidence - frequency| of their
-bins. Most cells are silent with near certainty, which makes that mean small regardless of the other cells; so
-it is also computed over the likely cells alone, those with a probability of at least ``LIKELY``.
+these, its frequency the share of its cells that are one; the expected calibration error is the mean over
+cells of |confidence - frequency| of their bins. Most cells are silent with near certainty, which makes it
+small; so it is also computed over the likely cells alone, those with a probability of at least ``LIKELY``.
 
 References:
     Murphy and Winkler 1977, "Reliability of subjective probability forecasts", Applied Statistics 26(1).
@@ -20,19 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 10
-"""Bins of equal width between 0 and 1."""
-
 LIKELY = 0.01
 """Probability from which a cell counts as likely; it divides the first bin."""
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Cells with similar predicted probabilities.
+    """Cells with predicted probabilities from ``low`` to ``high``.
 
     Attributes:
-        low: Lowest probability.
-        high: Lowest probability of the next bin.
         cells: Number of cells.
         confidence: Their mean predicted probability; NaN if there are none.
         frequency: Share of them that are one; NaN if there are none.
@@ -65,8 +60,7 @@ def count_calibration(
 ) -> NDArray[np.float64]:
     """Return the number of cells, the sum of their probabilities and the number of ones of each bin.
 
-    The result has shape (3, BINS + 1), with two columns for the first bin: the cells below ``LIKELY``, and
-    the others.
+    The result has shape (3, BINS + 1): the first bin has two columns, for the unlikely cells and the others.
 
     Args:
         likely: Probabilities of at least ``LIKELY``, shape (N,).

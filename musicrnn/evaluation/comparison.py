@@ -1,8 +1,7 @@
 """Two models on the same pieces: how much better one is, and whether the difference is significant.
 
 Differences are taken piece by piece, and their interval is a bootstrap over pieces. Two paired tests give the
-probability of a difference at least as large under the null hypothesis that the two values of each piece are
-exchangeable:
+probability of one at least as large under the null hypothesis that the values of each piece are exchangeable:
 
 - the permutation test flips the signs of the pieces' differences in nats (in all ways if there are few
   pieces, else at random) and counts how often their sum, so the pooled difference, is as large;
@@ -43,9 +42,7 @@ class Comparison:
         interval: Its confidence interval, or None if there are fewer than two pieces.
         permutation_p: p-value of the sign-flip permutation test, two-sided.
         wilcoxon_p: p-value of Wilcoxon's signed-rank test, two-sided.
-        better: Number of pieces on which the first model is better.
-        worse: Number of pieces on which the second is better.
-        equal: Number of pieces on which they are equal.
+        better: Number of pieces on which the first is better; so ``worse`` and ``equal``.
     """
 
     difference: float
@@ -69,9 +66,8 @@ def compare(first: Sequence[PieceLikelihood], second: Sequence[PieceLikelihood])
     """
     frames = np.array([piece.frames for piece in first], np.int64)
     if [(piece.name, piece.frames) for piece in first] != [(piece.name, piece.frames) for piece in second]:
-        raise ModelError(
-            "two models to compare: expected the same pieces and frames of both, found different ones"
-        )
+        expected = "expected the same pieces and frames of both"
+        raise ModelError(f"two models to compare: {expected}, found different ones")
     nats = (frames * np.array([piece.nll_per_frame for piece in pieces]) for pieces in (first, second))
     gaps = np.subtract(*nats)[frames > 0]
     frames = frames[frames > 0]

@@ -7,11 +7,10 @@ an earlier one:
     w <- w - s g / (m + e)  +  min(1, decay m / mean(m)) (w0 - w)
 
 g is the gradient of the segment's nats, and m, weight by weight, its root mean square over segments of the
-training pieces; e, a share of mean(m), keeps steps small for weights with tiny gradients. The paper sets s
-itself; but the effect of a step grows with the number of weights, so here s follows from ``rate``, the nats
-per frame by which a step lowers the loss of an average segment to first order: s sum(m^2 / (m + e)) = rate N
-for segments of N frames. A step that would lower it by more to first order, as after a surprising segment, is
-scaled down to that. The result is a proper likelihood, but of another model: it is reported separately.
+training pieces; e, a share of mean(m), keeps steps small for weights with tiny gradients. The paper sets s;
+here it follows from ``rate``, since the effect of a step grows with the number of weights: for segments of N
+frames, s sum(m^2 / (m + e)) = rate N. A step that would lower the loss of its segment by more, to first
+order, is scaled down. The result is a proper likelihood, but of another model: it is reported separately.
 
 References:
     Krause, Kahembwe, Murray and Renals 2018, "Dynamic evaluation of neural sequence models",
@@ -145,9 +144,10 @@ class AdaptingModel:
         self._trained = self._weights.values.clone()
         self._segment = adaptation.segment
         scale = self._gradient_scale(train)
-        mean = scale.mean().clamp(min=torch.finfo(scale.dtype).tiny)
+        tiny = torch.finfo(scale.dtype).tiny
+        mean = scale.mean().clamp(min=tiny)
         damped = scale + DAMPING * mean
-        gain = (scale.square() / damped).sum().clamp(min=torch.finfo(scale.dtype).tiny)
+        gain = (scale.square() / damped).sum().clamp(min=tiny)
         self._target_gain = adaptation.rate * adaptation.segment
         self._step_sizes = adaptation.rate * adaptation.segment / gain / damped
         self._decay = (adaptation.decay * scale / mean).clamp(max=1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,10 +25,12 @@ from musicrnn.evaluation.baselines import Baselines, measure_baselines
 from musicrnn.evaluation.bootstrap import Interval, bootstrap_interval
 from musicrnn.evaluation.calibration import Calibration, calibration_of
 from musicrnn.evaluation.metrics import FrameMetrics
-from musicrnn.evaluation.profile import PositionRange, position_ranges
 from musicrnn.evaluation.scoring import score_split
 from musicrnn.music import Layout
 from musicrnn.nn import MusicRNN
+
+RANGES_PER_OCTAVE = 4
+"""Position ranges for every doubling of the position."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,20 @@ class SplitLikelihood:
         return self.piece_nats - skip * self.first_nats, self.piece_frames - skip
 
 
+class PositionRange(NamedTuple):
+    """Consecutive positions in a piece, ``first`` to ``last``, counted from 1.
+
+    Attributes:
+        frames: Frames at these positions, in all pieces.
+        nll_per_frame: Their nats per frame.
+    """
+
+    first: int
+    last: int
+    frames: int
+    nll_per_frame: float
+
+
 @dataclass(frozen=True)
 class Evaluation(SplitLikelihood):
     """The likelihood of a split under a model, and what else its pass over the split gives.
@@ -145,12 +162,12 @@ def evaluate(
     skip_first_frame: bool = False,
     device: str = "cpu",
 ) -> Evaluation:
-    """Measure a model on a split of a corpus.
+    """Measure a model on a split of a corpus: ``train``, ``valid`` or ``test``.
 
     Args:
         model: The network.
         corpus: The corpus.
-        split: ``train``, ``valid`` or ``test``.
+        split: The name of the split.
         skip_first_frame: Leave the first frame of every piece out of sums and counts.
         device: A torch device.
 
@@ -159,7 +176,7 @@ def evaluate(
         ModelError: The model was made for frames of another layout.
     """
     check_fits(model, corpus)
-    pieces, skip = corpus[split], int(skip_first_frame)
+    pieces = corpus[split]
     model = model.to(device).eval()
     with torch.no_grad():
         model.nll(torch.zeros(1, 1, model.input_size, device=device))  # loads kernels
@@ -169,7 +186,7 @@ def evaluate(
     if "train" in corpus:
         baselines = measure_baselines(corpus["train"], pieces, skip_first_frame=skip_first_frame)
     position_frames = np.cumsum(np.bincount(pieces.lengths)[:0:-1])[::-1].copy()
-    position_frames[:skip] = 0
+    position_frames[: int(skip_first_frame)] = 0
     return Evaluation(
         skip_first_frame=skip_first_frame,
         names=[piece.name for piece in pieces.pieces],
@@ -184,6 +201,26 @@ def evaluate(
         baselines=baselines,
         seconds=time.monotonic() - started,
     )
+
+
+def position_ranges(nats: NDArray[np.float64], frames: NDArray[np.int64]) -> list[PositionRange]:
+    """Return the NLL along the piece: position by position at first, then in ever longer ranges.
+
+    Args:
+        nats: Nats of all frames at each position, first frames at index 0, shape (T,).
+        frames: Number of these frames, shape (T,); ranges without any are left out.
+    """
+    length, powers = len(nats), np.arange(1, 32 * RANGES_PER_OCTAVE) / RANGES_PER_OCTAVE
+    ends = np.unique(np.round(2**powers).astype(np.int64))
+    ends = ends[ends < length].tolist()
+    if len(ends) > 1 and length - ends[-1] < (ends[-1] - ends[-2]) / 2:  # merge a short last range
+        ends.pop()
+    found = []
+    for start, end in zip([0, *ends], [*ends, length], strict=True):
+        count = int(frames[start:end].sum())
+        if count:
+            found.append(PositionRange(start + 1, end, count, float(nats[start:end].sum()) / count))
+    return found
 
 
 def check_fits(model: MusicRNN, corpus: Corpus) -> None:

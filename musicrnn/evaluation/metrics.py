@@ -16,13 +16,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FrameMetrics:
-    """Counts of cells, pooled over frames, and the scores computed from them; zero if there are no counts.
-
-    Attributes:
-        true_positives: Cells predicted and present.
-        false_positives: Cells predicted and absent.
-        false_negatives: Cells present and not predicted.
-    """
+    """Counts of cells, pooled over frames, and the scores computed from them; zero if there are no counts."""
 
     true_positives: int
     false_positives: int

@@ -1,7 +1,6 @@
 """One pass of a network over the pieces of a split, in which every measure is accumulated.
 
-Most cells are silent with near certainty. So counts by cell are taken over the likely cells alone, and those
-of the other cells follow from the totals.
+Counts by cell are taken over the likely cells alone, a few; those of the others follow from the totals.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicrnn.corpus import Split
-from musicrnn.corpus.batches import Batch, evaluation_batches
+from musicrnn.corpus.batches import evaluation_batches
 from musicrnn.evaluation.calibration import BINS, LIKELY, count_calibration
 from musicrnn.nn import MusicRNN
 
@@ -63,6 +62,7 @@ def score_split(
     Raises:
         CorpusError: Frames of a piece are damaged.
     """
+    skip = int(skip_first_frame)
     scores = Scores(
         nats=np.zeros(len(split)),
         first_nats=np.zeros(len(split)),
@@ -74,29 +74,15 @@ def score_split(
     with torch.no_grad(), model.fitting_threads(BATCH, split.frames / len(split), training=False):
         for batch in evaluation_batches(split, BATCH):
             frames, inputs, mask = (torch.from_numpy(array).to(device) for array in batch[:3])
-            nats, _, marginals = model.score(frames, mask, inputs, marginals=True)
-            assert marginals is not None
-            _count_nats(scores, batch, nats.double().cpu().numpy(), skip_first_frame)
-            counted, frames = _counted(mask, frames, skip_first_frame)
-            probabilities = marginals * counted[..., None]
-            _count_cells(scores, probabilities.flatten(0, 1), frames.flatten(0, 1), int(counted.sum()))
+            scored = model.score(frames, mask, inputs, marginals=True)
+            assert scored.marginals is not None
+            nats = scored.nats.double().cpu().numpy()  # zero on padding
+            scores.nats[batch.pieces], scores.first_nats[batch.pieces] = nats.sum(axis=1), nats[:, 0]
+            scores.position_nats[skip : nats.shape[1]] += nats.sum(axis=0)[skip:]
+            mask[:, :skip], frames[:, :skip] = False, 0
+            probabilities = scored.marginals * mask[..., None]
+            _count_cells(scores, probabilities.flatten(0, 1), frames.flatten(0, 1), int(mask.sum()))
     return scores
-
-
-def _counted(mask: Tensor, frames: Tensor, skip_first_frame: bool) -> tuple[Tensor, Tensor]:
-    """Return which frames the counts by cell include, shape (B, T), and the frames, the others silent."""
-    if not skip_first_frame:
-        return mask, frames
-    mask, frames = mask.clone(), frames.clone()
-    mask[:, 0], frames[:, 0] = False, 0
-    return mask, frames
-
-
-def _count_nats(scores: Scores, batch: Batch, nats: NDArray[np.float64], skip_first_frame: bool) -> None:
-    """Add nats, shape (B, T), zero on padding."""
-    scores.nats[batch.pieces] = nats.sum(axis=1)
-    scores.first_nats[batch.pieces] = nats[:, 0]
-    scores.position_nats[int(skip_first_frame) : nats.shape[1]] += nats.sum(axis=0)[int(skip_first_frame) :]
 
 
 def _count_cells(scores: Scores, probabilities: Tensor, frames: Tensor, count: int) -> None:

@@ -23,7 +23,7 @@ from musicrnn.nn import MusicRNN
 from musicrnn.plots.curves import plot_curves
 from musicrnn.processes.child import handled_signals
 from musicrnn.training.callbacks import Callback
-from musicrnn.training.card import write_results
+from musicrnn.training.card import model_card
 from musicrnn.training.distributed import ALONE, World
 from musicrnn.training.recipe import Recipe
 from musicrnn.training.run import STATE, Position, Trained, load_state, save_state, state_mismatch
@@ -89,7 +89,14 @@ def train(
         skip, seconds = on_nan == "skip", 60 * save_minutes
         trained = _Loop(corpus, recipe, directory, trainer, callbacks, skip, seconds, interrupted).run()
         if world.is_main:
-            write_results(trained, corpus, recipe, plot)
+            curves = {
+                "train": [epoch.train_nll for epoch in trained.history],
+                "validation": [epoch.valid_nll for epoch in trained.history],
+            }
+            best = trained.best_epoch
+            marks, title = {f"best: epoch {best}": best - 1}, f"{recipe.network} on {corpus.name}"
+            plot(curves, directory / "curves.png", marks=marks, title=title)
+            model_card(directory, trained.model, corpus, recipe, best, trained.nlls)
         return trained
 
 
@@ -298,16 +305,14 @@ class _Loop:
 
     def _finish(self) -> Trained:
         """Load the best weights and measure them."""
-        model, corpus, history = self.trainer.model, self.corpus, self.position.history
-        model.load_state_dict(self.world.broadcast(lambda: load_weights(self.directory, model.state_dict())))
-        nlls = {split: mean_nll(model, corpus[split], self.world) for split in corpus}
+        model, corpus, world = self.trainer.model, self.corpus, self.world
+        model.load_state_dict(world.broadcast(lambda: load_weights(self.directory, model.state_dict())))
+        nlls = {split: mean_nll(model, corpus[split], world) for split in corpus}
         return Trained(
             model=model.to("cpu"),
             directory=self.directory,
-            history=history,
+            history=self.position.history,
             best_epoch=best_epoch(self.position.nlls) + 1,
-            train_nll=nlls["train"],
-            valid_nll=nlls.get("valid"),
-            test_nll=nlls.get("test"),
+            nlls=nlls,
             seconds=time.monotonic() - self.started,
         )

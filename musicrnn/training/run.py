@@ -96,9 +96,7 @@ class Trained:
         directory: The run's folder.
         history: The metrics of every epoch.
         best_epoch: Number of the epoch whose weights were kept, from 1.
-        train_nll: Nats per frame of the best weights on the training pieces, without noise and dropout.
-        valid_nll: The same on the validation pieces; None where the corpus has none.
-        test_nll: The same on the test pieces; None where the corpus has none.
+        nlls: Nats per frame of the best weights on each split, without noise and dropout.
         seconds: Time of this call, without the compilation of kernels.
     """
 
@@ -106,9 +104,7 @@ class Trained:
     directory: Path
     history: list[Epoch]
     best_epoch: int
-    train_nll: float
-    valid_nll: float | None
-    test_nll: float | None
+    nlls: dict[str, float]
     seconds: float
 
     @property

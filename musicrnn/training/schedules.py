@@ -23,8 +23,20 @@ def learning_rate(recipe: Recipe, history: Sequence[float], part: float = 0.0, u
         part: Share of the current epoch that is done.
         updates: Updates so far.
     """
-    warm = min(1.0, (updates + 1) / recipe.warmup) if recipe.warmup else 1.0
-    return recipe.initial_rate * warm * _share(recipe, history, part)
+    warm, share = min(1.0, (updates + 1) / recipe.warmup) if recipe.warmup else 1.0, 1.0
+    if recipe.schedule in FALLING:
+        again = 0 < recipe.restart <= len(history)
+        first, last = (recipe.restart, recipe.epochs) if again else (0, recipe.restart or recipe.epochs)
+        done = min(1.0, (len(history) + part - first) / max(1, last - first))
+        fallen = done if recipe.schedule == "linear" else (1 - math.cos(math.pi * done)) / 2
+        share = (recipe.restart_rate if again else 1.0) * (1 - (1 - recipe.final_rate) * fallen)
+    elif recipe.schedule == "plateau":  # halve whenever a third of the patience passed without improvement
+        best, stale = math.inf, 0
+        for nll in history:
+            best, stale = (nll, 0) if nll < best else (best, stale + 1)
+            if stale == max(1, recipe.patience // 3):
+                share, stale = share / 2, 0
+    return recipe.initial_rate * warm * share
 
 
 def best_epoch(history: Sequence[float]) -> int:
@@ -37,26 +49,3 @@ def is_over(recipe: Recipe, history: Sequence[float]) -> bool:
     best = best_epoch(history)
     reached = recipe.until is not None and best >= 0 and history[best] <= recipe.until
     return reached or len(history) >= recipe.epochs or len(history) - 1 - best >= recipe.patience
-
-
-def _share(recipe: Recipe, history: Sequence[float], part: float) -> float:
-    """Return the current share of the initial rate."""
-    if recipe.schedule in FALLING:
-        again = 0 < recipe.restart <= len(history)
-        first, last = (recipe.restart, recipe.epochs) if again else (0, recipe.restart or recipe.epochs)
-        done = min(1.0, (len(history) + part - first) / max(1, last - first))
-        fallen = done if recipe.schedule == "linear" else (1 - math.cos(math.pi * done)) / 2
-        return (recipe.restart_rate if again else 1.0) * (1 - (1 - recipe.final_rate) * fallen)
-    if recipe.schedule == "plateau":
-        return _plateau(history, max(1, recipe.patience // 3))
-    return 1.0
-
-
-def _plateau(history: Sequence[float], wait: int) -> float:
-    """Halve the rate whenever ``wait`` epochs in a row didn't improve."""
-    share, best, stale = 1.0, math.inf, 0
-    for nll in history:
-        best, stale = (nll, 0) if nll < best else (best, stale + 1)
-        if stale == wait:
-            share, stale = share / 2, 0
-    return share

@@ -1,14 +1,12 @@
 """Learning curves for TensorBoard, which plots those of many runs together while they train.
 
-A run's points are in its folder ``tensorboard``, one for each epoch. Resuming adds a file with all points
-again; it starts at the first epoch, so TensorBoard drops the earlier ones. So points that were lost in a
-crash, and those of epochs before TensorBoard was requested, are written too.
+A run's folder ``tensorboard`` has a point for each epoch. Resuming adds a file with all points again, and
+TensorBoard drops the earlier ones: so none is missing after a crash or when it is requested late.
 """
 
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,11 +45,10 @@ class TensorBoard(Callback):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise UsageError(
-                "--tensorboard needs TensorBoard: pip install 'musicrnn[tensorboard]'"
-            ) from error
+            text = "--tensorboard needs TensorBoard: pip install 'musicrnn[tensorboard]'"
+            raise UsageError(text) from error
         self._directory = directory / "tensorboard"
-        self._open = partial(SummaryWriter, self._directory, purge_step=1)
+        self._make_writer = SummaryWriter
         self._writer: SummaryWriter | None = None
 
     def __enter__(self) -> TensorBoard:
@@ -65,7 +62,7 @@ class TensorBoard(Callback):
     def begin(self, model: MusicRNN, frames: int, done: list[Epoch], batches: int) -> None:
         """Open a file and write the completed epochs, with times as if there had been no interruption."""
         with written(self._directory):
-            self._writer = self._open()
+            self._writer = self._make_writer(self._directory, purge_step=1)
         now = time.time()
         for metrics in done:
             self._write(metrics, now - (done[-1].seconds - metrics.seconds))

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import wilcoxon
 
 from musicrnn.errors import ModelError
-from musicrnn.evaluation import PieceLikelihood, compare
-from musicrnn.evaluation.comparison import sign_flip_test
+from musicrnn.evaluation.comparison import compare, sign_flip_test
+from musicrnn.evaluation.likelihood import PieceLikelihood
 
 RNG = np.random.default_rng(7)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from musicrnn.evaluation import FrameMetrics
+from musicrnn.evaluation.metrics import FrameMetrics
 
 
 def test_scores_are_those_of_bay_2009_by_hand() -> None:

@@ -51,7 +51,7 @@ def test_training_lowers_the_nll_of_every_split(
     done = train(corpus, recipe, tmp_path / "run")
     first, best = done.history[0], done.history[done.best_epoch - 1]
     assert best.train_nll < first.train_nll - 0.2 and best.valid_nll < first.valid_nll
-    assert best.valid_nll == pytest.approx(done.valid_nll)
+    assert best.valid_nll == pytest.approx(done.nlls["valid"])
 
 
 def test_a_run_is_a_model_with_its_metrics_curves_and_card(corpus: Corpus, tmp_path: Path) -> None:
@@ -69,9 +69,9 @@ def test_a_run_is_a_model_with_its_metrics_curves_and_card(corpus: Corpus, tmp_p
     }
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4]
-    assert f"{done.test_nll:.3f}" in (tmp_path / "run" / "README.md").read_text()
+    assert f"{done.nlls['test']:.3f}" in (tmp_path / "run" / "README.md").read_text()
     assert evaluate(load_model(tmp_path / "run"), corpus).nll_per_frame == pytest.approx(
-        done.test_nll, rel=1e-6
+        done.nlls["test"], rel=1e-6
     )
 
 
@@ -79,7 +79,7 @@ def test_the_best_weights_are_kept_not_the_last(corpus: Corpus, tmp_path: Path) 
     recipe = Recipe.of(hidden=8, epochs=5, batch_size=1, learning_rate=1.0, schedule="constant", clip_norm=0)
     done = train(corpus, recipe, tmp_path / "run")
     nlls = [epoch.valid_nll for epoch in done.history]
-    assert done.valid_nll == pytest.approx(min(nlls), rel=1e-6)
+    assert done.nlls["valid"] == pytest.approx(min(nlls), rel=1e-6)
     assert nlls[-1] > min(nlls) + 1e-3, "the last epoch has to be worse for this test to tell"
 
 
@@ -141,7 +141,7 @@ def test_training_can_start_from_another_model(corpus: Corpus, trained: Path, tm
     start = load_model(trained)
     recipe = Recipe.of(hidden=8, epochs=1, learning_rate=1e-12, dropout=0.1, init_from=str(trained))
     done = train(corpus, recipe, tmp_path / "run")
-    assert done.test_nll == pytest.approx(mean_nll(start, corpus["test"]), rel=1e-4)
+    assert done.nlls["test"] == pytest.approx(mean_nll(start, corpus["test"]), rel=1e-4)
     with pytest.raises(ModelError, match=r"expected a network with {'hidden': 9}, found {'hidden': 8}"):
         train(corpus, Recipe.of(hidden=9, init_from=str(trained)), tmp_path / "other")
 
@@ -272,7 +272,7 @@ def test_mixed_precision_needs_a_gpu(corpus: Corpus, tmp_path: Path) -> None:
 def test_a_corpus_without_validation_is_judged_by_its_training_nll(midi_folder: Path, tmp_path: Path) -> None:
     alone = build_corpus(collect([str(midi_folder)]), PREPARATION, tmp_path / "alone", shares=(0, 0)).corpus
     done = train(alone, RECIPE.replaced(epochs=2), tmp_path / "run")
-    assert done.valid_nll is None and done.test_nll is None
+    assert done.nlls.keys() == {"train"}
     assert done.history[-1].valid_nll == done.history[-1].train_nll
 
 
@@ -312,9 +312,7 @@ def test_bad_updates_can_be_skipped_at_a_lower_and_lower_rate(
     done = train(corpus, recipe, tmp_path / "run", on_nan="skip", callbacks=[Listen()])
     assert warnings and "restored the previous weights, at 0.5 of the learning rate" in warnings[0]
     assert sum(epoch.skipped for epoch in done.history) == len(warnings)
-    assert (
-        done.history[-1].learning_rate < 1e9 and done.valid_nll is not None and math.isfinite(done.valid_nll)
-    )
+    assert done.history[-1].learning_rate < 1e9 and math.isfinite(done.nlls["valid"])
 
 
 def test_training_gives_up_where_no_rate_is_low_enough(

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 from musicrnn.cli.present.text import labelled
 
 if TYPE_CHECKING:
-    from musicrnn.evaluation import Comparison, DynamicEvaluation, Evaluation, FrameMetrics, Interval
+    from musicrnn.evaluation import Comparison, Evaluation
+    from musicrnn.evaluation.bootstrap import Interval
+    from musicrnn.evaluation.dynamic import DynamicEvaluation
+    from musicrnn.evaluation.metrics import FrameMetrics
     from musicrnn.music import Layout
 
 _OF_OTHERS = ("nll_per_frame", "nll_per_note", "accuracy", "precision", "recall", "f1", "calibration")

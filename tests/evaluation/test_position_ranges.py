@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicrnn.evaluation.profile import position_ranges
+from musicrnn.evaluation.likelihood import position_ranges
 
 
 @settings(max_examples=30, deadline=None)
