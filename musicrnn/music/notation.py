@@ -69,9 +69,8 @@ def _to_midi(content: bytes, suffix: str, name: str) -> bytes:
     try:
         import music21
     except ImportError as error:
-        raise MidiError(
-            f"{name}: expected music21 for written music (pip install music21), found none", "needs-music21"
-        ) from error
+        text = "expected music21 for written music (pip install music21), found none"
+        raise MidiError(f"{name}: {text}", "needs-music21") from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

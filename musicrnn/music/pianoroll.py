@@ -86,13 +86,10 @@ class Layout:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the layout and its width as JSON values."""
-        document = {
-            "width": self.width,
-            "channels": self.channels,
-            "pitches": [self.low, self.high],
-            "resolution": self.resolution,
-        }
-        return document if self.frame_seconds is None else {**document, "frame_seconds": self.frame_seconds}
+        grid: dict[str, Any] = {"resolution": self.resolution}
+        if self.frame_seconds is not None:
+            grid["frame_seconds"] = self.frame_seconds
+        return {"width": self.width, "channels": self.channels, "pitches": [self.low, self.high], **grid}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Layout:

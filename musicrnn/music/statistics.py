@@ -115,11 +115,7 @@ class RollCounts:
             self.add(roll)
 
     def add(self, roll: PianoRoll) -> None:
-        """Add a roll.
-
-        Raises:
-            RollError: It has another layout.
-        """
+        """Add a roll; one of another layout raises RollError."""
         if roll.layout != self.layout:
             raise RollError(f"expected rolls of one layout, {self.layout}, found {roll.layout}")
         # Sounding cells are few, so counting them is faster than passes over the roll. Pitches follow each

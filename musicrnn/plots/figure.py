@@ -68,9 +68,8 @@ def saved_figure(path: Path | str, width: float, height: float, title: str = "")
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in _METADATA:
-        raise FileError(
-            f"{path}: expected a picture named {', '.join(_METADATA)}, found {suffix or 'no suffix'!r}"
-        )
+        found = repr(suffix or "no suffix")
+        raise FileError(f"{path}: expected a picture named {', '.join(_METADATA)}, found {found}")
     with rc_context(_STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # names may be in any script
         figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")

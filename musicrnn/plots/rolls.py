@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from musicrnn.errors import RollError
 from musicrnn.music.pianoroll import PianoRoll
@@ -72,20 +71,13 @@ def _plot_panel(axes: Axes, roll: PianoRoll, low: int, high: int, quarters: floa
     axes.grid(axis="x", color=FAINT, linewidth=0.5)
     if roll.quarters < quarters:  # no staff beyond the end of the roll
         axes.axvspan(roll.quarters, quarters, color="white", linewidth=0, zorder=0.9)
-    bars: Any = _bars(roll, gap=quarters / 700)
-    axes.add_collection(PolyCollection(bars, facecolor=colour, linewidth=0, gid="notes"), autolim=False)
-    axes.set_ylim(low - 0.5, high + 0.5)
-    label_octaves(axes.yaxis, low, high, (0,) if high - low > 20 else (0, 4, 7))
-
-
-def _bars(roll: PianoRoll, gap: float) -> NDArray[np.float64]:
-    """Return the corners of each note's bar in quarter notes and MIDI pitch, shape (N, 4, 2).
-
-    A bar ends ``gap`` before its note, but is at least three quarters as long, and half a gap at least.
-    """
-    notes = roll.notes()
+    gap, notes = quarters / 700, roll.notes()
     left, right = (notes[edge] / roll.layout.resolution for edge in ("start", "end"))
+    # A bar is at least three quarters as long as its note, and long enough to be seen in long pieces.
     right = np.maximum(right - np.minimum(gap, (right - left) / 4), left + gap / 2)
     bottom, top = notes["pitch"] - 0.45, notes["pitch"] + 0.45
     corners = [(left, bottom), (left, top), (right, top), (right, bottom)]
-    return np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
+    bars: Any = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
+    axes.add_collection(PolyCollection(bars, facecolor=colour, linewidth=0, gid="notes"), autolim=False)
+    axes.set_ylim(low - 0.5, high + 0.5)
+    label_octaves(axes.yaxis, low, high, (0,) if high - low > 20 else (0, 4, 7))

@@ -44,12 +44,13 @@ def plot_sweep(trials: Sequence[_Trial], space: Mapping[str, Any], path: Path | 
     low, high = min(finite), max(finite)
     if spread := 4 * (statistics.median(finite) - low):
         high = min(high, low + spread)  # those far worse than most are shown at the upper edge
-    limits = padded(low, high, share=0.08, least=0.1)
+    bottom, top = padded(low, high, share=0.08, least=0.1)
     with saved_figure(path, 3.6 * columns + 0.4, 3.0 * height + 0.7, title) as figure:
         axes = figure.subplots(height, columns, squeeze=False, sharey=True).flatten()
         for place, (name, entry) in zip(axes, space.items(), strict=False):
-            _plot_setting(place, trials, name, entry, limits)
-        _plot_progress(axes[len(space)], trials, limits)
+            _plot_setting(place, trials, name, entry, top)
+        _plot_progress(axes[len(space)], trials, top)
+        axes[0].set_ylim(bottom, top)
         for place in axes[panels:]:
             place.set_visible(False)
         for place in axes[::columns]:
@@ -65,10 +66,8 @@ def setting_label(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
-def _plot_setting(
-    axes: Axes, trials: Sequence[_Trial], name: str, entry: Any, limits: tuple[float, float]
-) -> None:
-    """Plot the NLL of every trial over its value of a setting."""
+def _plot_setting(axes: Axes, trials: Sequence[_Trial], name: str, entry: Any, top: float) -> None:
+    """Plot the NLL of every trial over its value of a setting; those above ``top`` are shown there."""
     places: dict[Any, int] = {}
     if isinstance(entry, list):
         places = {value: index for index, value in enumerate(entry)}
@@ -84,7 +83,7 @@ def _plot_setting(
         value = trial["settings"][name]
         jitter = 0.4 * (trial["number"] * _GOLDEN % 1 - 0.5)
         nll = math.inf if trial["valid_nll"] is None or trial["state"] == "failed" else trial["valid_nll"]
-        return places[value] + jitter if places else value, min(nll, limits[1])
+        return places[value] + jitter if places else value, min(nll, top)
 
     shown = [trial for trial in trials if name in trial["settings"]]
     for state, style in _STYLES.items():
@@ -92,16 +91,15 @@ def _plot_setting(
         if of_state:
             x, y = zip(*map(point, of_state), strict=True)
             axes.plot(x, y, linestyle="", label=state, clip_on=False, **style)
-    axes.set_ylim(*limits)
     style_axes(axes, name, grid="both")
 
 
-def _plot_progress(axes: Axes, trials: Sequence[_Trial], limits: tuple[float, float]) -> None:
+def _plot_progress(axes: Axes, trials: Sequence[_Trial], top: float) -> None:
     """Plot the best NLL so far over the trials."""
     complete = [trial for trial in trials if trial["state"] == "complete" and trial["valid_nll"] is not None]
     nlls = dict(sorted((trial["number"], trial["valid_nll"]) for trial in complete))
     for number, nll in nlls.items():
-        axes.plot(number, min(nll, limits[1]), clip_on=False, **_STYLES["complete"])
+        axes.plot(number, min(nll, top), clip_on=False, **_STYLES["complete"])
     best = list(itertools.accumulate(nlls.values(), min))
     axes.step(list(nlls), best, where="post", color=COLOURS[1], linewidth=1.8)
     label_integers(axes.xaxis)

@@ -40,12 +40,16 @@ def roll_text(roll: PianoRoll, width: int = 80, height: int = 24) -> str:
     per_line = tall * -(-(high - low + 1) // (tall * lines))
     rows = -(-(high - low + 1) // per_line)
     cells = _cells(roll, high, columns, rows * tall, per_line // tall)
+    even = np.pad(cells, ((0, 0), (0, cells.shape[1] % 2)))
+    blocks = even.reshape(rows, tall, -1, 2).swapaxes(1, 2).reshape(rows, -1, 2 * tall)
+    codes = blocks @ (1 << np.arange(2 * tall))
     text = []
-    for row, characters in enumerate(_characters(cells, tall)):
+    for row, line in enumerate(codes):
         top = high - row * per_line
         label = pitch_name(top - top % 12) if top % 12 < per_line else ""
+        characters = "".join(_GLYPHS[tall][code] for code in line)
         text.append(f"{label:>4} {'┤' if label else '│'}{characters}".rstrip())
-    return "\n".join([*text, " " * _MARGIN + _time_axis(roll.quarters, -(-cells.shape[1] // 2))])
+    return "\n".join([*text, " " * _MARGIN + _time_axis(roll.quarters, codes.shape[1])])
 
 
 def histogram_line(histogram: ArrayLike) -> str:
@@ -121,15 +125,6 @@ def _cells(roll: PianoRoll, high: int, most: int, rows: int, per_cell: int) -> N
     shown = (below >= 0) & (below < rows * per_cell)
     cells[:, below[shown]] = pooled[:, shown]
     return np.asarray(cells.reshape(columns, rows, per_cell).max(axis=2).T)
-
-
-def _characters(cells: NDArray[np.uint8], tall: int) -> list[str]:
-    """Return cells, shape (pitch cells, time cells), as lines of characters that hold ``tall`` x 2 each."""
-    lines = len(cells) // tall
-    even = np.pad(cells, ((0, 0), (0, cells.shape[1] % 2)))
-    blocks = even.reshape(lines, tall, -1, 2).swapaxes(1, 2).reshape(lines, -1, 2 * tall)
-    codes = blocks @ (1 << np.arange(2 * tall))
-    return ["".join(_GLYPHS[tall][code] for code in line) for line in codes]
 
 
 def _time_axis(quarters: float, columns: int) -> str:

@@ -172,10 +172,9 @@ def _repair(data: bytes, name: str) -> tuple[bytes, list[tuple[int, int]], Any]:
 
 
 def _check_bytes(data: bytes, name: str) -> list[tuple[int, int]]:
-    """Refuse files of another format, with false headers, or too large.
+    """Return the first byte of each track's events, and the byte after its last.
 
-    Returns:
-        First byte of each track's events, and the byte after its last.
+    Files of another format, with false headers, incomplete tracks, or too large are refused.
     """
     if not data:
         raise MidiError(f"{name}: expected a MIDI file, found an empty file", "empty")
@@ -197,28 +196,24 @@ def _check_bytes(data: bytes, name: str) -> list[tuple[int, int]]:
         raise MidiError(f"{name}: expected ticks per quarter note, found division 0", "division-0")
     if division & 0x8000:
         raise MidiError(f"{name}: expected ticks per quarter note, found an SMPTE division", "smpte")
-    chunks = list(_tracks(data, name))
-    if not chunks:
-        raise MidiError(f"{name}: expected a track, found none before the file ends", "truncated")
-    return chunks
-
-
-def _tracks(data: bytes, name: str) -> Iterator[tuple[int, int]]:
-    """Yield the bounds of each track's events; tracks must be complete."""
-    offset, count = 8 + int.from_bytes(data[4:8], "big"), 0
+    chunks: list[tuple[int, int]] = []
+    offset = 8 + int.from_bytes(data[4:8], "big")
     while offset + 8 <= len(data):
         length = int.from_bytes(data[offset + 4 : offset + 8], "big")
         present = len(data) - offset - 8
         is_track = data[offset : offset + 4] == b"MTrk"
-        count += is_track
-        if length > present and (is_track or not count):
-            text = f"expected {length} bytes in chunk {count}, found {present} before the file ends"
+        number = len(chunks) + is_track
+        if length > present and (is_track or not chunks):
+            text = f"expected {length} bytes in chunk {number}, found {present} before the file ends"
             raise MidiError(f"{name}: {text}", "truncated")
-        if count > MAX_TRACKS:
+        if number > MAX_TRACKS:
             raise MidiError(f"{name}: expected at most {MAX_TRACKS} tracks, found more", "too-many-tracks")
         if is_track:
-            yield offset + 8, offset + 8 + length
+            chunks.append((offset + 8, offset + 8 + length))
         offset += 8 + length
+    if not chunks:
+        raise MidiError(f"{name}: expected a track, found none before the file ends", "truncated")
+    return chunks
 
 
 def _with_releases(data: bytes, chunks: list[tuple[int, int]], keys: Sequence[int]) -> Iterator[bytes]:
