@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -11,7 +11,7 @@ from musicrnn import __version__
 from musicrnn.cli import console
 from musicrnn.cli.datasets import datasets
 from musicrnn.cli.evaluate import evaluate
-from musicrnn.cli.flags import GroupedCommand, Messages, as_command, flattened
+from musicrnn.cli.flags import GroupedCommand, Messages, as_command
 from musicrnn.cli.prepare import prepare
 from musicrnn.cli.render import render
 from musicrnn.cli.reproduce import reproduce
@@ -65,16 +65,14 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _main(
-    messages: Messages,
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version."
-    ),
-) -> None:
-    console.configure(messages.quiet, messages.verbose)
+_VERSION = typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
 
 
-app.callback(help=_TOUR)(flattened(_main))
+def _main(version: Annotated[bool, _VERSION] = False) -> None:
+    """Take the flags before a command."""
+
+
+app.callback(help=_TOUR)(as_command(_main, Messages))
 for command in (prepare, train, evaluate, sample, show, render, sweep, reproduce, datasets):
     app.command(cls=GroupedCommand)(as_command(command))
 

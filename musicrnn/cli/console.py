@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,18 +12,18 @@ from typing import Any, TypeVar
 _Item = TypeVar("_Item")
 _SILENT, _QUIET, _NORMAL, _VERBOSE = -2, -1, 0, 1
 _level = _NORMAL
-_json = False
+_as_json = False
 
 
 def configure(quiet: bool, verbose: bool, json: bool = False) -> None:
     """Choose what is printed to stderr, and the form of results; flags that aren't set change nothing."""
-    global _level, _json
+    global _level, _as_json
     if quiet:
         _level = _QUIET
         logging.getLogger("musicrnn").setLevel(logging.ERROR)
     elif verbose:
         _level = _VERBOSE
-    _json = json
+    _as_json = json
 
 
 def silence() -> None:
@@ -34,14 +34,14 @@ def silence() -> None:
 
 def reset() -> None:
     """Restore the defaults: messages, but no details, and results as text."""
-    global _level, _json
-    _level, _json = _NORMAL, False
+    global _level, _as_json
+    _level, _as_json = _NORMAL, False
     logging.getLogger("musicrnn").setLevel(logging.NOTSET)
 
 
 def wants_json() -> bool:
     """Whether results are to be JSON."""
-    return _json
+    return _as_json
 
 
 def is_verbose() -> bool:
@@ -56,11 +56,9 @@ def report(document: Any, lines: Iterable[str]) -> None:
         document: The result as JSON values, printed with ``--json``; NaN and infinity become null.
         lines: The result as text, printed without it.
     """
-    if _json:
-        import json
-
-        result(json.dumps(_finite(document), indent=1, ensure_ascii=False))
-        return
+    if _as_json:
+        finite = json.loads(json.dumps(document), parse_constant=lambda _: None)
+        lines = [json.dumps(finite, indent=1, ensure_ascii=False)]
     for line in lines:
         result(line)
 
@@ -68,12 +66,6 @@ def report(document: Any, lines: Iterable[str]) -> None:
 def result(text: str) -> None:
     """Print a result to stdout."""
     sys.stdout.write(text + "\n")
-
-
-def result_bytes(content: bytes) -> None:
-    """Write bytes to stdout."""
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
 
 
 def note(text: str) -> None:
@@ -85,7 +77,7 @@ def note(text: str) -> None:
 def detail(text: str) -> None:
     """Print a message to stderr with ``--verbose``."""
     if is_verbose():
-        sys.stderr.write(text + "\n")
+        note(text)
 
 
 def error(text: object) -> None:
@@ -140,11 +132,3 @@ def track(items: Iterable[_Item], total: int | None, label: str, unit: str, done
         for number, item in enumerate(items, done + 1):
             yield item
             advance(number)
-
-
-def _finite(document: Any) -> Any:
-    if isinstance(document, dict):
-        return {key: _finite(value) for key, value in document.items()}
-    if isinstance(document, list | tuple):
-        return [_finite(value) for value in document]
-    return None if isinstance(document, float) and not math.isfinite(document) else document

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from musicrnn.cli import console
-from musicrnn.cli.flags import argument, flag
+from musicrnn.cli.flags import argument, flag, require
 from musicrnn.cli.present.text import labelled
-from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
     from musicrnn.corpus.registry import Dataset
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
 class DatasetFlags:
     """Options."""
 
-    source: Path | None = flag(
-        None, "With get: check the copy in this folder, without a network.", "--from", metavar="DIR"
-    )
+    source: Path | None = flag(None, "With get: check a copy in this folder.", "--from", metavar="DIR")
 
 
 def datasets(
@@ -36,20 +33,15 @@ def datasets(
     """
     from musicrnn.corpus.registry import DATASETS
 
+    require(action in ("list", "get"), "datasets", "list or get", action)
     if action == "get":
-        if name not in DATASETS:
-            raise UsageError(
-                f"datasets get: expected one of {', '.join(DATASETS)}; found {name or 'no name'}"
-            )
-        path = str(fetch_with_progress(DATASETS[name], flags.source))
+        known = f"one of {', '.join(DATASETS)}"
+        require(name in DATASETS, "datasets get", known, name or "no name")
+        path = str(fetch_with_progress(DATASETS[str(name)], flags.source))
         console.report({"name": name, "file": path}, [path])
-    elif action != "list":
-        raise UsageError(f"datasets: expected list or get, found {action}")
-    elif name is not None or flags.source is not None:
-        raise UsageError("datasets list: expected no NAME and no --from; they belong to get")
-    else:
-        known = list(DATASETS.values())
-        console.report([asdict(dataset) for dataset in known], map(_described, known))
+        return
+    require(name is None and flags.source is None, "datasets list", "no NAME and no --from", "one")
+    console.report(list(map(asdict, DATASETS.values())), map(_described, DATASETS.values()))
 
 
 def fetch_with_progress(dataset: Dataset, source: Path | None = None) -> Path:
@@ -67,5 +59,5 @@ def _described(dataset: Dataset) -> str:
     size = "size varies" if dataset.bytes is None else f"{dataset.bytes:,} bytes"
     pin = f"commit {dataset.commit}" if dataset.sha256 is None else f"sha256 {dataset.sha256}"
     title = f"{dataset.title} | {frames} | {size} | licence: {dataset.licence}"
-    more = filter(None, (dataset.citation, dataset.note, dataset.address, pin))
-    return "\n".join(labelled([(dataset.name, title), *(("", line) for line in more)], 16))
+    lines = filter(None, (title, dataset.citation, dataset.note, dataset.address, pin))
+    return "".join(labelled([(dataset.name, "\n".join(lines))], 16))

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from musicrnn.cli import console
-from musicrnn.cli.flags import argument, flag
+from musicrnn.cli.flags import argument, flag, require
 from musicrnn.cli.options import CORPUS, Model, chosen_corpus, chosen_device, chosen_model, device_flag
 from musicrnn.cli.present import measures
-from musicrnn.errors import ModelError, UsageError
+from musicrnn.errors import ModelError
 
 if TYPE_CHECKING:
-    from musicrnn.corpus import Corpus
-    from musicrnn.evaluation import Adaptation, Evaluation
+    from musicrnn.evaluation import Adaptation
+
+_CORPUS = "A prepared corpus, or the name of a published one. [default: the one the model was trained on]"
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,7 @@ class EvaluationFlags:
     skip_first_frame: bool = flag(False, "Leave out the first frame of every piece.")
     per_piece: bool = flag(False, "Also list the NLL of every piece.")
     against: Path | None = flag(None, "Another model to compare with, piece by piece.", metavar="MODEL")
-    picture: Path | None = flag(
-        None, "Plot NLL per pitch and per position, and the reliability curve: .png, .svg or .pdf."
-    )
+    picture: Path | None = flag(None, "Plot NLL per pitch and position, and reliability: .png, .svg or .pdf.")
     device: str = device_flag()
 
 
@@ -36,13 +35,11 @@ class DynamicFlags:
     """Dynamic evaluation."""
 
     dynamic: bool = flag(
-        False,
-        "Also evaluate the model while it adapts to each piece, from the frames it has already been scored "
-        "on (Krause et al. 2018).",
+        False, "Also evaluate while adapting to each piece, from the frames scored (Krause et al. 2018)."
     )
     dynamic_rate: float | None = flag(None, "Step size. [default: 0.7]")
     dynamic_decay: float | None = flag(
-        None, "Share of the distance back to the trained weights that each step covers. [default: 0]"
+        None, "Share of the way back to the trained weights, per step. [default: 0]"
     )
     dynamic_segment: int | None = flag(None, "Frames scored before each step. [default: 5]")
 
@@ -54,8 +51,7 @@ class DynamicFlags:
         """
         given = {"rate": self.dynamic_rate, "decay": self.dynamic_decay, "segment": self.dynamic_segment}
         how: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        if how and not self.dynamic:
-            raise UsageError(f"--dynamic-{next(iter(how))}: expected --dynamic beside it, found none")
+        require(self.dynamic or not how, f"--dynamic-{next(iter(how), '')}", "--dynamic beside it")
         from musicrnn.evaluation import Adaptation
 
         return Adaptation(**how) if self.dynamic else None
@@ -63,14 +59,7 @@ class DynamicFlags:
 
 def evaluate(
     model: Model = None,
-    corpus: Annotated[
-        Path | None,
-        argument(
-            "CORPUS",
-            "A prepared corpus, or the name of a published one. [default: the one that the model was trained "
-            "on]",
-        ),
-    ] = None,
+    corpus: Annotated[Path | None, argument("CORPUS", _CORPUS)] = None,
     *,
     flags: EvaluationFlags,
     dynamic: DynamicFlags,
@@ -95,7 +84,11 @@ def evaluate(
     models = {str(directory): found}
     if flags.against is not None:
         other = chosen_model(flags.against)
-        theirs = _evaluated(other, opened, flags.split, how)
+        second = load_model(other)
+        try:
+            theirs = evaluate(second, opened, flags.split, **how)
+        except ModelError as error:
+            raise ModelError(f"{other}: {error}") from error
         gap = compare(found.pieces, theirs.pieces)
         models[str(other) if other != directory else f"{other} again"] = theirs
         document["against"] = measures.comparison_document(str(other), theirs, gap)
@@ -112,26 +105,9 @@ def evaluate(
         lines += measures.dynamic_words(adapted, gain)
     if flags.per_piece:
         document["per_piece"] = [asdict(piece) for piece in found.pieces]
-        lines += [
-            f"{piece.nll_per_frame:8.3f}  {piece.frames:6d} frames  {piece.name}" for piece in found.pieces
-        ]
+        for piece in found.pieces:
+            lines.append(f"{piece.nll_per_frame:8.3f}  {piece.frames:6d} frames  {piece.name}")
     console.report(document, lines)
-
-
-def _evaluated(directory: Path, corpus: Corpus, split: str, how: dict[str, Any]) -> Evaluation:
-    """Evaluate another model; an error of its evaluation names it.
-
-    Raises:
-        ModelError: There is none, or it was made for other frames.
-    """
-    from musicrnn.checkpoint import load_model
-    from musicrnn.evaluation import evaluate
-
-    model = load_model(directory)
-    try:
-        return evaluate(model, corpus, split, **how)
-    except ModelError as error:
-        raise ModelError(f"{directory}: {error}") from error
 
 
 def _own_corpus(data: dict[str, Any]) -> Path:

@@ -1,8 +1,7 @@
 """From functions to commands: groups of flags, the flags that all commands share, and help under headings.
 
-A group of flags is a dataclass whose fields are made with ``flag``; its docstring is the heading of the group
-in ``--help``. A command takes groups as parameters, and the settings of a recipe in the same way, as
-``Settings``; ``as_command`` flattens them into flags.
+A group is a dataclass whose fields are made with ``flag`` and whose docstring is its heading in ``--help``. A
+command takes groups, and the settings of a recipe as ``Settings``; ``as_command`` makes flags of them.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import typer
 from typer.core import TyperCommand
 
 from musicrnn.cli import console
+from musicrnn.errors import UsageError
 from musicrnn.training.recipe import SETTINGS
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def flag(default: Any, text: str, *names: str, **how: Any) -> Any:
-    """Declare a flag as a field of a group.
+    """Declare a flag as a field of a group; one that is False by default has no ``--no-`` form.
 
     Args:
-        default: Its value unless one is given; a flag that is False by default has no ``--no-`` form.
+        default: Its value unless one is given.
         text: Its help.
         names: ``--name`` and ``-n``, where the field's name doesn't give them.
         how: Further arguments of ``typer.Option``.
@@ -38,6 +38,17 @@ def flag(default: Any, text: str, *names: str, **how: Any) -> Any:
 def argument(metavar: str, text: str) -> Any:
     """Declare a positional argument, in the annotation of a parameter."""
     return typer.Argument(metavar=metavar, help=text)
+
+
+def require(met: bool, name: str, expected: str, found: object = "none") -> None:
+    """Check the value of a flag.
+
+    Raises:
+        UsageError: The condition isn't met.
+    """
+    if not met:
+        mark = ";" if "," in expected else ","
+        raise UsageError(f"{name}: expected {expected}{mark} found {found}")
 
 
 class Settings(dict[str, Any]):
@@ -62,29 +73,18 @@ class Common(Messages):
     json: bool = flag(False, "Print one JSON document to stdout and nothing else.")
 
 
-def as_command(function: Callable[..., None]) -> Callable[..., None]:
-    """Return a function for Typer: groups flattened, with ``--json``, ``--quiet`` and ``--verbose`` added."""
-
-    @wraps(function)
-    def command(common: Common, **arguments: Any) -> None:
-        console.configure(common.quiet, common.verbose, common.json)
-        function(**arguments)
-
-    return flattened(command, common=Common)
-
-
-def flattened(function: Callable[..., None], **more: type) -> Callable[..., None]:
-    """Return a function that takes a flag for each field in the place of a group.
+def as_command(function: Callable[..., None], common: type[Messages] = Common) -> Callable[..., None]:
+    """Return a function for Typer that takes a flag for each field in the place of a group.
 
     Args:
         function: Takes the groups among its parameters.
-        more: Groups that it takes besides those of its signature, by name.
+        common: A further group, which says what is printed.
     """
     signature = inspect.signature(function, eval_str=True)
-    taken = {name: entry.annotation for name, entry in signature.parameters.items()} | more
     groups: dict[str, tuple[Any, list[str]]] = {}
     parameters: list[inspect.Parameter] = []
-    for name, kind in taken.items():
+    own = [(name, parameter.annotation) for name, parameter in signature.parameters.items()]
+    for name, kind in [*own, ("common", common)]:
         if kind is Settings or is_dataclass(kind):
             members = list(_members(kind))
             groups[name] = kind, [member.name for member in members]
@@ -93,38 +93,37 @@ def flattened(function: Callable[..., None], **more: type) -> Callable[..., None
             parameters.append(signature.parameters[name].replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
     @wraps(function)
-    def gathered(**arguments: Any) -> None:
+    def command(**arguments: Any) -> None:
         values = {
             group: kind(**{name: arguments.pop(name) for name in names})
             for group, (kind, names) in groups.items()
         }
+        console.configure(**vars(values.pop("common")))
         function(**arguments, **values)
 
-    gathered.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return gathered
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return command
 
 
 def _members(group: Any) -> Iterator[inspect.Parameter]:
     """Yield a parameter for each flag of a group; a setting not given is None, so that files may give it."""
+    members: list[tuple[str, Any, Any, Any]] = []
     if group is Settings:
         for name, setting in SETTINGS.items():
-            kind, usual = setting.type, setting.usual or setting.default
-            text = setting.text + ("" if kind is bool else f" [default: {usual}]")
-            option = typer.Option(help=text, rich_help_panel=setting.group.capitalize())
-            yield _parameter(name, kind | None, None, option)
-        return
-    heading, hints = str(group.__doc__).rstrip("."), get_type_hints(group)
-    for entry in fields(group):
-        text, names, how = (entry.metadata[key] for key in ("text", "names", "how"))
-        if entry.default is False and not names:
-            names = (f"--{entry.name.replace('_', '-')}",)
-        option = typer.Option(*names, help=text, rich_help_panel=heading, **how)
-        yield _parameter(entry.name, hints[entry.name], entry.default, option)
-
-
-def _parameter(name: str, kind: Any, default: Any, option: Any) -> inspect.Parameter:
-    annotation = Annotated[kind, option]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            default = "" if setting.type is bool else f" [default: {setting.usual or setting.default}]"
+            option = typer.Option(help=setting.text + default, rich_help_panel=setting.group.capitalize())
+            members.append((name, setting.type | None, None, option))
+    else:
+        heading, hints = str(group.__doc__).rstrip("."), get_type_hints(group)
+        for entry in fields(group):
+            text, names, how = (entry.metadata[key] for key in ("text", "names", "how"))
+            if entry.default is False and not names:
+                names = (f"--{entry.name.replace('_', '-')}",)
+            option = typer.Option(*names, help=text, rich_help_panel=heading, **how)
+            members.append((entry.name, hints[entry.name], entry.default, option))
+    for name, kind, usual, option in members:
+        annotation = Annotated[kind, option]  # type: ignore[valid-type]
+        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=usual, annotation=annotation)
 
 
 class GroupedCommand(TyperCommand):

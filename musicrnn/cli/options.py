@@ -16,12 +16,8 @@ CORPUS = Path("data/prepared/chorales")
 RUNS = Path("models/runs")
 SHIPPED_MODEL = Path("models/chorales-gru")
 
-Model = Annotated[
-    Path | None,
-    argument(
-        "MODEL", "A model's folder. [default: the newest run under models/runs, else the shipped model]"
-    ),
-]
+_MODEL = "A model's folder. [default: the newest run under models/runs, else the shipped model]"
+Model = Annotated[Path | None, argument("MODEL", _MODEL)]
 
 
 def device_flag() -> Any:
@@ -83,17 +79,6 @@ def chosen_device(name: str) -> str:
 def music_source(path: Path) -> tuple[Path | bytes, str]:
     """Return where to read a piece of music from, the bytes of stdin for ``-``, and its name in messages."""
     return (sys.stdin.buffer.read(), "stdin") if str(path) == "-" else (path, str(path))
-
-
-def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
-    """Return a value that must be one of several.
-
-    Raises:
-        UsageError: It isn't.
-    """
-    if value not in choices:
-        raise UsageError(f"{name}: expected one of {', '.join(choices)}; found {value}")
-    return value
 
 
 def parse_range(name: str, text: str, kind: type[_Number], example: str) -> tuple[_Number, _Number]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from musicrnn.cli import console
-from musicrnn.cli.flags import argument, flag
-from musicrnn.cli.options import one_of, parse_programs, parse_range
+from musicrnn.cli.flags import argument, flag, require
+from musicrnn.cli.options import parse_programs, parse_range
 from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from musicrnn.music import Layout
 
 _Item = TypeVar("_Item")
+_SOURCES = (
+    "MIDI files, folders, globs, .zip and .tar archives, MusicXML and ABC (with music21), published rolls "
+    "(.mat, .json, .pickle), names of data sets (see `musicrnn datasets`), or - for names of files on stdin. "
+    "[default: the bundled chorales]"
+)
 
 
 @dataclass(frozen=True)
@@ -41,9 +46,7 @@ class FrameFlags:
         "the frames whose middle they cover, as in the published benchmarks.",
     )
     pitches: str | None = flag(None, "LOW:HIGH, MIDI pitches. [default: 21:108]")
-    channels: str | None = flag(
-        None, "frame, or frame+onset, which keeps repeated notes apart. [default: frame+onset]"
-    )
+    channels: str | None = flag(None, "frame, or frame+onset: repeated notes apart. [default: frame+onset]")
 
     def layout(self, collection: Collection) -> Layout:
         """Return the layout of the frames; what isn't given is taken from the source, else the default.
@@ -61,8 +64,8 @@ class FrameFlags:
         if seconds is not None:
             layout = Layout.in_seconds(seconds, low, high, channels)
         else:
-            per_quarter = fixed.resolution if self.resolution is None else self.resolution
-            layout = Layout(per_quarter, low, high, channels)
+            resolution = fixed.resolution if self.resolution is None else self.resolution
+            layout = Layout(resolution, low, high, channels)
         if collection.layout not in (None, layout):
             raise UsageError(
                 f"{collection.name}: published rolls have the layout {collection.layout}; asked: {layout}"
@@ -75,16 +78,12 @@ class NoteFlags:
     """Notes."""
 
     pedal: bool = flag(False, "Let the sustain pedal lengthen notes.")
-    tracks: str | None = flag(
-        None,
-        "Take only these tracks: numbers as in `musicrnn show`, or names with * and ?, separated by commas.",
-    )
+    tracks: str | None = flag(None, "Take only these tracks, by number (see `show`) or name: 1,3,Vi*.")
     programs: str | None = flag(None, "Take only these General MIDI programs: 0-7,40.")
     split_tracks: bool = flag(False, "Make every track a piece of its own.")
     transpose_to_c: bool = flag(
         False,
-        "Transpose every piece to C major or C minor, by its key signature or, without one, by the key "
-        "profiles of Krumhansl and Kessler.",
+        "Transpose to C major or minor, by key signature, else by Krumhansl and Kessler's key profiles.",
     )
 
 
@@ -104,7 +103,7 @@ class SplitFlags:
     valid: float = flag(0.1, "Share of validation pieces, where the source has no split.")
     test: float = flag(0.1, "Share of test pieces, where the source has no split.")
     keep_duplicates: bool = flag(
-        False, "Allow pieces that are equal, or equal but for the key, in different splits."
+        False, "Allow a piece and its copies, also in other keys, in different splits."
     )
     seed: int = flag(0, "Seeds the split.")
 
@@ -114,22 +113,12 @@ class ProcessFlags:
     """Processes."""
 
     workers: int = flag(0, "Processes; 0 is one per core. The corpus doesn't depend on it.")
-    scheduler: str | None = flag(
-        None, "Address of a dask scheduler, tcp://host:8786, whose cluster does the processes."
-    )
+    scheduler: str | None = flag(None, "Use the cluster of this dask scheduler instead: tcp://host:8786.")
     time_limit: float = flag(60.0, "Seconds that one piece may take.")
 
 
 def prepare(
-    sources: Annotated[
-        list[str] | None,
-        argument(
-            "SOURCE…",
-            "MIDI files, folders, globs, .zip and .tar archives, MusicXML and ABC (with music21), a "
-            "published file of rolls (.mat, .json, .pickle), the name of a data set (see `musicrnn "
-            "datasets`), or - for names of files on stdin. [default: the bundled chorales]",
-        ),
-    ] = None,
+    sources: Annotated[list[str] | None, argument("SOURCE…", _SOURCES)] = None,
     *,
     files: FileFlags,
     frames: FrameFlags,
@@ -149,7 +138,7 @@ def prepare(
     )
     preparation = Preparation(
         frames.layout(collection),
-        one_of("--quantize", frames.quantize, ("nearest", "midpoint")),
+        frames.quantize,
         notes.pedal,
         tuple(name.strip() for name in notes.tracks.split(",")) if notes.tracks else (),
         parse_programs(notes.programs) if notes.programs else (),
@@ -159,7 +148,11 @@ def prepare(
         pieces.min_frames,
         pieces.max_frames,
     )
-    _check_rolls(collection, frames, notes)
+    given = ["quantize"] if frames.quantize != "nearest" else []
+    given += [entry.name for entry in fields(notes) if getattr(notes, entry.name)]
+    if given and collection.layout is not None:
+        name = given[0].replace("_", "-")
+        raise UsageError(f"--{name}: expected a source with notes, found the rolls of {collection.name}")
     output = files.output or Path("data/prepared") / collection.name
     try:
         prepared = build_corpus(
@@ -180,9 +173,8 @@ def prepare(
     if console.is_verbose():
         with (output / "report.jsonl").open(encoding="utf-8") as report:
             for line in report:
-                console.detail(line.rstrip("\n"))
-    _warn(prepared, output, splits.keep_duplicates or collection.layout is not None)
-    console.report(_document(prepared, output), _lines(prepared, output))
+                console.note(line.rstrip("\n"))
+    _report(prepared, output, splits.keep_duplicates or collection.layout is not None)
 
 
 def _track(pieces: Iterable[_Item], total: int | None, done: int) -> Iterator[_Item]:
@@ -193,75 +185,47 @@ def _track(pieces: Iterable[_Item], total: int | None, done: int) -> Iterator[_I
 
 
 def _check(frames: FrameFlags, pieces: PieceFlags, splits: SplitFlags, processes: ProcessFlags) -> None:
-    """Refuse numbers that are out of range or contradict each other."""
+    """Refuse values that are out of range or contradict each other."""
+    low, high, limit = pieces.min_frames, pieces.max_frames, processes.time_limit
     valid, test = splits.valid, splits.test
-    if not (valid >= 0 and test >= 0 and valid + test < 1):
-        raise UsageError(
-            f"--valid, --test: expected shares that leave some to train on, found {valid}, {test}"
-        )
-    if processes.workers < 0:
-        raise UsageError(f"--workers: expected 0 or more, found {processes.workers}")
-    if not 0 < processes.time_limit < 1e6:
-        raise UsageError(
-            f"--time-limit: expected seconds above 0 and below 1e6, found {processes.time_limit}"
-        )
-    low, high = pieces.min_frames, pieces.max_frames
-    if low < 1:
-        raise UsageError(f"--min-frames: expected 1 or more, found {low}")
-    if high is not None and high < low:
-        raise UsageError(f"--max-frames: expected {low} (--min-frames) or more, found {high}")
-    if frames.resolution is not None and frames.frame_seconds is not None:
-        raise UsageError("expected one of --resolution, --frame-seconds; found both")
+    leave_some = valid >= 0 and test >= 0 and valid + test < 1
+    require(leave_some, "--valid, --test", "shares that leave some to train on", f"{valid}, {test}")
+    require(processes.workers >= 0, "--workers", "0 or more", processes.workers)
+    require(0 < limit < 1e6, "--time-limit", "seconds above 0 and below 1e6", limit)
+    require(low >= 1, "--min-frames", "1 or more", low)
+    require(high is None or high >= low, "--max-frames", f"{low} (--min-frames) or more", high)
+    require(None in (frames.resolution, frames.frame_seconds), "--resolution, --frame-seconds", "one", "both")
+    require(frames.quantize in ("nearest", "midpoint"), "--quantize", "nearest or midpoint", frames.quantize)
 
 
-def _check_rolls(collection: Collection, frames: FrameFlags, notes: NoteFlags) -> None:
-    """Refuse flags that need notes where the source consists of published rolls."""
-    given = ["quantize"] if frames.quantize != "nearest" else []
-    given += [entry.name for entry in fields(notes) if getattr(notes, entry.name)]
-    if given and collection.layout is not None:
-        name = given[0].replace("_", "-")
-        raise UsageError(f"--{name}: expected a source with notes, found the rolls of {collection.name}")
-
-
-def _warn(prepared: Prepared, output: Path, keeps_splits: bool) -> None:
-    """Report on stderr what was skipped and what is duplicated."""
+def _report(prepared: Prepared, output: Path, keeps_splits: bool) -> None:
+    """Print what was skipped and what is duplicated to stderr, and what the corpus holds."""
     from musicrnn.corpus.summary import count_duplicates
 
+    corpus, repeated = prepared.corpus, count_duplicates(prepared.corpus)
     if prepared.skipped:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(prepared.reasons.items()))
         count = f"{prepared.skipped:,} of {prepared.sources:,}"
         console.note(f"skipped {count} pieces ({reasons}): {output}/report.jsonl")
-    repeated = count_duplicates(prepared.corpus)
     if repeated.pieces:
-        kept = (
-            f"{repeated.across_splits:,} are in more than one split"
-            if keeps_splits or repeated.across_splits
-            else "each kept in the split of the first"
-        )
+        kept = "each kept in the split of the first"
+        if keeps_splits or repeated.across_splits:
+            kept = f"{repeated.across_splits:,} are in more than one split"
         another = f"{repeated.transposed:,} in another key"
         console.note(f"{repeated.pieces:,} pieces repeat an earlier one ({another}); {kept}")
-
-
-def _document(prepared: Prepared, output: Path) -> dict[str, object]:
-    from musicrnn.corpus.summary import count_duplicates
-
-    corpus = prepared.corpus
-    return {
+    document = {
         "corpus": str(output),
         "pieces": len(corpus.pieces),
         "frames": corpus.frames,
         "skipped": prepared.skipped,
         "reasons": prepared.reasons,
-        "duplicates": count_duplicates(corpus)._asdict(),
+        "duplicates": repeated._asdict(),
         "splits": {split: len(pieces) for split, pieces in corpus.items()},
         "seconds": round(prepared.seconds, 3),
     }
-
-
-def _lines(prepared: Prepared, output: Path) -> list[str]:
-    corpus = prepared.corpus
     parts = [f"{split} {len(pieces):,} pieces {pieces.frames:,} frames" for split, pieces in corpus.items()]
-    return [
+    lines = [
         f"{output}: {len(corpus.pieces):,} pieces, {corpus.frames:,} frames, {corpus.layout}",
         " | ".join([*parts, f"{prepared.seconds:.1f} s"]),
     ]
+    console.report(document, lines)

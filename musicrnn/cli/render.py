@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 from musicrnn.cli import console
-from musicrnn.cli.flags import argument, flag
+from musicrnn.cli.flags import argument, flag, require
 from musicrnn.cli.options import music_source
-from musicrnn.errors import UsageError, about
+from musicrnn.errors import about
+
+_DEFAULT = Path("sample.mid")
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,7 @@ class RenderFlags:
 
 
 def render(
-    file: Annotated[Path, argument("file", "A MIDI, MusicXML or ABC file; - for MIDI on stdin.")] = Path(
-        "sample.mid"
-    ),
+    file: Annotated[Path, argument("file", "A MIDI, MusicXML or ABC file; - for MIDI on stdin.")] = _DEFAULT,
     *,
     flags: RenderFlags,
 ) -> None:
@@ -31,8 +31,7 @@ def render(
     from musicrnn.music import read_score
     from musicrnn.music.render import render, write_wav
 
-    if flags.output is None and str(file) == "-":
-        raise UsageError("render -: expected -o FILE.wav, found none")
+    require(flags.output is not None or str(file) != "-", "render -", "-o FILE.wav")
     source, name = music_source(file)
     score = read_score(source, name)
     target = flags.output or file.with_suffix(".wav")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from musicrnn.cli import console
-from musicrnn.cli.flags import argument, flag
-from musicrnn.errors import MusicRNNError, UsageError
+from musicrnn.cli.flags import argument, flag, require
+from musicrnn.errors import MusicRNNError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 class StudyFlags:
     """Study."""
 
-    output: Path = flag(
-        Path("models/runs/chung2014"), "The folder of tables, pictures and runs.", "--output", "-o"
-    )
+    output: Path = flag(Path("models/runs/chung2014"), "Folder of tables, plots and runs.", "--output", "-o")
     only: str = flag("", "Data sets and cells, such as jsb,nottingham,gru. [default: all four and all three]")
     quick: bool = flag(False, "Train only at the best known learning rate for each cell and set.")
     seeds: int = flag(1, "Runs at the best rate; with several, mean and standard deviation are given.")
@@ -30,14 +28,12 @@ class StudyFlags:
     dry_run: bool = flag(False, "Print what would be trained and how long it takes.")
     check: bool = flag(False, "Evaluate the shipped networks; train and write nothing.")
     ship: Path | None = flag(
-        None, "At the end, copy the best network of each cell and set to DIR/SET-CELL.", metavar="DIR"
+        None, "Copy the best network of each set and cell to DIR/SET-CELL.", metavar="DIR"
     )
 
 
 def reproduce(
-    paper: Annotated[str, argument("PAPER", "chung2014")] = "chung2014",
-    *,
-    study: StudyFlags,
+    paper: Annotated[str, argument("PAPER", "chung2014")] = "chung2014", *, study: StudyFlags
 ) -> None:
     """Compare the tables and learning curves of Chung et al. (2014) with ours.
 
@@ -46,12 +42,10 @@ def reproduce(
     interrupted or killed, run the same command to continue. --check evaluates the networks that ship with
     the program, in seconds.
     """
-    if paper != "chung2014":
-        raise UsageError(f"reproduce: expected chung2014, found {paper}")
-    if study.check and (study.quick or study.dry_run or study.ship is not None or study.seeds != 1):
-        raise UsageError(
-            "--check trains nothing: expected no --quick, --seeds, --dry-run or --ship, found one"
-        )
+    require(paper == "chung2014", "reproduce", "chung2014", paper)
+    trains = study.quick or study.dry_run or study.ship is not None or study.seeds != 1
+    others = "no --quick, --seeds, --dry-run or --ship"
+    require(not (study.check and trains), "--check trains nothing", others, "one")
     from musicrnn.experiments import chung2014
 
     data, cells = _chosen(study.only)
@@ -96,8 +90,7 @@ def _chosen(only: str) -> tuple[list[str], list[str]]:
 
     names = [name.strip() for name in only.split(",") if name.strip()]
     unknown = [name for name in names if name not in TABLE_2 and name not in CELLS]
-    if unknown:
-        raise UsageError(f"--only: expected names among {', '.join([*TABLE_2, *CELLS])}; found {unknown[0]}")
+    require(not unknown, "--only", f"names among {', '.join([*TABLE_2, *CELLS])}", next(iter(unknown), None))
     data = [name for name in TABLE_2 if name in names] or list(TABLE_2)
     return data, [cell for cell in CELLS if cell in names] or list(CELLS)
 

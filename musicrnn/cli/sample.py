@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from musicrnn.cli import console
-from musicrnn.cli.flags import flag
+from musicrnn.cli.flags import flag, require
 from musicrnn.cli.options import Model, chosen_model, music_source
-from musicrnn.errors import UsageError
 
 BARS, TEMPO = 16, 120  # those of sampling.lengths, which needs torch
 
@@ -39,9 +40,7 @@ class SamplingFlags:
 
     temperature: float = flag(1.0, "Divides the log-odds: below 1 safer, above 1 more random.")
     threshold: float | None = flag(None, "No randomness: every cell with at least this probability sounds.")
-    seed: int | None = flag(
-        None, "Seeds the random numbers: same seed, same bytes. [default: a new one each time]"
-    )
+    seed: int | None = flag(None, "Seed of the random numbers. [default: a new one each time]")
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,9 @@ def sample(
     primer: PrimerFlags,
 ) -> None:
     """Generate new music from a model."""
-    import secrets
-
     _check(sampling.seed, output, primer)
-
     from musicrnn.checkpoint import load_model
+    from musicrnn.files import write_bytes
     from musicrnn.music import midi_bytes, to_score
     from musicrnn.sampling import SamplingSettings, generate_many, layout_of, lengths, read_primer
 
@@ -92,10 +89,13 @@ def sample(
         rolls = [before.followed_by(roll) for roll in rolls]
     contents = [midi_bytes(to_score(roll, tempo, metre)) for roll in rolls]
     if str(output.output) == "-":
-        console.result_bytes(contents[0])
+        sys.stdout.buffer.write(contents[0])
+        sys.stdout.buffer.flush()
         console.note(f"seed {seed}")
         return
-    files = _write(contents, output.output)
+    files = _names(output.output, output.count)
+    for file, content in zip(files, contents, strict=True):
+        write_bytes(Path(file), content)
     if not console.wants_json():
         console.note(f"{frames} frames at {tempo:g} quarter notes per minute, seed {seed}")
     elapsed = round(time.monotonic() - started, 3)
@@ -103,24 +103,18 @@ def sample(
 
 
 def _check(seed: int | None, output: OutputFlags, primer: PrimerFlags) -> None:
-    """Refuse flags that contradict each other or are out of range."""
-    if output.count < 1:
-        raise UsageError(f"--count: expected at least 1, found {output.count}")
-    if seed is not None and seed < 0:
-        raise UsageError(f"--seed: expected 0 or more, found {seed}")
-    if str(output.output) == "-" and (output.count > 1 or console.wants_json()):
-        found = "--json" if console.wants_json() else f"--count {output.count}"
-        raise UsageError(f"-o -: stdout holds one MIDI file, found {found}")
-    if primer.include_primer and primer.primer is None:
-        raise UsageError("--include-primer: expected a --primer, found none")
+    """Refuse values that contradict each other or are out of range."""
+    require(output.count >= 1, "--count", "at least 1", output.count)
+    require(seed is None or seed >= 0, "--seed", "0 or more", seed)
+    if str(output.output) == "-":
+        require(not console.wants_json(), "-o -", "one MIDI file on stdout", "--json")
+        require(output.count == 1, "-o -", "one MIDI file on stdout", f"--count {output.count}")
+    require(primer.primer is not None or not primer.include_primer, "--include-primer", "a --primer")
 
 
-def _write(contents: list[bytes], output: Path) -> list[str]:
-    from musicrnn.files import write_bytes
-
+def _names(output: Path, count: int) -> list[str]:
+    """Return the names of the files: OUT, or OUT-1, OUT-2 and so on."""
+    if count == 1:
+        return [str(output)]
     suffix = output.suffix or ".mid"
-    numbered = [output.with_name(f"{output.stem}-{index}{suffix}") for index in range(1, len(contents) + 1)]
-    paths = numbered if len(contents) > 1 else [output]
-    for path, content in zip(paths, contents, strict=True):
-        write_bytes(path, content)
-    return [str(path) for path in paths]
+    return [str(output.with_name(f"{output.stem}-{index}{suffix}")) for index in range(1, count + 1)]

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from musicrnn.cli import console
-from musicrnn.cli.flags import Settings, argument, flag
+from musicrnn.cli.flags import Settings, argument, flag, require
 from musicrnn.cli.options import CORPUS, chosen_corpus, chosen_device, device_flag, parse_range
 from musicrnn.cli.present.trials import TrialLines, trial_table
-from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from musicrnn.experiments.sweep import SweepResult
     from musicrnn.experiments.sweep.space import Space
     from musicrnn.training import Recipe
 
@@ -27,9 +25,7 @@ _RATES = "0.0003:0.03"
 class SearchFlags:
     """Search."""
 
-    output: Path | None = flag(
-        None, "The study's folder. [default: models/sweeps/CORPUS-CELL]", "--output", "-o"
-    )
+    output: Path | None = flag(None, "The folder. [default: models/sweeps/CORPUS-CELL]", "--output", "-o")
     trials: int = flag(10, "Trials in all, earlier ones counted.")
     space: Path | None = flag(
         None,
@@ -38,18 +34,13 @@ class SearchFlags:
         "[default: --learning-rates]",
     )
     learning_rates: str | None = flag(
-        None,
-        "LOW:HIGH, instead of --space: search the learning rate, sampled log-uniformly. "
-        f"[default: {_RATES}, which suits adam]",
+        None, f"LOW:HIGH, instead of --space: the learning rate, log-uniform. [default: {_RATES}, for adam]"
     )
     sampler: str = flag(
-        "random",
-        "random (Bergstra and Bengio 2012), or tpe: near settings that were good (Bergstra et al. 2011).",
+        "random", "random (Bergstra and Bengio 2012), or tpe: near good settings (Bergstra et al. 2011)."
     )
     pruner: str = flag(
-        "none",
-        "Which trials to stop early: none; median, those worse than half of the others; halving, all but "
-        "the best third, repeatedly (Li et al. 2020).",
+        "none", "Stop early: none; median: the worse half; halving: all but the best third (Li et al. 2020)."
     )
     storage: str | None = flag(
         None,
@@ -59,14 +50,12 @@ class SearchFlags:
 
 
 @dataclass(frozen=True)
-class RunFlags:
+class WorkerFlags:
     """Run."""
 
     workers: int = flag(1, "Processes, each of which runs a trial; 0 is one per core.")
     device: str = device_flag()
-    config: Path | None = flag(
-        None, "Settings that aren't searched, from a TOML file or a run's config.json. Flags take precedence."
-    )
+    config: Path | None = flag(None, "Settings: a TOML file or a run's config.json. Flags override them.")
 
 
 def sweep(
@@ -74,7 +63,7 @@ def sweep(
     *,
     search: SearchFlags,
     settings: Settings,
-    run: RunFlags,
+    run: WorkerFlags,
 ) -> None:
     """Search for the best settings; every trial is a run of its own.
 
@@ -83,7 +72,7 @@ def sweep(
     noise of 0.075 (Chung et al. 2014).
     """
     from musicrnn.corpus import open_corpus
-    from musicrnn.experiments.sweep import sweep
+    from musicrnn.experiments.sweep import rows, sweep
     from musicrnn.training import Recipe, read_settings
 
     base = Recipe.of(**{**_BASE, **(read_settings(run.config) if run.config else {}), **settings})
@@ -106,29 +95,11 @@ def sweep(
         )
     except KeyboardInterrupt:
         if callback.begun:
-            console.note(
-                f"{callback.done} of {search.trials} trials are done; run the same command to continue"
-            )
+            count = f"{callback.done} of {search.trials} trials"
+            console.note(f"{count} are done; run the same command to continue")
         raise
     threads = f"OMP_NUM_THREADS={found.threads} " if found.threads else ""
-    command = f"{threads}musicrnn train {_quoted(corpus)} --config {_quoted(found.config)}"
-    _print(found, space, command)
-
-
-def _space(path: Path | None, rates: str | None, base: Recipe) -> Space:
-    from musicrnn.experiments.sweep.space import make_space, read_space
-
-    if path is not None:
-        if rates is not None:
-            raise UsageError("--space, --learning-rates: expected one of them, found both")
-        return read_space(path, base)
-    low, high = parse_range("--learning-rates", rates or _RATES, float, _RATES)
-    return make_space({"learning_rate": {"low": low, "high": high, "log": True}}, base, "--learning-rates")
-
-
-def _print(found: SweepResult, space: Space, command: str) -> None:
-    from musicrnn.experiments.sweep import rows
-
+    command = threads + shlex.join(["musicrnn", "train", str(corpus), "--config", str(found.config)])
     document = {
         "study": str(found.table.parent),
         "trials": rows(found.trials, space),
@@ -141,5 +112,11 @@ def _print(found: SweepResult, space: Space, command: str) -> None:
     console.report(document, [trial_table(found.trials, space), f"repeat the best: {command}"])
 
 
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))
+def _space(path: Path | None, rates: str | None, base: Recipe) -> Space:
+    from musicrnn.experiments.sweep.space import make_space, read_space
+
+    require(path is None or rates is None, "--space, --learning-rates", "one of them", "both")
+    if path is not None:
+        return read_space(path, base)
+    low, high = parse_range("--learning-rates", rates or _RATES, float, _RATES)
+    return make_space({"learning_rate": {"low": low, "high": high, "log": True}}, base, "--learning-rates")

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musicrnn.cli import console
-from musicrnn.cli.flags import Settings, argument, flag
+from musicrnn.cli.flags import Settings, argument, flag, require
 from musicrnn.cli.options import CORPUS, RUNS, chosen_corpus, chosen_device, device_flag
 from musicrnn.cli.present.progress import TrainingProgress
-from musicrnn.errors import UsageError
 from musicrnn.plots.process import PlotProcess
 
 if TYPE_CHECKING:
@@ -23,56 +22,38 @@ if TYPE_CHECKING:
     from musicrnn.training.callbacks import Callback
     from musicrnn.training.run import Trained
 
+_CORPUS = (
+    "A prepared corpus, or the name of a published one: jsb, nottingham, musedata, piano-midi. "
+    f"[default: that of the run given with --config, else {CORPUS}]"
+)
+
 
 @dataclass(frozen=True)
 class RunFlags:
     """Run."""
 
     output: Path | None = flag(
-        None,
-        "The run's folder. [default: models/runs/CORPUS-CELL, or CORPUS-RECIPE, numbered if taken]",
-        "--output",
-        "-o",
+        None, "The folder. [default: models/runs/CORPUS-CELL or -RECIPE, numbered if taken]", "--output", "-o"
     )
-    recipe: str | None = flag(
-        None,
-        "Settings that ship with musicrnn: best, the best known for a published data set. Flags take "
-        "precedence.",
-    )
-    config: Path | None = flag(
-        None, "Settings from a TOML file or a run's config.json. Flags take precedence."
-    )
+    recipe: str | None = flag(None, "best: the best known settings for a data set. Flags override them.")
+    config: Path | None = flag(None, "Settings: a TOML file or a run's config.json. Flags override them.")
     device: str = device_flag()
     devices: int = flag(1, "Processes on this machine that share every batch.", min=1)
     nodes: int = flag(1, "Machines; each runs this command, with MASTER_ADDR and NODE_RANK set.", min=1)
     resume: bool = flag(False, "Resume the run in the folder.")
     overwrite: bool = flag(False, "Replace the run in the folder.")
     on_nan: str = flag(
-        "stop",
-        "What a loss that isn't finite does: stop the training, or skip the batch and continue from the "
-        "weights before it, at half the learning rate.",
+        "stop", "If the loss isn't finite: stop, or skip: restore the weights, halve the learning rate."
     )
     save_minutes: float = flag(10.0, "Minutes between saves within an epoch.", min=0)
     tensorboard: bool = flag(False, "Also write metrics for TensorBoard into the run's folder.")
     range_test: bool = flag(
-        False,
-        "Don't train: raise the learning rate from update to update, and print the rate where the loss "
-        "falls fastest and the one where it is lowest (Smith 2017).",
+        False, "Don't train: print at which learning rates the loss falls fastest and is lowest (Smith 2017)."
     )
 
 
 def train(
-    corpus: Annotated[
-        Path | None,
-        argument(
-            "CORPUS",
-            "A prepared corpus, or the name of a published one: jsb, nottingham, musedata, piano-midi. "
-            f"[default: that of the run given with --config, else {CORPUS}]",
-        ),
-    ] = None,
-    *,
-    settings: Settings,
-    run: RunFlags,
+    corpus: Annotated[Path | None, argument("CORPUS", _CORPUS)] = None, *, settings: Settings, run: RunFlags
 ) -> None:
     """Train a network on a corpus.
 
@@ -82,8 +63,7 @@ def train(
     irnn, rectified units that start as the identity (Le et al. 2015); scrn, slow context units beside fast
     ones (Mikolov et al. 2014).
     """
-    if run.resume and run.overwrite:
-        raise UsageError("--resume, --overwrite: expected one of them, found both")
+    require(not (run.resume and run.overwrite), "--resume, --overwrite", "one of them", "both")
     from musicrnn.corpus import open_corpus
     from musicrnn.training.distributed import is_main_process, launch, started_by_launcher
     from musicrnn.training.recipe import Recipe, read_corpus, read_settings, read_shipped
@@ -94,21 +74,26 @@ def train(
     if not is_main_process() and not console.is_verbose():
         console.silence()
     opened = open_corpus(path)
-    given: dict[str, Any] = {
-        **(read_shipped(run.recipe, opened.name) if run.recipe else {}),
-        **(read_settings(run.config) if run.config else {}),
-        **settings,
-    }
+    given: dict[str, Any] = read_shipped(run.recipe, opened.name) if run.recipe else {}
+    given |= {**(read_settings(run.config) if run.config else {}), **settings}
     shape: dict[str, Any] = {}
     if source := given.get("init_from"):
         from musicrnn.training.run import network_settings
 
         shape = network_settings(Path(source))
     recipe = Recipe.of(**{**shape, **given})
-    if run.range_test:
-        _range_test(opened, recipe, run.output, chosen_device(run.device))
+    if not run.range_test:
+        _train(opened, recipe, given, run, f"musicrnn train {path}")
         return
-    _train(opened, recipe, given, run, f"musicrnn train {path}")
+    from musicrnn.training.range_test import range_test
+
+    directory = run.output or RUNS / f"{opened.name}-{recipe.network.recurrent.cell}-range"
+    found = range_test(opened, recipe, directory, device=chosen_device(run.device))
+    line = (
+        f"{directory / 'range.png'}: the NLL fell fastest at a learning rate of {found.suggested:.2g}, "
+        f"and was lowest at {found.lowest:.2g}"
+    )
+    console.report({"directory": str(directory), **found.__dict__}, [line])
 
 
 def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: RunFlags, command: str) -> None:
@@ -133,7 +118,7 @@ def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: RunFlags,
             with suppress(KeyboardInterrupt):  # the first process reports it
                 train(corpus, chosen, directory, **how)
             return
-        callbacks: list[Callback] = [stack.enter_context(TrainingProgress(chosen, directory))]
+        callbacks: list[Callback] = [TrainingProgress(chosen, directory, stack)]
         if run.tensorboard:
             from musicrnn.training.tensorboard import TensorBoard
 
@@ -145,12 +130,12 @@ def _train(corpus: Corpus, recipe: Recipe, given: dict[str, Any], run: RunFlags,
             if (directory / STATE).exists():
                 console.note(f"saved; resume with: {command} -o {directory} --resume")
             raise
-    console.report(_document(trained, chosen), _lines(trained, chosen))
+    _report(trained, chosen)
 
 
-def _document(trained: Trained, recipe: Recipe) -> dict[str, Any]:
-    """Return the result of a training as JSON values."""
-    return {
+def _report(trained: Trained, recipe: Recipe) -> None:
+    """Print the result of a training."""
+    document = {
         "model": str(trained.directory),
         "cell": recipe.network.recurrent.cell,
         "hidden": recipe.network.recurrent.hidden,
@@ -162,26 +147,10 @@ def _document(trained: Trained, recipe: Recipe) -> dict[str, Any]:
         "frames_per_second": round(trained.frames_per_second, 1),
         "padding": round(trained.padding, 4),
     }
-
-
-def _lines(trained: Trained, recipe: Recipe) -> list[str]:
-    """Return the result of a training as text."""
-    return [
+    lines = [
         f"{trained.directory}: {recipe.network}, {trained.model.parameter_count:,} parameters, "
         f"best epoch {trained.best_epoch} of {len(trained.history)}, {trained.seconds:.0f} s, "
         f"{trained.padding:.1%} padding",
         "NLL per frame: " + ", ".join(f"{split} {nll:.3f}" for split, nll in trained.nlls.items()),
     ]
-
-
-def _range_test(corpus: Corpus, recipe: Recipe, output: Path | None, device: str) -> None:
-    """Run a learning rate range test and print the rates that it finds."""
-    from musicrnn.training.range_test import range_test
-
-    directory = output or RUNS / f"{corpus.name}-{recipe.network.recurrent.cell}-range"
-    found = range_test(corpus, recipe, directory, device=device)
-    line = (
-        f"{directory / 'range.png'}: the NLL fell fastest at a learning rate of {found.suggested:.2g}, "
-        f"and was lowest at {found.lowest:.2g}"
-    )
-    console.report({"directory": str(directory), **found.__dict__}, [line])
+    console.report(document, lines)

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from musicrnn.evaluation.metrics import FrameMetrics
     from musicrnn.music import Layout
 
-_OF_OTHERS = ("nll_per_frame", "nll_per_note", "accuracy", "precision", "recall", "f1", "calibration")
-"""The figures that are given about the model to compare with."""
-
+_METRICS = ("accuracy", "precision", "recall", "f1")
 _LABEL = 15
 
 
@@ -29,22 +27,17 @@ def document(found: Evaluation) -> dict[str, Any]:
     return {
         "split": found.split,
         "pieces": len(found.pieces),
-        "frames": found.frames,
-        "skip_first_frame": found.skip_first_frame,
-        "nll_per_frame": found.nll_per_frame,
-        "nll_per_note": found.nll_per_note,
-        "nll_per_piece": found.nll_per_piece,
+        **_values(found, "frames", "skip_first_frame", "nll_per_frame", "nll_per_note", "nll_per_piece"),
         "nll_per_frame_first_included": found.first_included.nll_per_frame,
         "nll_per_frame_first_skipped": found.first_skipped.nll_per_frame,
         "nll_mean_of_pieces": found.nll_mean_of_pieces,
         "nll_mean_of_pieces_first_included": found.first_included.nll_mean_of_pieces,
         "nll_mean_of_pieces_first_skipped": found.first_skipped.nll_mean_of_pieces,
         "confidence_interval": found.interval and asdict(found.interval),
-        **_metrics(found.metrics),
+        **_values(found.metrics, *_METRICS),
         "baseline_nll": baselines and baselines.unigram,
-        "baselines": baselines
-        and {"unigram": baselines.unigram, "bigram": baselines.bigram, "repeat": baselines.repeat},
-        "repeat_metrics": baselines and _metrics(baselines.repeat_metrics),
+        "baselines": baselines and _values(baselines, "unigram", "bigram", "repeat"),
+        "repeat_metrics": baselines and _values(baselines.repeat_metrics, *_METRICS),
         "calibration": {
             "ece": found.calibration.error,
             "ece_likely": found.calibration.likely_error,
@@ -65,8 +58,8 @@ def profile_document(found: Evaluation, layout: Layout) -> dict[str, Any]:
 
 def comparison_document(name: str, other: Evaluation, found: Comparison) -> dict[str, Any]:
     """Return another model and what sets the model apart from it, as JSON values."""
-    measured = document(other)
-    return {"model": name, **{key: measured[key] for key in _OF_OTHERS}, **asdict(found)}
+    measured, names = document(other), ("nll_per_frame", "nll_per_note", *_METRICS, "calibration")
+    return {"model": name, **{key: measured[key] for key in names}, **asdict(found)}
 
 
 def dynamic_document(found: DynamicEvaluation, gain: Comparison) -> dict[str, Any]:
@@ -75,8 +68,7 @@ def dynamic_document(found: DynamicEvaluation, gain: Comparison) -> dict[str, An
         "nll_per_frame": found.nll_per_frame,
         "nll_per_frame_first_included": found.first_included.nll_per_frame,
         "nll_per_frame_first_skipped": found.first_skipped.nll_per_frame,
-        "nll_mean_of_pieces": found.nll_mean_of_pieces,
-        "frames": found.frames,
+        **_values(found, "nll_mean_of_pieces", "frames"),
         "confidence_interval": found.interval and asdict(found.interval),
         "against_static": asdict(gain),
         **asdict(found.adaptation),
@@ -100,10 +92,7 @@ def words(found: Evaluation) -> list[str]:
             f"note unigram {_number(baselines.unigram)}, note bigram {_number(baselines.bigram)}, "
             f"last frame repeated {_number(baselines.repeat)} nats per frame"
         )
-        rows.append(("baselines", figures))
-    rows.append(("next frame", _metrics_words(found.metrics)))
-    if baselines is not None:
-        rows.append(("  last repeated  ", _metrics_words(baselines.repeat_metrics)))
+        rows += [("baselines", figures), ("  last repeated  ", _metrics_words(baselines.repeat_metrics))]
     calibration = found.calibration
     errors = (
         f"expected error {_number(calibration.error, 4)} over all cells, "
@@ -111,6 +100,7 @@ def words(found: Evaluation) -> list[str]:
     )
     bins = [part for part in calibration.bins if part.cells]
     rows += [
+        ("next frame", _metrics_words(found.metrics)),
         ("calibration", errors),
         ("  predicted probability ", " ".join(f"{part.confidence:.3f}" for part in bins)),
         ("  observed frequency    ", " ".join(f"{part.frequency:.3f}" for part in bins)),
@@ -124,10 +114,8 @@ def comparison_words(name: str, other: Evaluation, found: Comparison) -> list[st
         f"p = {found.permutation_p:.2g} by the permutation test, "
         f"p = {found.wilcoxon_p:.2g} by Wilcoxon's signed-rank test, paired by piece"
     )
-    return [
-        f"against {name}: {_number(other.nll_per_frame)} nats per frame{_between(other.interval)}",
-        *labelled([("  difference", _difference(found)), ("  significance", tests)], 17),
-    ]
+    first = f"against {name}: {_number(other.nll_per_frame)} nats per frame{_between(other.interval)}"
+    return [first, *labelled([("  difference", _difference(found)), ("  significance", tests)], 17)]
 
 
 def dynamic_words(found: DynamicEvaluation, gain: Comparison) -> list[str]:
@@ -137,10 +125,8 @@ def dynamic_words(found: DynamicEvaluation, gain: Comparison) -> list[str]:
         f"to each piece from the trained weights, after every {how.segment} frames scored; "
         f"rate {how.rate:g}, decay {how.decay:g}"
     )
-    return [
-        f"dynamic evaluation: {nll}, in {found.seconds:.1f} s",
-        *labelled([("  difference", _difference(gain)), ("  adapting", adapting)], 17),
-    ]
+    first = f"dynamic evaluation: {nll}, in {found.seconds:.1f} s"
+    return [first, *labelled([("  difference", _difference(gain)), ("  adapting", adapting)], 17)]
 
 
 def plot(models: Mapping[str, Evaluation], layout: Layout, title: str, path: Path) -> None:
@@ -164,15 +150,12 @@ def plot(models: Mapping[str, Evaluation], layout: Layout, title: str, path: Pat
     plot_profiles(profiles, path, title)
 
 
-def _metrics(metrics: FrameMetrics) -> dict[str, float]:
-    return {name: getattr(metrics, name) for name in ("accuracy", "precision", "recall", "f1")}
+def _values(found: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in names}
 
 
 def _metrics_words(metrics: FrameMetrics) -> str:
-    return (
-        f"accuracy {metrics.accuracy:.3f}, precision {metrics.precision:.3f}, "
-        f"recall {metrics.recall:.3f}, F1 {metrics.f1:.3f}"
-    )
+    return ", ".join(f"{name.replace('f1', 'F1')} {getattr(metrics, name):.3f}" for name in _METRICS)
 
 
 def _difference(found: Comparison) -> str:

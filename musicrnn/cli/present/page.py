@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
-from musicrnn.cli.present.text import count, duration, labelled, number, percent, setting
+from musicrnn.cli.present.text import Column, count, duration, labelled, number, percent, setting, table
 from musicrnn.music.pianoroll import Layout
 from musicrnn.music.tonality import PITCH_CLASSES, pitch_name
 from musicrnn.plots.corpus import most_common
@@ -91,24 +91,24 @@ def _piece_facts(document: _Document) -> _Rows:
     ]
     if document["hanging_notes"]:
         facts.append(("hanging notes", f"{number(document['hanging_notes'])} that the file never ends"))
-    names = [_printable(track["name"], 30) for track in document["track_list"]]
-    width = max(map(len, names), default=0)
-    for index, (name, track) in enumerate(zip(names, document["track_list"], strict=True)):
-        facts.append(("" if index else "tracks", _track(f"{name:{width}}", track)))
-    return facts
-
-
-def _track(name: str, track: _Document) -> str:
-    sound = "drums" if track["drums"] else f"program {track['program']}"
-    low, high = pitch_name(track["lowest_pitch"]), pitch_name(track["highest_pitch"])
-    notes = count(track["notes"], "note")
-    facts = f"{track['number']:>2}  {name}  {sound:11}  {notes:>12}"
-    return facts if track["drums"] else f"{facts}  {low} to {high}"
+    tracks = document["track_list"]
+    columns = [
+        Column("", [str(track["number"]) for track in tracks]),
+        Column("", [_printable(track["name"], 30) for track in tracks], "<"),
+        Column("", ["drums" if track["drums"] else f"program {track['program']}" for track in tracks], "<"),
+        Column("", [count(track["notes"], "note") for track in tracks]),
+        Column("", ["" if track["drums"] else _range(track) for track in tracks], "<"),
+    ]
+    return [*facts, ("tracks", table(columns))] if tracks else facts
 
 
 def _printable(name: str, width: int) -> str:
     shown = "".join(character if character.isprintable() else " " for character in name).strip()
     return shown if len(shown) <= width else shown[: width - 1] + "…"
+
+
+def _range(document: _Document) -> str:
+    return f"{pitch_name(document['lowest_pitch'])} to {pitch_name(document['highest_pitch'])}"
 
 
 def _music_facts(document: _Document) -> _Rows:
@@ -118,10 +118,12 @@ def _music_facts(document: _Document) -> _Rows:
         rows.append(("silence", f"{empty} of frames, for at most {longest}"))
     if not document["notes"]:
         return rows
+    seconds = _quarter_seconds(document)
+    rate = document["onsets_per_quarter"] / (seconds or 1)
     return [
         ("polyphony", f"{document['polyphony']:.2f} pitches at once where something sounds"),
         *rows,
-        ("notes", f"{number(document['notes'])}, {_rate(document['onsets_per_quarter'], document)}"),
+        ("notes", f"{number(document['notes'])}, {rate:.2f} start per {'second' if seconds else 'quarter'}"),
         (
             "note lengths",
             f"median {_long(document['median_note_length'], document)}, "
@@ -130,8 +132,7 @@ def _music_facts(document: _Document) -> _Rows:
         ),
         (
             "range",
-            f"{pitch_name(document['lowest_pitch'])} to {pitch_name(document['highest_pitch'])} "
-            f"({document['lowest_pitch']} to {document['highest_pitch']}), "
+            f"{_range(document)} ({document['lowest_pitch']} to {document['highest_pitch']}), "
             f"{document['unique_pitches']} different pitches",
         ),
         (
@@ -149,9 +150,9 @@ def _music_facts(document: _Document) -> _Rows:
 
 def _histograms(document: _Document) -> _Rows:
     pitches = {int(pitch): n for pitch, n in document["pitch_histogram"].items()}
-    bars, names = pitch_lines(pitches, WIDTH - _LABEL)
+    bars = "\n".join(pitch_lines(pitches, WIDTH - _LABEL))
     classes = histogram_line([document["pitch_class_histogram"][name] for name in PITCH_CLASSES])
-    return [("pitches", bars), ("", names), ("pitch classes", classes)]
+    return [("pitches", bars), ("pitch classes", classes)]
 
 
 def _bars(document: _Document) -> str:
@@ -176,13 +177,6 @@ def _long(quarters: float, document: _Document) -> str:
     """Return a length in quarter notes, or in seconds where frames are."""
     seconds = _quarter_seconds(document)
     return f"{quarters * seconds:,.3g} s" if seconds else count(round(quarters, 2), "quarter")
-
-
-def _rate(onsets_per_quarter: float, document: _Document) -> str:
-    """Return how many notes start, per quarter note or per second."""
-    seconds = _quarter_seconds(document)
-    unit, rate = ("second", onsets_per_quarter / seconds) if seconds else ("quarter", onsets_per_quarter)
-    return f"{rate:.2f} start per {unit}"
 
 
 def _quarter_seconds(document: _Document) -> float | None:

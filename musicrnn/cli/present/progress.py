@@ -23,21 +23,14 @@ class TrainingProgress(Callback):
     Args:
         recipe: The recipe.
         directory: The run's folder.
+        stack: Closes the bar.
     """
 
-    def __init__(self, recipe: Recipe, directory: Path) -> None:
-        self._recipe = recipe
-        self._directory = directory
-        self._bar = ExitStack()
+    def __init__(self, recipe: Recipe, directory: Path, stack: ExitStack) -> None:
+        self._recipe, self._directory, self._stack = recipe, directory, stack
         self._move: Callable[..., None]
         self._best = float("inf")
         self._started, self._frames, self._before, self._advanced = 0.0, 1, 0, 0
-
-    def __enter__(self) -> TrainingProgress:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.close()
 
     def begin(self, model: MusicRNN, frames: int, done: list[Epoch], batches: int) -> None:
         """Print what is trained."""
@@ -49,7 +42,7 @@ class TrainingProgress(Callback):
         self._best = min((epoch.valid_nll for epoch in done), default=self._best)
         self._started, self._frames, self._before = time.monotonic(), frames, len(done) * frames
         bar = console.progress(f"epoch {len(done) + 1}", recipe.epochs * frames, "", self._before)
-        self._move = self._bar.enter_context(bar)
+        self._move = self._stack.enter_context(bar)
 
     def advance(self, frames: int) -> None:
         """Move the bar."""

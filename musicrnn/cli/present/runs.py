@@ -1,4 +1,4 @@
-"""What ``show`` gives about models: the figures of a run, and a table of several runs."""
+"""Models for ``show``: the figures of a run, and a table or a picture of several runs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,11 @@ from musicrnn.errors import ModelError
 
 if TYPE_CHECKING:
     from musicrnn.checkpoint import Epoch
-    from musicrnn.music import Layout
 
 
 @dataclass(frozen=True)
 class Run:
-    """A model's folder; the training may still run, or not have finished an epoch yet.
-
-    Attributes:
-        path: The folder.
-        parameters: Number of trained values.
-        data: Facts about the corpus.
-        settings: The recipe, as it was given.
-        history: The metrics of every epoch.
-    """
+    """A model's folder, with facts about its corpus, its recipe as given, and its epochs so far, if any."""
 
     path: Path
     parameters: int
@@ -67,8 +58,7 @@ class Run:
             "corpus": self.data.get("name"),
             "epochs": len(self.history),
             "best_epoch": best.epoch if best else None,
-            "train_nll": best.train_nll if best else None,
-            "valid_nll": best.valid_nll if best else None,
+            **{name: getattr(best, name, None) for name in ("train_nll", "valid_nll")},
             "seconds": self.history[-1].seconds if self.history else None,
             "frames_per_second": self.frames_per_second,
         }
@@ -98,10 +88,9 @@ def unique_names(paths: Sequence[Path]) -> list[str]:
     whole = [(path.resolve() if path.name in ("", "..") else path.absolute()).parts for path in paths]
     names = []
     for index, parts in enumerate(whole):
-        others = [other for other in whole if other != parts]
-        length = next(
-            n for n in range(1, len(parts) + 1) if all(other[-n:] != parts[-n:] for other in others)
-        )
+        length = 1
+        while any(other[-length:] == parts[-length:] for other in whole if other != parts):
+            length += 1
         name, earlier = "/".join(parts[-length:]), whole[:index].count(parts)
         names.append(f"{name} ({earlier + 1})" if earlier else name)
     return names
@@ -117,13 +106,19 @@ def compare(runs: Sequence[Run]) -> str:
         Column("hidden", [setting(recipe.get("hidden")) for recipe in recipes]),
         *(figures(title, [run[key] for run in documents], form) for title, key, form in _FIGURES),
     ]
+    nlls = [run["valid_nll"] for run in documents]
+    lowest = min((nll for nll in nlls if nll is not None), default=None)
     if mixed:
         columns.append(Column("corpus", [setting(run.data.get("name")) for run in runs], "<"))
-    else:
-        columns[7] = _marked(columns[7], [run["valid_nll"] for run in documents])
-    for name in _differing(recipes):
-        title = "epochs\nat most" if name == "epochs" else name.replace("_", "\n")
-        columns.append(Column(title, [setting(recipe.get(name)) for recipe in recipes]))
+    elif lowest is not None:
+        marks = ["*" if nll == lowest else " " for nll in nlls]
+        cells = [f"{cell} {mark}" for cell, mark in zip(columns[7].cells, marks, strict=True)]
+        columns[7] = Column("valid  \nNLL  ", cells)
+    for name in dict.fromkeys(name for recipe in recipes for name in recipe):
+        values = [recipe.get(name) for recipe in recipes]
+        if name not in ("cell", "hidden") and any(value != values[0] for value in values):
+            title = "epochs\nat most" if name == "epochs" else name.replace("_", "\n")
+            columns.append(Column(title, list(map(setting, values))))
     caption = "NLL: nats per frame in the best epoch; train with noise and dropout, while weights move."
     lines = [caption if mixed else f"{caption} *: lowest."]
     lines += [f"Different corpora, whose NLLs don't compare: {mixed}."] if mixed else []
@@ -167,38 +162,21 @@ def plot(runs: Sequence[Run], output: Path) -> None:
         plot_runs(curves, output, title="Different corpora: the NLLs don't compare" if _corpora(runs) else "")
 
 
-def _marked(column: Column, nlls: Sequence[float | None]) -> Column:
-    """Mark the lowest NLL in a column, if there are any."""
-    lowest = min((nll for nll in nlls if nll is not None), default=math.inf)
-    if lowest == math.inf:
-        return column
-    cells = [f"{cell} {'*' if nll == lowest else ' '}" for cell, nll in zip(column.cells, nlls, strict=True)]
-    return column._replace(title=column.title.replace("\n", "  \n") + "  ", cells=cells)
-
-
-def _differing(recipes: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the settings that aren't the same in all recipes, without those that a table shows anyway."""
-    names = dict.fromkeys(name for recipe in recipes for name in recipe if name not in ("cell", "hidden"))
-    return [name for name in names if any(recipe.get(name) != recipes[0].get(name) for recipe in recipes)]
-
-
 def _corpora(runs: Sequence[Run]) -> str:
     """Return the names of the runs' corpora, with their layouts, or nothing if all have the same one."""
     from musicrnn.corpus import corpus_identity
+    from musicrnn.errors import RollError
+    from musicrnn.music import Layout
 
     identities = [corpus_identity(run.data) for run in runs]
     if all(identity == identities[0] for identity in identities):
         return ""
-    return "; ".join(dict.fromkeys(f"{run.data.get('name')}, {_layout(run)}" for run in runs))
-
-
-def _layout(run: Run) -> Layout:
-    from musicrnn.errors import RollError
-    from musicrnn.music import Layout
-
-    try:
-        return Layout.from_dict(run.data)
-    except (KeyError, TypeError, ValueError, RollError) as error:
-        raise ModelError(
-            f"{run.path / 'config.json'}: expected the layout of frames, found damage: {error}"
-        ) from error
+    names = []
+    for run in runs:
+        try:
+            names.append(f"{run.data.get('name')}, {Layout.from_dict(run.data)}")
+        except (KeyError, TypeError, ValueError, RollError) as error:
+            raise ModelError(
+                f"{run.path / 'config.json'}: expected the layout of frames, found damage: {error}"
+            ) from error
+    return "; ".join(dict.fromkeys(names))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 TABLE_WIDTH = 100
 
 
 def labelled(rows: Iterable[tuple[str, str]], width: int) -> list[str]:
-    """Return a line for each row: its label in ``width`` columns, then its text."""
-    return [f"{label:{width}}{text}".rstrip() for label, text in rows]
+    """Return a text for each row: its label in ``width`` columns, then its lines."""
+    return [f"{label:{width}}{text}".replace("\n", "\n" + " " * width).rstrip() for label, text in rows]
 
 
 class Column(NamedTuple):
@@ -40,16 +39,20 @@ def table(columns: Sequence[Column], width: int = TABLE_WIDTH) -> str:
         columns: At least one; the first one names the rows.
         width: Characters of a line, unless the first column and one other need more.
     """
-    first, *others = map(_column_lines, columns)
-    blocks, room = [[first]], width - len(first[0])
+    height = max(column.title.count("\n") for column in columns)
+    filled = []
+    for title, cells, align in columns:
+        lines = [*("\n" * (height - title.count("\n")) + title).split("\n"), *cells]
+        longest = max(map(len, lines))
+        filled.append([f"{line:{align}{longest}}" for line in lines])
+    first, *others = filled
+    blocks = [[first]]
     for column in others:
-        taken = 2 + len(column[0])
-        if taken > room and len(blocks[-1]) > 1:
+        if len(blocks[-1]) > 1 and sum(2 + len(each[0]) for each in [*blocks[-1], column]) - 2 > width:
             blocks.append([first])
-            room = width - len(first[0])
         blocks[-1].append(column)
-        room -= taken
-    return "\n\n".join(_side_by_side(block) for block in blocks)
+    texts = ("\n".join("  ".join(row).rstrip() for row in zip(*block, strict=True)) for block in blocks)
+    return "\n\n".join(text.lstrip("\n") for text in texts)
 
 
 def number(value: float) -> str:
@@ -84,20 +87,3 @@ def setting(value: Any) -> str:
     if isinstance(value, float):
         return number(value) if abs(value) >= 1 else f"{value:g}"
     return "-" if value is None else str(value)
-
-
-def _column_lines(column: Column) -> list[str]:
-    """Return the lines of a column, all equally long: its title, then its cells."""
-    title = column.title.split("\n")
-    width = max(map(len, [*title, *column.cells]))
-    return [f"{line:{column.align}{width}}" for line in (*title, *column.cells)]
-
-
-def _side_by_side(columns: Sequence[Sequence[str]]) -> str:
-    """Return columns beside each other, their last lines level."""
-    upwards = zip_longest(*(reversed(column) for column in columns))
-    widths = [len(column[0]) for column in columns]
-    lines = [
-        "  ".join(f"{cell or '':{width}}" for cell, width in zip(row, widths, strict=True)) for row in upwards
-    ]
-    return "\n".join(line.rstrip() for line in reversed(lines))

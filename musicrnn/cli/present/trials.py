@@ -1,4 +1,4 @@
-"""How a hyper-parameter search is shown: a line for each trial on stderr, then a table of all trials."""
+"""A hyper-parameter search: a line for each trial on stderr, then a table of all trials."""
 
 from __future__ import annotations
 
