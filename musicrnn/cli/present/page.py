@@ -27,7 +27,10 @@ def page(document: _Document) -> str:
     about = _corpus_facts(document) if document["kind"] == "corpus" else _piece_facts(document)
     groups = [about, _music_facts(document)]
     if document["pitch_histogram"]:
-        groups.append(_histograms(document))
+        pitches = {int(pitch): n for pitch, n in document["pitch_histogram"].items()}
+        bars = "\n".join(pitch_lines(pitches, WIDTH - _LABEL))
+        classes = histogram_line([document["pitch_class_histogram"][name] for name in PITCH_CLASSES])
+        groups.append([("pitches", bars), ("pitch classes", classes)])
     return "\n\n".join(["\n".join(labelled(rows, _LABEL)) for rows in groups] + [_bars(document)])
 
 
@@ -146,13 +149,6 @@ def _music_facts(document: _Document) -> _Rows:
             f"for at most {_long(document['longest_unchanged'], document)}",
         ),
     ]
-
-
-def _histograms(document: _Document) -> _Rows:
-    pitches = {int(pitch): n for pitch, n in document["pitch_histogram"].items()}
-    bars = "\n".join(pitch_lines(pitches, WIDTH - _LABEL))
-    classes = histogram_line([document["pitch_class_histogram"][name] for name in PITCH_CLASSES])
-    return [("pitches", bars), ("pitch classes", classes)]
 
 
 def _bars(document: _Document) -> str:
