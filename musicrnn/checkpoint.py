@@ -1,7 +1,6 @@
 """A model directory: ``config.json``, ``model.safetensors``, ``metrics.jsonl``.
 
-``config.json`` has everything needed to rebuild the network, and the facts about its corpus that ``sample``
-and ``evaluate`` need; ``metrics.jsonl`` has a line for each epoch. No pickle is written or read.
+``config.json`` describes the network and its corpus; ``metrics.jsonl`` has a line for each epoch. No pickles.
 """
 
 from __future__ import annotations
@@ -78,11 +77,7 @@ def save_config(directory: Path, model: MusicRNN, training: Mapping[str, Any]) -
 
 
 def save_weights(directory: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write ``model.safetensors``, whole or not at all.
-
-    Raises:
-        FileError: The file can't be written.
-    """
+    """Write ``model.safetensors``, whole or not at all, or raise FileError."""
     write_bytes(directory / "model.safetensors", to_safetensors(weights))
 
 
@@ -165,11 +160,7 @@ def load_weights(directory: Path, expected: Mapping[str, Tensor]) -> dict[str, T
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return all tensors of a safetensors file.
-
-    Raises:
-        ModelError: It is missing or damaged.
-    """
+    """Return all tensors of a safetensors file, or raise ModelError: it is missing or damaged."""
     try:
         return load(read_bytes(path))
     except FileError as error:
@@ -194,10 +185,6 @@ def read_metrics(directory: Path) -> list[Epoch]:
 
 
 def write_metrics(directory: Path, history: Sequence[Epoch]) -> None:
-    """Write ``metrics.jsonl``.
-
-    Raises:
-        FileError: The file can't be written.
-    """
+    """Write ``metrics.jsonl``, whole or not at all, or raise FileError."""
     lines = "".join(json.dumps(asdict(epoch)) + "\n" for epoch in history)
     write_bytes(directory / "metrics.jsonl", lines.encode())

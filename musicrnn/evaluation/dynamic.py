@@ -130,13 +130,7 @@ def evaluate_dynamically(
 
 
 class AdaptingModel:
-    """A network that adapts to pieces, starting with its trained weights for each.
-
-    Args:
-        model: The network; a copy of it adapts.
-        train: Pieces that give the scale of the gradients.
-        adaptation: How it adapts.
-    """
+    """A copy of a network that adapts to pieces; the training pieces give the scale of its gradients."""
 
     def __init__(self, model: MusicRNN, train: Split, adaptation: Adaptation) -> None:
         self._model = copy.deepcopy(model).eval()

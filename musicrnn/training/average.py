@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 
 class Average(nn.Module):
-    """The mean of the weights over all updates, or one with exponentially decaying shares.
+    """The mean of weights (N,) over all updates, or one with exponentially decaying shares.
 
     Args:
-        weights: The weights to average, shape (N,).
+        weights: Weights of that shape.
         kind: ``none``, ``ema`` or ``polyak``.
         decay: Share of the exponential mean that each update keeps.
 

@@ -24,12 +24,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a training.
-
-    Attributes:
-        rank: Number of this process.
-        size: Number of processes.
-    """
+    """The processes of a training: ``size`` of them, this one has the number ``rank``."""
 
     rank: int = 0
     size: int = 1

@@ -275,7 +275,12 @@ class _Loop:
                 self._handle_nonfinite(update, pieces[0])
                 break
             self.trainer.step(self._learning_rate(first / len(order)), averaged)
-            position.count(update, frames)
+            position.updates += 1
+            position.steps += 1
+            position.nats += update.nats
+            position.norms += update.norm
+            position.frames += frames
+            position.computed += update.computed
             for callback in self.callbacks:
                 callback.advance(frames)
         position.batch += len(batches)

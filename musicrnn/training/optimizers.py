@@ -1,7 +1,4 @@
-"""Optimizers that update all parameters as one vector.
-
-torch's own optimizers do the same arithmetic tensor by tensor, and importing what they need takes longer than
-training a small network.
+"""Optimizers that update all parameters as one vector; torch's own do it tensor by tensor and import slowly.
 
 References:
     Kingma and Ba 2015, arXiv:1412.6980; Loshchilov and Hutter 2019, arXiv:1711.05101; Tieleman and Hinton
@@ -54,11 +51,7 @@ class Optimizer(nn.Module, ABC):
         self._flat = parameters
 
     def step(self, rate: float) -> None:
-        """Update the parameters from their gradients.
-
-        Args:
-            rate: The learning rate.
-        """
+        """Update the parameters from their gradients, with the learning rate ``rate``."""
         self.steps += 1
         values, gradients = self._flat.values, self._flat.gradients
         if self.weight_decay:

@@ -20,20 +20,17 @@ from musicrnn.training.trainer import TrainingBatch, make_trainer
 
 _SMOOTH = 0.9
 """Share of the mean NLL that stays from update to update."""
-
 DIVERGENCE_FACTOR = 2.0
 """Multiple of the first NLL at which the test ends."""
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """The result of a range test.
+    """Learning rate and smoothed nats per frame of every update.
 
     Attributes:
-        rates: Learning rate of every update.
-        nlls: Nats per frame at it, smoothed.
         suggested: The rate at which the NLL fell fastest.
-        lowest: The rate at which it was lowest; it rises at higher rates.
+        lowest: The rate at which it was lowest.
     """
 
     rates: list[float]
@@ -74,13 +71,11 @@ def range_test(
         order: list[list[int]] = []
         for number in range(updates):
             order = order or training_order(split, recipe.batch_size, [recipe.seed, number])
-            pieces = order.pop()
-            loaded = training_batch(split, pieces, augmentation, [recipe.seed, number])
-            batch = TrainingBatch.from_batch(loaded, device)
-            frames = int(split.lengths[pieces].sum())
+            loaded = training_batch(split, order.pop(), augmentation, [recipe.seed, number])
+            batch, frames = TrainingBatch.from_batch(loaded, device), int(loaded.mask.sum())
             rate = bounds[0] * (bounds[1] / bounds[0]) ** (number / max(1, updates - 1))
-            span = 0, batch.frames.shape[1]
-            update = trainer.compute_gradient([batch], span, frames, [recipe.seed, number])
+            whole = 0, batch.frames.shape[1]
+            update = trainer.compute_gradient([batch], whole, frames, [recipe.seed, number])
             if not update.is_finite:
                 break
             mean = _SMOOTH * mean + (1 - _SMOOTH) * update.nats / frames
@@ -91,7 +86,7 @@ def range_test(
             trainer.step(rate)
     if len(rates) < 3:
         raise ModelError(f"range test: expected a finite loss at a rate of {bounds[0]:g}, found none")
-    found = _read(rates, nlls)
+    found = _found(rates, nlls)
     write_json(directory / "range.json", found.__dict__)
     marks = {"fastest": found.suggested, "lowest": found.lowest}
     title = f"{recipe.optimizer}: {recipe.network} on {corpus.name}"
@@ -99,11 +94,8 @@ def range_test(
     return found
 
 
-def _read(rates: list[float], nlls: list[float]) -> RangeTest:
-    """Find where the NLL falls fastest over the logarithm of the rate, and where it is lowest.
-
-    The first tenth, where the mean covers few batches, is left out; slopes are taken over a tenth.
-    """
+def _found(rates: list[float], nlls: list[float]) -> RangeTest:
+    """Take slopes over a tenth of the updates; the first tenth, a mean of few batches, is left out."""
     window = max(1, len(nlls) // 10)
     lowest = min(range(window, len(nlls)), key=nlls.__getitem__)
     slopes = {

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -24,9 +24,6 @@ from musicrnn.files import write_bytes
 from musicrnn.nn import MusicRNN
 from musicrnn.training.recipe import SETTINGS, Recipe, read_settings
 from musicrnn.training.schedules import FALLING
-
-if TYPE_CHECKING:
-    from musicrnn.training.trainer import Update
 
 STATE = Path("resume") / "state.safetensors"
 
@@ -71,15 +68,6 @@ class Position:
         """Validation NLL of every completed epoch."""
         return [epoch.valid_nll for epoch in self.history]
 
-    def count(self, update: Update, frames: int) -> None:
-        """Add an update of ``frames`` real frames."""
-        self.updates += 1
-        self.steps += 1
-        self.nats += update.nats
-        self.frames += frames
-        self.computed += update.computed
-        self.norms += update.norm
-
     def next_epoch(self, metrics: Epoch) -> None:
         """Record a finished epoch and begin the next."""
         self.history.append(metrics)
@@ -120,21 +108,13 @@ class Trained:
 
 
 def save_state(directory: Path, tensors: Mapping[str, Tensor], position: Position) -> None:
-    """Write what resuming needs, and ``metrics.jsonl``.
-
-    Raises:
-        FileError: A file can't be written.
-    """
+    """Write what resuming needs, and ``metrics.jsonl``, or raise FileError."""
     write_bytes(directory / STATE, to_safetensors(tensors, {"position": json.dumps(asdict(position))}))
     write_metrics(directory, position.history)
 
 
 def load_state(directory: Path) -> tuple[dict[str, Tensor], Position]:
-    """Read what ``save_state`` wrote.
-
-    Raises:
-        ModelError: The state is damaged.
-    """
+    """Read what ``save_state`` wrote, or raise ModelError: it is damaged."""
     path = directory / STATE
     tensors = read_tensors(path)
     try:
@@ -175,11 +155,7 @@ def finished_runs(folder: Path) -> list[Path]:
 
 
 def network_settings(model: Path) -> dict[str, Any]:
-    """Return the settings of a model's network.
-
-    Raises:
-        ModelError: The folder holds no model, or a damaged one.
-    """
+    """Return the settings of a model's network, or raise ModelError: there is none, or a damaged one."""
     network = read_config(model).get("network", {})
     return {name: value for name, value in network.items() if name in SETTINGS}
 

@@ -170,12 +170,7 @@ class Trainer:
         return Update(nats, self.parameters.clip_gradients(self._recipe.clip_norm), computed, nonfinite)
 
     def step(self, rate: float, averaged: bool = True) -> None:
-        """Update the parameters with the gradient computed before.
-
-        Args:
-            rate: The learning rate.
-            averaged: Whether the new weights enter the average.
-        """
+        """Update the parameters with the gradient computed before; ``averaged``: also their average."""
         self._keep()
         self.optimizer.step(rate)
         if averaged:

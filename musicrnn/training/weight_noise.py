@@ -1,8 +1,8 @@
 """Weight noise: Gaussian noise on the recurrent layers' matrices, sampled once per update.
 
-With a fixed standard deviation it is a regulariser. When adaptive, every weight has its own mean and
-deviation, and training minimises the description length of music and weights: the expected NLL plus the
-divergence of the weights' distribution from a Gaussian prior, whose mean and variance fit the weights best.
+With a fixed standard deviation it is a regulariser. When adaptive, each weight's deviation is trained, to
+minimise the description length of music and weights: the expected NLL plus the divergence of the weights'
+distribution from a Gaussian prior, whose mean and variance fit the weights best.
 
 References:
     Graves 2011, "Practical variational inference for neural networks"; Jim, Giles and Horne 1996. The fixed
@@ -46,11 +46,9 @@ class WeightNoise(nn.Module):
 
     @contextmanager
     def applied(self, parameters: FlatParameters, generator: np.random.Generator) -> Iterator[None]:
-        """Add noise to the matrices while the block runs: the forward and backward pass, not the step.
+        """Add noise to the matrices, which are among ``parameters``, while the block runs.
 
-        Args:
-            parameters: All parameters that are trained, the matrices among them.
-            generator: Samples the noise: numpy's normal numbers take a third of the time of torch's.
+        The generator is numpy's: its normal numbers take a third of the time of torch's.
         """
         if self.deviation == 0:
             yield
@@ -76,11 +74,7 @@ class WeightNoise(nn.Module):
         """Add the gradient of the weights' description length to that of an NLL per frame.
 
         A deviation s enters the NLL by weight = mean + s * unit noise; the cost of a weight is the divergence
-        of N(mean, s²) from the prior, spread over the frames of the corpus.
-
-        Args:
-            parameters: All parameters that are trained: the matrices, and the logarithms of their deviations.
-            frames: Training frames of the corpus.
+        of N(mean, s²) from the prior, spread over the training ``frames`` of the corpus.
         """
         if self.log_deviation is None or self._noise is None:
             return
