@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from musicrnn.ops import CELLS, Cell, State, Weights, dispatch
-from musicrnn.ops.kernels.workspace import Workspace
+from musicrnn.ops.kernels.workspace import Layout, Workspace
 from musicrnn.ops.scan import scan
 
 
@@ -231,8 +231,8 @@ def poisoned() -> Iterator[None]:
     """Fill memory that is not written yet with NaN, in workspaces and in torch's own empty tensors."""
     begin = Workspace.__init__
 
-    def fill(self: Workspace, sizes: dict[str, int], dtype: torch.dtype) -> None:
-        begin(self, sizes, dtype)
+    def fill(self: Workspace, layout: Layout, dtype: torch.dtype) -> None:
+        begin(self, layout, dtype)
         self._numbers.fill_(torch.nan)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -19,7 +19,7 @@ from musicrnn.ops.kernels import sequence
 from musicrnn.ops.kernels.compile import Entry
 from musicrnn.ops.kernels.equations import Equations
 from musicrnn.ops.kernels.vectors import lanes_in
-from musicrnn.ops.kernels.workspace import Workspace
+from musicrnn.ops.kernels.workspace import Layout, Workspace, arrange
 
 
 @cache
@@ -38,7 +38,7 @@ def _sizes(
     slices: int,
     keep: bool,
     sparse: bool,
-) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+) -> tuple[dict[str, int], Layout, Layout]:
     """Return the sizes of a call by the names of ``sequence.FIELDS``, and the workspaces of its two passes.
 
     The first is written by the forward pass and read by the backward pass; the second is for that alone.
@@ -63,7 +63,8 @@ def _sizes(
         "operand": frames * hidden if keep and equations.open is not None else 0,
         "scratch": slices * scratch,
     }
-    return sizes, forward, {"gradients": frames * equations.blocks * hidden, "scratch": slices * scratch}
+    backward = {"gradients": frames * equations.blocks * hidden, "scratch": slices * scratch}
+    return sizes, arrange(forward), arrange(backward)
 
 
 class _Recurrence(torch.autograd.Function):

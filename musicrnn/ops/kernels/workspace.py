@@ -20,17 +20,21 @@ _free: list[Tensor] = []
 _lock = threading.Lock()
 
 
+Layout = tuple[dict[str, int], int]
+"""The first number of each array in a buffer, and how many numbers the buffer has."""
+
+
+def arrange(sizes: dict[str, int]) -> Layout:
+    """Lay arrays of these sizes one after another, each from the start of a cache line."""
+    *starts, total = accumulate((-(-size // ALIGNMENT) * ALIGNMENT for size in sizes.values()), initial=0)
+    return dict(zip(sizes, starts, strict=True)), total
+
+
 class Workspace:
-    """A buffer for named arrays; it can be used again when the workspace is garbage.
+    """A buffer for named arrays; it can be used again when the workspace is garbage."""
 
-    Args:
-        sizes: How many numbers each array has; each starts at a cache line.
-        dtype: Type of the numbers.
-    """
-
-    def __init__(self, sizes: dict[str, int], dtype: torch.dtype) -> None:
-        *starts, total = accumulate((-(-size // ALIGNMENT) * ALIGNMENT for size in sizes.values()), initial=0)
-        self._starts, size = dict(zip(sizes, starts, strict=True)), total * dtype.itemsize
+    def __init__(self, layout: Layout, dtype: torch.dtype) -> None:
+        self._starts, size = layout[0], layout[1] * dtype.itemsize
         with _lock:
             fitting = [buffer for buffer in _free if len(buffer) >= size]
             taken = min(fitting, key=len) if fitting else max(_free, key=len, default=None)
