@@ -19,7 +19,7 @@ from musicrnn.ops.kernels import sequence
 from musicrnn.ops.kernels.compile import Entry
 from musicrnn.ops.kernels.equations import Equations
 from musicrnn.ops.kernels.vectors import lanes_in
-from musicrnn.ops.kernels.workspace import Layout, Workspace, arrange
+from musicrnn.ops.kernels.workspace import Offsets, Workspace, arrange
 
 
 @cache
@@ -38,7 +38,7 @@ def _sizes(
     slices: int,
     keep: bool,
     sparse: bool,
-) -> tuple[dict[str, int], Layout, Layout]:
+) -> tuple[dict[str, int], Offsets, Offsets]:
     """Return the sizes of a call by the names of ``sequence.FIELDS``, and the workspaces of its two passes.
 
     The first is written by the forward pass and read by the backward pass; the second is for that alone.

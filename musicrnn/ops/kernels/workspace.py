@@ -20,11 +20,11 @@ _free: list[Tensor] = []
 _lock = threading.Lock()
 
 
-Layout = tuple[dict[str, int], int]
+Offsets = tuple[dict[str, int], int]
 """The first number of each array in a buffer, and how many numbers the buffer has."""
 
 
-def arrange(sizes: dict[str, int]) -> Layout:
+def arrange(sizes: dict[str, int]) -> Offsets:
     """Lay arrays of these sizes one after another, each from the start of a cache line."""
     *starts, total = accumulate((-(-size // ALIGNMENT) * ALIGNMENT for size in sizes.values()), initial=0)
     return dict(zip(sizes, starts, strict=True)), total
@@ -33,8 +33,8 @@ def arrange(sizes: dict[str, int]) -> Layout:
 class Workspace:
     """A buffer for named arrays; it can be used again when the workspace is garbage."""
 
-    def __init__(self, layout: Layout, dtype: torch.dtype) -> None:
-        self._starts, size = layout[0], layout[1] * dtype.itemsize
+    def __init__(self, offsets: Offsets, dtype: torch.dtype) -> None:
+        self._starts, size = offsets[0], offsets[1] * dtype.itemsize
         with _lock:
             fitting = [buffer for buffer in _free if len(buffer) >= size]
             taken = min(fitting, key=len) if fitting else max(_free, key=len, default=None)
