@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from musicrnn.cli import console
 from musicrnn.cli.flags import argument, flag, require
 from musicrnn.cli.options import parse_programs, parse_range
-from musicrnn.errors import UsageError
 
 if TYPE_CHECKING:
     from musicrnn.corpus import Collection, Prepared
@@ -46,7 +45,7 @@ class FrameFlags:
         "the frames whose middle they cover, as in the published benchmarks.",
     )
     pitches: str | None = flag(None, "LOW:HIGH, MIDI pitches. [default: 21:108]")
-    channels: str | None = flag(None, "frame, or frame+onset: repeated notes apart. [default: frame+onset]")
+    channels: str | None = flag(None, "frame, or frame+onset (repeats stay apart). [default: frame+onset]")
 
     def layout(self, collection: Collection) -> Layout:
         """Return the layout of the frames; what isn't given is taken from the source, else the default.
@@ -66,10 +65,8 @@ class FrameFlags:
         else:
             resolution = fixed.resolution if self.resolution is None else self.resolution
             layout = Layout(resolution, low, high, channels)
-        if collection.layout not in (None, layout):
-            raise UsageError(
-                f"{collection.name}: published rolls have the layout {collection.layout}; asked: {layout}"
-            )
+        expected = f"the layout of the published rolls, {collection.layout}"
+        require(collection.layout in (None, layout), collection.name, expected, layout)
         return layout
 
 
@@ -82,8 +79,7 @@ class NoteFlags:
     programs: str | None = flag(None, "Take only these General MIDI programs: 0-7,40.")
     split_tracks: bool = flag(False, "Make every track a piece of its own.")
     transpose_to_c: bool = flag(
-        False,
-        "Transpose to C major or minor, by key signature, else by Krumhansl and Kessler's key profiles.",
+        False, "Transpose to C major or minor: by key signature, else Krumhansl and Kessler's key profiles."
     )
 
 
@@ -102,9 +98,7 @@ class SplitFlags:
 
     valid: float = flag(0.1, "Share of validation pieces, where the source has no split.")
     test: float = flag(0.1, "Share of test pieces, where the source has no split.")
-    keep_duplicates: bool = flag(
-        False, "Allow a piece and its copies, also in other keys, in different splits."
-    )
+    keep_duplicates: bool = flag(False, "Allow copies, also in other keys, in different splits.")
     seed: int = flag(0, "Seeds the split.")
 
 
@@ -150,9 +144,9 @@ def prepare(
     )
     given = ["quantize"] if frames.quantize != "nearest" else []
     given += [entry.name for entry in fields(notes) if getattr(notes, entry.name)]
-    if given and collection.layout is not None:
-        name = given[0].replace("_", "-")
-        raise UsageError(f"--{name}: expected a source with notes, found the rolls of {collection.name}")
+    for name in given:
+        rolls = f"the rolls of {collection.name}"
+        require(collection.layout is None, f"--{name.replace('_', '-')}", "a source with notes", rolls)
     output = files.output or Path("data/prepared") / collection.name
     try:
         prepared = build_corpus(
