@@ -34,13 +34,17 @@ class SearchFlags:
         "[default: --learning-rates]",
     )
     learning_rates: str | None = flag(
-        None, f"LOW:HIGH, instead of --space: the learning rate, log-uniform. [default: {_RATES}, for adam]"
+        None,
+        "LOW:HIGH, instead of --space: search the learning rate, sampled log-uniformly. "
+        f"[default: {_RATES}, which suits adam]",
     )
     sampler: str = flag(
         "random", "random (Bergstra and Bengio 2012), or tpe: near good settings (Bergstra et al. 2011)."
     )
     pruner: str = flag(
-        "none", "Stop early: none; median: the worse half; halving: all but the best third (Li et al. 2020)."
+        "none",
+        "Which trials to stop early: none; median, those worse than half of the others; halving, all but "
+        "the best third, repeatedly (Li et al. 2020).",
     )
     storage: str | None = flag(
         None,
@@ -55,7 +59,7 @@ class WorkerFlags:
 
     workers: int = flag(1, "Processes, each of which runs a trial; 0 is one per core.")
     device: str = device_flag()
-    config: Path | None = flag(None, "Settings: a TOML file or a run's config.json. Flags override them.")
+    config: Path | None = flag(None, "Other settings: a TOML file or run's config.json. Flags override them.")
 
 
 def sweep(
