@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ from musicrnn.errors import MusicRNNError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from musicrnn.experiments.chung2014 import Row
+    from musicrnn.experiments.chung2014.rows import Row
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,10 @@ def reproduce(
     others = "no --quick, --seeds, --dry-run or --ship"
     require(not (study.check and trains), "--check trains nothing", others, "one")
     from musicrnn.experiments import chung2014
+    from musicrnn.experiments.chung2014.paper import open_corpora
 
     data, cells = _chosen(study.only)
-    corpora = chung2014.open_corpora(data)
+    corpora = open_corpora(data)
     if study.check:
         _print(chung2014.check(corpora, cells, workers=study.workers))
         return
@@ -86,7 +87,7 @@ def reproduce(
 
 def _chosen(only: str) -> tuple[list[str], list[str]]:
     """Return the data sets and the cells that ``--only`` names."""
-    from musicrnn.experiments.chung2014 import CELLS, TABLE_2
+    from musicrnn.experiments.chung2014.paper import CELLS, TABLE_2
 
     names = [name.strip() for name in only.split(",") if name.strip()]
     unknown = [name for name in names if name not in TABLE_2 and name not in CELLS]
@@ -96,8 +97,10 @@ def _chosen(only: str) -> tuple[list[str], list[str]]:
 
 
 def _print(rows: Sequence[Row]) -> None:
-    from musicrnn.experiments import chung2014
+    from musicrnn.experiments.chung2014.paper import table_1
+    from musicrnn.experiments.chung2014.report import CONVENTIONS, LIKELIHOODS, SIZES, markdown
 
-    tables = [chung2014.markdown_1(), chung2014.markdown_2(rows), chung2014.markdown_conventions(rows)]
-    document = {"table_1": chung2014.table_1(), "table_2": chung2014.documents(rows)}
+    sizes = table_1()
+    tables = [markdown(sizes, SIZES), markdown(rows, LIKELIHOODS), markdown(rows, CONVENTIONS)]
+    document = {"table_1": sizes, "table_2": [asdict(row) for row in rows]}
     console.report(document, ["\n\n".join(tables)])

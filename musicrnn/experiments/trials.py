@@ -31,6 +31,8 @@ from musicrnn.training.loop import train
 from musicrnn.training.run import STATE, load_state
 
 Key = TypeVar("Key")
+open_once = cache(open_corpus)
+"""Opens a corpus that several jobs of this process use."""
 
 
 class StopTrialError(Exception):
@@ -68,16 +70,12 @@ class TrialRecord:
 
 
 def read_trial(directory: Path, recipe: Recipe | None = None) -> TrialRecord:
-    """Read how far a trial is.
-
-    Args:
-        directory: The run folder, which may not exist yet.
-        recipe: The settings that it must have, if that is to be checked.
+    """Read how far a trial is from its run folder, which may not exist yet.
 
     Raises:
         FileError: Its metrics are damaged.
         ModelError: Its state is damaged.
-        UsageError: Its settings are damaged or differ.
+        UsageError: Its settings are damaged, or aren't those of ``recipe``.
     """
     if not (directory / "config.json").exists():
         return TrialRecord()
@@ -126,7 +124,8 @@ def run_trial(
     try:
         if _has_exploded(directory):
             raise ModelError(f"{directory}: expected a finite loss, found one that isn't")
-        train(corpus, recipe, directory, device=device, callbacks=[*callbacks, _EpochLimit(epochs)])
+        limit = _EpochLimit(math.inf if epochs is None else epochs)
+        train(corpus, recipe, directory, device=device, callbacks=[*callbacks, limit])
     except StopTrialError:
         pass
     except (ModelError, UsageError, torch.OutOfMemoryError) as error:
@@ -166,8 +165,8 @@ def run_jobs(
 
     Args:
         pool: The processes.
-        pending: Returns the jobs that can be done now; those that are running may be among them.
-        finished: Is called after every job.
+        pending: Returns the jobs that can be done now; running ones may be among them.
+        finished: Called after every job.
         poll: Called repeatedly in the meantime.
     """
     running: dict[int, Key] = {}
@@ -215,31 +214,23 @@ def train_in_worker(corpus: str, directory: str, recipe: dict[str, Any], epochs:
         return run_trial(open_once(corpus), Recipe.of(**recipe), path, epochs=epochs).reason
 
 
-@cache
-def open_once(directory: str) -> Corpus:
-    """Open a corpus that several jobs of this process use."""
-    return open_corpus(directory)
-
-
 def _has_exploded(directory: Path) -> bool:
     """Whether a run's loss became infinite or NaN, which lowered the learning rate it would continue with."""
     return (directory / STATE).exists() and load_state(directory)[1].rate_share < 1
 
 
+@dataclass
 class _EpochLimit(Callback):
     """Stops a training after some epochs; it is saved then and can be continued."""
 
-    def __init__(self, epochs: int | None) -> None:
-        self.epochs = math.inf if epochs is None else epochs
+    epochs: float
 
     def begin(self, model: MusicRNN, frames: int, done: list[Epoch], batches: int) -> None:
         """Stop if the epochs were trained earlier."""
-        self._check(len(done))
+        if len(done) >= self.epochs:
+            raise StopTrialError
 
     def epoch(self, metrics: Epoch, best: bool) -> None:
         """Stop if this was the last of them."""
-        self._check(metrics.epoch)
-
-    def _check(self, done: int) -> None:
-        if done >= self.epochs:
+        if metrics.epoch >= self.epochs:
             raise StopTrialError

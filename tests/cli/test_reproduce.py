@@ -17,7 +17,7 @@ from typer.testing import Result
 
 from musicrnn.corpus import Corpus
 from musicrnn.errors import CorpusError
-from musicrnn.experiments import chung2014
+from musicrnn.experiments.chung2014 import paper
 from tests.conftest import ran
 from tests.experiments.chung2014.tiny import install, named
 
@@ -33,7 +33,7 @@ def prepared(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def opened(names: Sequence[str]) -> list[Corpus]:
         return [named(corpus, name) for name in names]
 
-    monkeypatch.setattr(chung2014, "open_corpora", opened)
+    monkeypatch.setattr(paper, "open_corpora", opened)
 
 
 @pytest.mark.usefixtures("prepared")
@@ -121,12 +121,12 @@ def test_ctrl_c_saves_and_prints_how_to_continue(corpus: Corpus, tmp_path: Path)
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from musicrnn.corpus import open_corpus\n"
-        "from musicrnn.experiments import chung2014\n"
+        "from musicrnn.experiments.chung2014 import paper\n"
         "from tests.experiments.chung2014 import tiny\n"
         "tiny.TRAINING = tiny.settings.Training(4, 10**6, 10**6, (10**5, 10**6 - 1))\n"
         "tiny.shrink()\n"
         f"corpus = tiny.named(open_corpus({str(corpus.directory)!r}), 'jsb')\n"
-        "chung2014.open_corpora = lambda names: [corpus]\n"
+        "paper.open_corpora = lambda names: [corpus]\n"
         "from musicrnn.cli.app import main\n"
         "main()\n"
     )

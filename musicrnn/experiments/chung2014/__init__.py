@@ -11,44 +11,29 @@ References:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from musicrnn.bundled import resolve
+from musicrnn.checkpoint import load_model
 from musicrnn.corpus import Corpus
 from musicrnn.errors import UsageError
-from musicrnn.experiments.chung2014.corpora import open_corpora
-from musicrnn.experiments.chung2014.measure import model_job
-from musicrnn.experiments.chung2014.paper import CELLS, TABLE_2, table_1
 from musicrnn.experiments.chung2014.progress import EntryProgress, measure_epochs, seconds_left, train_entries
-from musicrnn.experiments.chung2014.report import markdown_1, markdown_2, markdown_conventions, write_report
-from musicrnn.experiments.chung2014.rows import Row, documents, make_rates, make_row, merged
+from musicrnn.experiments.chung2014.report import comparison, write_report
+from musicrnn.experiments.chung2014.rows import Row, make_row, merged, model_job
 from musicrnn.experiments.chung2014.settings import make_entries, rule
-from musicrnn.experiments.chung2014.shipping import ship
 from musicrnn.experiments.trials import run_all
-from musicrnn.files import exclusive
+from musicrnn.files import exclusive, read_bytes, write_bytes
 from musicrnn.processes.pool import Pool
-
-__all__ = [
-    "CELLS",
-    "TABLE_2",
-    "Reproduction",
-    "Row",
-    "check",
-    "documents",
-    "markdown_1",
-    "markdown_2",
-    "markdown_conventions",
-    "open_corpora",
-    "reproduce",
-    "ship",
-    "table_1",
-]
+from musicrnn.training import Recipe, read_settings
+from musicrnn.training.card import model_card
 
 SHIPPED = Path("models/chung2014")
 """Where the twelve best networks are, a folder each."""
+_FILES = ("model.safetensors", "metrics.jsonl", "curves.png", "config.json")
+"""The files of a run that ship."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +99,7 @@ def reproduce(
             + (f"; at most about {_duration(left)} left" if left else "")
         )
         rows[:] = merged(directory / "table2.json", [row])
-        rates = merged(directory / "rates.json", make_rates(each))
+        rates = merged(directory / "rates.json", each.rates())
         write_report(rows, rates, directory, row.data)
 
     with exclusive(directory), Pool(count) as pool:
@@ -155,6 +140,35 @@ def check(
     return [make_row(*key, [Path(job.arguments["model"])], [figures[key]], 0) for key, job in jobs.items()]
 
 
+def ship(rows: Sequence[Row], corpora: Mapping[str, Corpus], target: Path) -> list[Path]:
+    """Copy the network of each row, without what resuming needs, and write a new card.
+
+    Rows of corpora that aren't given, by name, are left out.
+
+    Returns:
+        The folders ``DATA-CELL``, which are in ``target``.
+
+    Raises:
+        FileError: A file can't be read or written.
+        ModelError: A model is damaged.
+    """
+    folders = []
+    for row in rows:
+        if row.data not in corpora:
+            continue
+        source, folder = Path(row.model), target / f"{row.data}-{row.cell}"
+        for name in _FILES:
+            write_bytes(folder / name, read_bytes(source / name))
+        recipe = Recipe.of(**read_settings(source / "config.json"))
+        nlls = {"train": row.train, "valid": row.valid, "test": row.test}
+        model_card(folder, load_model(folder), corpora[row.data], recipe, row.best_epoch, nlls)
+        card = read_bytes(folder / "README.md").decode()
+        card = card.replace("## Use\n", f"{comparison(row)}\n## Use\n", 1)
+        write_bytes(folder / "README.md", card.encode())
+        folders.append(folder)
+    return folders
+
+
 def _plan(entries: Sequence[EntryProgress], seconds: float, workers: int) -> list[str]:
     """Return what will be trained, and how long it takes, a line each."""
     lines = []
@@ -174,6 +188,4 @@ def _duration(seconds: float) -> str:
 
 
 def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The figures that the paper prints: sizes, parameter counts and likelihoods.
+"""What the paper prints (sizes, parameter counts and likelihoods), and its data sets.
 
 References:
     Chung, Gulcehre, Cho and Bengio 2014, arXiv:1412.3555, tables 1 and 2.
@@ -6,8 +6,14 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from musicrnn.corpus import Corpus, open_corpus
+from musicrnn.corpus.build import published_corpus
+from musicrnn.errors import CorpusError
+from musicrnn.nn import Recurrent
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,6 @@ class Size:
     @property
     def parameters(self) -> int:
         """Parameters of the recurrent layer alone, counted in the layer that this program builds."""
-        from musicrnn.nn import Recurrent
-
         layer = Recurrent(self.cell, self.inputs, self.hidden, peepholes=self.cell == "lstm")
         return sum(parameter.numel() for parameter in layer.parameters())
 
@@ -82,3 +86,25 @@ def table_1() -> list[dict[str, Any]]:
     """Return the rows of table 1: as printed, and as counted here."""
     counts = [(size, size.parameters) for size in TABLE_1]
     return [{**asdict(size), "here": round(n / 1000, 1), "parameters": n} for size, n in counts]
+
+
+def open_corpora(names: Sequence[str]) -> list[Corpus]:
+    """Open data sets, keys of ``TABLE_2``; those that aren't prepared are fetched and prepared first.
+
+    Raises:
+        CorpusError: One can't be fetched, or the folder holds another corpus.
+        FileError: One can't be written.
+    """
+    corpora = []
+    for name in names:
+        path = published_corpus(name)
+        corpus = open_corpus(path)
+        frames = tuple(corpus[split].frames if split in corpus else 0 for split in ("train", "valid", "test"))
+        if corpus.layout.width != 88 or frames != FRAMES[name]:
+            raise CorpusError(
+                f"{path}: expected the published {name}, {FRAMES[name]} frames of 88 notes in train, valid "
+                f"and test, found {frames} of {corpus.layout.width}"
+            )
+        corpus.name = name  # the same rolls may have been published under another
+        corpora.append(corpus)
+    return corpora

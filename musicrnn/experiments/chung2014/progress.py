@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from musicrnn.corpus import Corpus
-from musicrnn.experiments.chung2014.measure import epoch_job, model_job
+from musicrnn.corpus.batches import Augmentation, evaluation_batches, training_batch, training_order
 from musicrnn.experiments.chung2014.pruning import Standing, epochs_left, judge
+from musicrnn.experiments.chung2014.rows import Rate, model_job
 from musicrnn.experiments.chung2014.settings import Candidate, Entry
-from musicrnn.experiments.trials import TrialRecord, read_trial, run_all, run_jobs, trial_job
+from musicrnn.experiments.trials import TrialRecord, open_once, read_trial, run_all, run_jobs, trial_job
 from musicrnn.processes.pool import Done, Job, Pool
+from musicrnn.training import Recipe
+from musicrnn.training.trainer import TrainingBatch, make_trainer
+
+MEASURED = 0.4
+"""Seconds of training that are measured, and as many of evaluation."""
+SAVING = 0.02
+"""Seconds that saving takes at the end of an epoch."""
 
 
 @dataclass(eq=False)
@@ -104,11 +116,21 @@ class EntryProgress:
         record = self.records[candidate]
         state = {"complete": ", to the end", "exploded": ", exploded"}.get(record.state, "")
         seed = f", seed {candidate.seed}" if candidate.seed else ""
-        line = (
+        lines = [
             f"{self.name}, rate {candidate.number} ({candidate.rate:.2e}){seed}: {record.epochs} epochs"
             f"{state}, best valid {record.best():.3f}"
-        )
-        return [line, *self._decisions(before)]
+        ]
+        for epochs, kept in self.entry.rungs[before.passed : self.standing.passed]:
+            out = sorted(each.number for each, at in self.standing.pruned.items() if at == epochs)
+            numbers = ", ".join(map(str, out))
+            lines.append(
+                f"{self.name}: after {epochs} epochs the best {kept} continue, without rates {numbers}"
+            )
+        best = self.standing.chosen
+        if before.chosen is None and best is not None:
+            nll = self.records[best].best()
+            lines.append(f"{self.name}: the best is rate {best.number} ({best.rate:.2e}), valid {nll:.3f}")
+        return lines
 
     def epochs_left(self) -> tuple[int, int]:
         """Return how many epochs are left at most: in all, and how many of them one after the other."""
@@ -123,6 +145,23 @@ class EntryProgress:
         left_here = epochs_left(self.entry, self.records) + (self.seeds - 1) * whole
         return left_here, whole - trained + whole * (self.seeds > 1)
 
+    def rates(self) -> list[Rate]:
+        """Return the outcome of every learning rate, from low to high."""
+        rates = []
+        for each in self.entry.candidates:
+            record, pruned = self.records[each], self.standing.pruned.get(each)
+            if each == self.standing.chosen:
+                state = "chosen"
+            elif pruned is None:
+                state = "complete"
+            elif record.state == "exploded":
+                state = f"exploded in epoch {pruned + 1}"
+            else:
+                state = f"pruned after {pruned} epochs"
+            epochs, best = pruned or record.epochs, record.best(pruned)
+            rates.append(Rate(each.data, each.cell, each.number, each.rate, epochs, best, state))
+        return rates
+
     def failures(self) -> list[str]:
         """Return what went wrong, a line each."""
         lines = [f"{candidate.name}: {problem}" for candidate, problem in self.failed.items()]
@@ -131,21 +170,6 @@ class EntryProgress:
     def _record(self, candidate: Candidate) -> TrialRecord:
         return self.records[candidate] if candidate in self.records else self.read(candidate)
 
-    def _decisions(self, before: Standing) -> list[str]:
-        """Return the decisions that are new, a line each."""
-        lines = []
-        for epochs, kept in self.entry.rungs[before.passed : self.standing.passed]:
-            out = [candidate.number for candidate, at in self.standing.pruned.items() if at == epochs]
-            numbers = ", ".join(map(str, sorted(out)))
-            lines.append(
-                f"{self.name}: after {epochs} epochs the best {kept} continue, without rates {numbers}"
-            )
-        best = self.standing.chosen
-        if before.chosen is None and best is not None:
-            nll = self.records[best].best()
-            lines.append(f"{self.name}: the best is rate {best.number} ({best.rate:.2e}), valid {nll:.3f}")
-        return lines
-
 
 def measure_epochs(entries: Sequence[EntryProgress], pool: Pool, log: Callable[[str], None]) -> None:
     """Measure how long an epoch takes on this machine, for every entry that isn't complete."""
@@ -153,7 +177,8 @@ def measure_epochs(entries: Sequence[EntryProgress], pool: Pool, log: Callable[[
     if left:
         log("measuring how long an epoch takes here …")
     for each in left:  # one after the other: the first of a cell compiles its kernels
-        job = epoch_job(each.corpus, each.entry.candidates[0].recipe)
+        recipe = each.entry.candidates[0].recipe.to_dict()
+        job = Job(f"{__name__}:measure_epoch", {"corpus": str(each.corpus.directory), "recipe": recipe})
         each.epoch_seconds = run_all(pool, {each: job})[each]
 
 
@@ -172,11 +197,7 @@ def train_entries(
 ) -> None:
     """Train everything that is left, and measure the best.
 
-    Args:
-        entries: The entries.
-        pool: The worker processes.
-        log: Is called with every line of the log.
-        measured: Is called with every entry whose figures are complete.
+    ``log`` is called with every line of the log, ``measured`` with every entry whose figures are complete.
     """
     owners = {(each.entry.data, each.entry.cell): each for each in entries}
 
@@ -191,3 +212,33 @@ def train_entries(
             measured(owner)
 
     run_jobs(pool, pending, finished)
+
+
+def measure_epoch(corpus: str, recipe: dict[str, Any]) -> float:
+    """Return the seconds that an epoch takes here, from a short measurement; kernels are compiled first."""
+    torch.set_num_threads(1)
+    settings, opened = Recipe.of(**recipe), open_once(corpus)
+    split, trainer = opened["train"], make_trainer(opened, settings)
+    trainer.model.train()
+    frames, begun = 0, 0.0
+    for number, pieces in enumerate(training_order(split, settings.batch_size, [0])):
+        if number == 1:
+            begun = time.perf_counter()
+        batch = TrainingBatch.from_batch(training_batch(split, pieces, Augmentation(), [0]), "cpu")
+        real = int(batch.mask.sum())
+        trainer.compute_gradient([batch], (0, batch.mask.shape[1]), real, [0, number])
+        trainer.step(settings.initial_rate)
+        frames += real if number or len(split) <= settings.batch_size else 0
+        if number and time.perf_counter() - begun > MEASURED:
+            break
+    trained = (time.perf_counter() - begun) / max(1, frames)
+    frames, begun = 0, time.perf_counter()
+    with torch.no_grad():
+        for each in evaluation_batches(opened["valid"]):
+            loaded = TrainingBatch.from_batch(each, "cpu")
+            trainer.model.eval().score(loaded.frames, loaded.mask, loaded.inputs)
+            frames += int(loaded.mask.sum())
+            if time.perf_counter() - begun > MEASURED:
+                break
+    evaluated = (time.perf_counter() - begun) / frames
+    return split.frames * trained + opened["valid"].frames * evaluated + SAVING

@@ -11,6 +11,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -40,28 +41,27 @@ class Standing:
 def judge(entry: Entry, records: Mapping[Candidate, TrialRecord]) -> Standing:
     """Decide which candidates of an entry continue, and how far."""
     standing = Standing(list(entry.candidates))
-
-    def rank(candidate: Candidate, epochs: int | None = None) -> tuple[float, int]:
-        return records[candidate].best(epochs), candidate.number
-
-    for epochs, kept in entry.rungs:
-        _remove_exploded(standing, records, epochs)
+    for epochs, kept in [*entry.rungs, (None, 1)]:  # the last ones train to their end
+        end = math.inf if epochs is None else epochs
+        for candidate in list(standing.alive):
+            record = records[candidate]
+            if record.state == "exploded" and record.epochs < end:
+                standing.alive.remove(candidate)
+                standing.pruned[candidate] = record.epochs
         standing.steps = [
             (candidate, epochs)
             for candidate in standing.alive
-            if records[candidate].state != "complete" and records[candidate].epochs < epochs
+            if records[candidate].state != "complete" and records[candidate].epochs < end
         ]
         if standing.steps:
-            return standing
-        ranked = sorted(standing.alive, key=lambda candidate: rank(candidate, epochs))
-        standing.pruned |= dict.fromkeys(ranked[kept:], epochs)
-        standing.alive = ranked[:kept]
-        standing.passed += 1
-    _remove_exploded(standing, records, None)
-    unfinished = [candidate for candidate in standing.alive if records[candidate].state != "complete"]
-    standing.steps = [(candidate, None) for candidate in unfinished]
-    if not unfinished:
-        standing.chosen = min(standing.alive, key=rank, default=None)
+            break
+        ranked = sorted(standing.alive, key=lambda each: (records[each].best(epochs), each.number))
+        if epochs is None:
+            standing.chosen = ranked[0] if ranked else None
+        else:
+            standing.pruned |= dict.fromkeys(ranked[kept:], epochs)
+            standing.alive = ranked[:kept]
+            standing.passed += 1
     return standing
 
 
@@ -74,14 +74,3 @@ def epochs_left(entry: Entry, records: Mapping[Candidate, TrialRecord]) -> int:
         left += sum(max(0, epochs - done) for done in trained)
         trained = [epochs] * min(kept, len(trained))
     return left
-
-
-def _remove_exploded(
-    standing: Standing, records: Mapping[Candidate, TrialRecord], epochs: int | None
-) -> None:
-    """Remove the candidates whose loss exploded in the first ``epochs`` epochs, or before they ended."""
-    for candidate in list(standing.alive):
-        record = records[candidate]
-        if record.state == "exploded" and (epochs is None or record.epochs < epochs):
-            standing.alive.remove(candidate)
-            standing.pruned[candidate] = record.epochs

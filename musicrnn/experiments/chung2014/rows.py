@@ -1,20 +1,25 @@
-"""The rows of table 2 and of the table of learning rates, as JSON values."""
+"""The rows of table 2 and of the table of learning rates, and how a network's figures are measured."""
 
 from __future__ import annotations
 
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from musicrnn.checkpoint import read_metrics
+import torch
+
+from musicrnn.checkpoint import load_model, read_metrics
+from musicrnn.corpus import Corpus
 from musicrnn.errors import FileError
+from musicrnn.evaluation import evaluate
 from musicrnn.experiments.chung2014.paper import TABLE_2, UNITS
-from musicrnn.experiments.chung2014.progress import EntryProgress
 from musicrnn.experiments.chung2014.settings import learning_rates
+from musicrnn.experiments.trials import open_once
 from musicrnn.files import read_bytes
+from musicrnn.processes.pool import Job
 from musicrnn.training import Recipe, read_settings
 
 
@@ -23,9 +28,6 @@ class Row:
     """A row of table 2: the paper's figures and ours, nats per frame, without noise.
 
     Attributes:
-        data: The data set.
-        cell: The recurrent unit.
-        hidden: Its units.
         parameters: Of the whole network, output layer included.
         learning_rate: The chosen one; ``rate`` is its number among the ten, from 1, of which ``rates`` were
             tried.
@@ -66,13 +68,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Rate:
-    """The outcome of a learning rate.
+    """The outcome of a learning rate, the one of number ``rate``.
 
     Attributes:
-        data: The data set.
-        cell: The recurrent unit.
-        rate: Number of ``learning_rate``, from 1.
-        epochs: Epochs trained.
         valid: Lowest validation NLL when it was pruned, or at its end; nats per frame.
         state: ``chosen``, ``complete``, ``pruned after N epochs`` or ``exploded in epoch N``.
     """
@@ -89,17 +87,32 @@ class Rate:
 AnyRow = TypeVar("AnyRow", Row, Rate)
 
 
+def model_job(corpus: Corpus, model: Path) -> Job:
+    """Return the job of ``measure_model`` in a worker process."""
+    return Job(f"{__name__}:measure_model", {"corpus": str(corpus.directory), "model": str(model)})
+
+
+def measure_model(corpus: str, model: str) -> dict[str, float]:
+    """Return the NLLs of a network without noise, under the names of ``Row``, and its ``parameters``."""
+    torch.set_num_threads(1)
+    network, opened = load_model(model), open_once(corpus)
+    test, skip = (evaluate(network, opened, "test", skip_first_frame=skipped) for skipped in (False, True))
+    return {
+        **{split: evaluate(network, opened, split).nll_per_frame for split in ("train", "valid")},
+        "test": test.nll_per_frame,
+        "test_skip_first": skip.nll_per_frame,
+        "test_per_piece": sum(piece.nll_per_frame for piece in test.pieces) / len(test.pieces),
+        "test_skip_first_per_piece": sum(piece.nll_per_frame for piece in skip.pieces) / len(skip.pieces),
+        "parameters": network.parameter_count,
+    }
+
+
 def make_row(
     data: str, cell: str, models: Sequence[Path], figures: Sequence[Mapping[str, float]], rates: int
 ) -> Row:
-    """Return a row of table 2.
+    """Return the row of networks that differ in their seeds, whose ``figures`` ``measure_model`` returned.
 
-    Args:
-        data: The data set.
-        cell: The recurrent unit.
-        models: Folders of the networks, one for each seed.
-        figures: What ``measure_model`` returned for each.
-        rates: How many learning rates were tried.
+    ``rates`` is how many learning rates were tried.
 
     Raises:
         FileError: A model's settings or metrics are missing, or its metrics damaged.
@@ -134,24 +147,6 @@ def make_row(
     )
 
 
-def make_rates(progress: EntryProgress) -> list[Rate]:
-    """Return the outcome of every learning rate of an entry, from low to high."""
-    rates = []
-    for each in progress.entry.candidates:
-        record, pruned = progress.records[each], progress.standing.pruned.get(each)
-        if each == progress.standing.chosen:
-            state = "chosen"
-        elif pruned is None:
-            state = "complete"
-        elif record.state == "exploded":
-            state = f"exploded in epoch {pruned + 1}"
-        else:
-            state = f"pruned after {pruned} epochs"
-        epochs, best = pruned or record.epochs, record.best(pruned)
-        rates.append(Rate(each.data, each.cell, each.number, each.rate, epochs, best, state))
-    return rates
-
-
 def merged(path: Path, new: Sequence[AnyRow]) -> list[AnyRow]:
     """Return new rows with those of other entries that a table on disk has, in the paper's order.
 
@@ -168,16 +163,7 @@ def merged(path: Path, new: Sequence[AnyRow]) -> list[AnyRow]:
         rows: list[AnyRow] = [kind(**values) for values in found if set(values) == names]
     except (ValueError, TypeError) as error:
         raise FileError(f"{path}: expected rows of a table, found damage: {error}") from error
-    rows = [row for row in rows if (row.data, row.cell) in kept and _is_there(row)]
+    rows = [row for row in rows if (row.data, row.cell) in kept]
+    rows = [row for row in rows if isinstance(row, Rate) or (Path(row.model) / "metrics.jsonl").exists()]
     rows.extend(new)
     return sorted(rows, key=lambda row: (order.index((row.data, row.cell)), row.rate or 0))
-
-
-def documents(rows: Sequence[Row] | Sequence[Rate]) -> list[dict[str, Any]]:
-    """Return rows as JSON values."""
-    return [asdict(row) for row in rows]
-
-
-def _is_there(row: Row | Rate) -> bool:
-    """Whether the run of a row still exists; rates are kept without their runs."""
-    return isinstance(row, Rate) or (Path(row.model) / "metrics.jsonl").exists()

@@ -63,13 +63,9 @@ BEST_RATES = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """A training of which the best is chosen: an entry of the table at one learning rate.
+    """A cell trained on a data set, with the learning rate of a number, from 1; the best one is chosen.
 
-    Attributes:
-        data: The data set.
-        cell: The recurrent unit.
-        number: Of the learning rate, from 1.
-        seed: Seeds the weights, the order of pieces and the noise.
+    The seed is that of the weights, the order of pieces and the noise.
     """
 
     data: str
@@ -91,32 +87,19 @@ class Candidate:
     @cached_property
     def recipe(self) -> Recipe:
         """How it is trained."""
-        training = TRAININGS[self.data]
         network = {"cell": self.cell, "hidden": UNITS[self.cell], "peepholes": self.cell == "lstm"}
         optimizer = {"optimizer": "rmsprop", "decay": DECAY, "momentum": MOMENTUM, "schedule": SCHEDULE}
-        noise = {"weight_noise": 0.075, "clip_norm": 1.0, "input_noise": 0.0, "dropout": 0.0}
-        return Recipe.of(
-            **network,
-            **optimizer,
-            **noise,
-            average="none",
-            learning_rate=self.rate,
-            batch_size=training.batch_size,
-            epochs=training.epochs,
-            patience=training.patience,
-            seed=self.seed,
-        )
+        noise = {"weight_noise": 0.075, "input_noise": 0.0, "dropout": 0.0}
+        others = {"clip_norm": 1.0, "average": "none", "learning_rate": self.rate, "seed": self.seed}
+        chosen = {name: n for name, n in TRAININGS[self.data]._asdict().items() if name != "rungs"}
+        return Recipe.of(**network, **optimizer, **noise, **others, **chosen)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of table 2: a recurrent unit on a data set.
+    """An entry of table 2: a cell on a data set, with a candidate for each learning rate that is tried.
 
-    Attributes:
-        data: The data set.
-        cell: The recurrent unit.
-        candidates: One for each learning rate that is tried.
-        rungs: Epochs after which rates are compared, and how many of them continue.
+    The rungs are the epochs after which rates are compared, each with how many rates continue.
     """
 
     data: str

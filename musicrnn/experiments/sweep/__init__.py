@@ -82,7 +82,7 @@ def sweep(
     """Search for the recipe with the lowest validation NLL.
 
     Args:
-        corpus: Needs training and validation pieces.
+        corpus: The training and validation pieces.
         base: The settings that aren't searched; its seed seeds the sampling.
         space: The settings that are searched.
         directory: The folder of the runs, and of the trials if there is no other storage. Its name is the
@@ -186,8 +186,8 @@ def _report(
     table.writeheader()
     table.writerows(lines)
     write_bytes(result.table, buffer.getvalue().encode())
-    found = f"the best is number {best.number} with {best.valid_nll:.3f}"
-    title = f"{len(trials)} trials on {corpus.name}: {found}"
+    outcome = f"the best is number {best.number} with {best.valid_nll:.3f}"
+    title = f"{len(trials)} trials on {corpus.name}: {outcome}"
     plot_sweep([vars(trial) for trial in result.trials], settings.space, result.picture, title)
     return result
 

@@ -26,13 +26,9 @@ START = 5
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """A sweep, apart from the number of its trials.
+    """A sweep, apart from the number of its trials; ``sweep`` describes its arguments.
 
     Attributes:
-        base: The settings that aren't searched; its seed seeds the sampling.
-        space: The settings that are searched.
-        sampler: How they are sampled, among ``SAMPLERS``.
-        pruner: How bad trials are ended early, among ``PRUNERS``.
         data: What identifies the corpus, as JSON values.
 
     Raises:

@@ -158,7 +158,7 @@ def open_store(directory: Path, settings: SweepSettings, url: str | None) -> Ite
 
     Args:
         directory: The folder of the runs.
-        settings: The settings that the sweep has or is to have.
+        settings: The settings that the sweep must have.
         url: Optuna's name of a database; None is a journal in the folder.
 
     Raises:
@@ -170,37 +170,28 @@ def open_store(directory: Path, settings: SweepSettings, url: str | None) -> Ite
     try:
         import optuna
         from filelock import FileLock
+        from sqlalchemy.exc import SQLAlchemyError
     except ImportError as error:
         raise UsageError("sweep needs Optuna: pip install 'musicrnn[sweep]'") from error
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    with _storage_errors(), ExitStack() as stack:
-        with written(directory):
-            directory.mkdir(parents=True, exist_ok=True)
-            with FileLock(directory / ".sweep.lock"), without_warnings():
-                document = _document(directory, settings, url)
-                storage = _journal(directory / JOURNAL) if url is None else _database(url, stack)
-                study = optuna.create_study(
-                    study_name=document["study"],
-                    storage=storage,
-                    pruner=settings.make_pruner(),
-                    direction="minimize",
-                    load_if_exists=True,
-                )
-                _agree(study, document)
-                if not (directory / SETTINGS).exists():
-                    write_json(directory / SETTINGS, document)
-        yield TrialStore(study, storage, settings, directory, document["folder"], url)
-
-
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    """Turn what databases raise into a MusicRNNError."""
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
-        yield
-    except (StorageInternalError, SQLAlchemyError) as error:
+        with ExitStack() as stack:
+            with written(directory):
+                directory.mkdir(parents=True, exist_ok=True)
+                with FileLock(directory / ".sweep.lock"), without_warnings():
+                    document = _document(directory, settings, url)
+                    storage = _journal(directory / JOURNAL) if url is None else _database(url, stack)
+                    study = optuna.create_study(
+                        study_name=document["study"],
+                        storage=storage,
+                        pruner=settings.make_pruner(),
+                        load_if_exists=True,
+                    )
+                    _agree(study, document)
+                    if not (directory / SETTINGS).exists():
+                        write_json(directory / SETTINGS, document)
+            yield TrialStore(study, storage, settings, directory, document["folder"], url)
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]
         raise MusicRNNError(f"--storage: expected a storage that Optuna can use, found: {reason}") from error
 

@@ -1,12 +1,10 @@
 """A worker of a sweep: trains the trials that no other worker trains, one after another, until all are done.
 
 Workers coordinate through file locks only. The process that trains a trial holds its claim, which ends with
-the process. So a trial that is running by the storage but claimed by no process was interrupted, and the next
-free worker continues it: its settings are in the storage, its state in its folder.
-
-Where machines share a storage but no folder, claims don't reach from one to the other. A trial belongs to the
-folder that it names. A machine that trains one writes a heartbeat every minute; after a quarter of an hour
-without one another machine takes the trial over and trains it from the start, with the same result.
+the process: a trial that is running by the storage but claimed by no process was interrupted, and the next
+free worker continues it. Where machines share a storage but no folder, a trial belongs to the folder that it
+names, and whoever trains it writes a heartbeat every minute; after a quarter of an hour without one another
+machine takes the trial over and trains it from the start, with the same result.
 """
 
 from __future__ import annotations
@@ -24,14 +22,7 @@ from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.errors import UsageError
 from musicrnn.experiments.sweep.settings import SweepSettings
 from musicrnn.experiments.sweep.store import TrialStore, open_store, without_warnings
-from musicrnn.experiments.trials import (
-    StopTrialError,
-    TrialRecord,
-    claim,
-    read_trial,
-    run_jobs,
-    run_trial,
-)
+from musicrnn.experiments.trials import StopTrialError, TrialRecord, claim, read_trial, run_jobs, run_trial
 from musicrnn.nn import MusicRNN
 from musicrnn.processes.pool import Done, Job, Pool
 from musicrnn.training.callbacks import Callback
@@ -52,14 +43,9 @@ SETTLE = 2.0
 
 @dataclass(eq=False)
 class SweepWorker:
-    """Trains the trials of a sweep.
+    """Trains a sweep's trials until there are ``count``.
 
-    Attributes:
-        store: The trials of the sweep.
-        corpus: The training and validation pieces.
-        count: How many trials the sweep is to have.
-        device: A torch device.
-        changed: Is called whenever something may have changed, and while waiting for other workers.
+    ``changed`` is called whenever something may have changed, and while waiting for other workers.
     """
 
     store: TrialStore
@@ -90,14 +76,11 @@ class SweepWorker:
                 return
 
     def run_in_processes(self, count: int, died: Callable[[str], None]) -> list[str]:
-        """Train in several processes, which share the cores and the GPUs, until all have ended.
-
-        Args:
-            count: How many processes.
-            died: Is called with the signal or status of a process that was killed.
+        """Train in ``count`` processes, which share the cores and the GPUs, until all have ended.
 
         Returns:
-            The signals or statuses of processes that were killed; the others have taken over their trials.
+            The signals or statuses of processes that were killed, for which ``died`` was called; the others
+            have taken over their trials.
 
         Raises:
             MusicRNNError: What a process raised.

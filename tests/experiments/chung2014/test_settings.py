@@ -7,7 +7,7 @@ import pytest
 from musicrnn.experiments.chung2014 import settings
 
 
-def test_the_rates_are_ten_draws_within_the_papers_bounds() -> None:
+def test_the_rates_are_ten_samples_within_the_papers_bounds() -> None:
     rates = settings.learning_rates()
     assert len(rates) == 10 and rates == sorted(set(rates)) == settings.learning_rates()
     assert all(math.exp(-12) <= rate <= math.exp(-6) for rate in rates)

@@ -14,7 +14,7 @@ import pytest
 from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.errors import MusicRNNError
 from musicrnn.experiments import chung2014, trials
-from musicrnn.experiments.chung2014 import measure, reproduce, settings
+from musicrnn.experiments.chung2014 import progress, reproduce, settings
 from musicrnn.processes.pool import Done, Job
 
 TRAINING = settings.Training(batch_size=4, epochs=4, patience=4, rungs=(1, 2))
@@ -73,7 +73,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
     shrink(monkeypatch.setattr)
     monkeypatch.setattr(chung2014, "Pool", Here)
     monkeypatch.setattr(trials, "train", partial(trials.train, plot=no_curves))
-    monkeypatch.setattr(measure, "MEASURED", 0.01)
+    monkeypatch.setattr(progress, "MEASURED", 0.01)
     monkeypatch.setattr("musicrnn.experiments.chung2014.report.plot_data", no_figure)
 
 
