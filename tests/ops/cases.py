@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from musicrnn.ops import CELLS, Cell, State, Weights, dispatch
-from musicrnn.ops.kernels.workspace import Layout, Workspace
+from musicrnn.ops.kernels.workspace import Offsets, Workspace
 from musicrnn.ops.scan import scan
 
 
@@ -231,7 +231,7 @@ def poisoned() -> Iterator[None]:
     """Fill memory that is not written yet with NaN, in workspaces and in torch's own empty tensors."""
     begin = Workspace.__init__
 
-    def fill(self: Workspace, layout: Layout, dtype: torch.dtype) -> None:
+    def fill(self: Workspace, layout: Offsets, dtype: torch.dtype) -> None:
         begin(self, layout, dtype)
         self._numbers.fill_(torch.nan)
 
