@@ -98,7 +98,7 @@ def joined(device: str) -> Iterator[tuple[World, str]]:
 
     backend = "gloo"
     if device.startswith("cuda"):
-        device, backend = f"cuda:{int(os.environ.get('LOCAL_RANK', '0'))}", "nccl"
+        device, backend = f"cuda:{int(os.environ.get('LOCAL_RANK', '0'))}", "cpu:gloo,cuda:nccl"
         torch.cuda.set_device(device)
     try:
         distributed.init_process_group(backend)
