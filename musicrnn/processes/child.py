@@ -22,11 +22,8 @@ from typing import Any
 GRACE = 20.0
 """Seconds that a process has to save its work between being asked to end and being killed."""
 
-_PARENT = "MUSICRNN_PARENT"
-"""Environment variable with the process id of the parent."""
-_POLL = 0.05
-"""Seconds between checks of other processes."""
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PARENT = "MUSICRNN_PARENT"  # environment variable with the process id of the parent
+_POLL = 0.05  # seconds between checks of other processes
 
 
 def start(
@@ -41,12 +38,8 @@ def start(
         pipes: ``stdin``, ``stdout`` and ``stderr`` of ``subprocess.Popen``.
     """
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        **(variables or {}),
-        _PARENT: str(os.getpid()),
-    }
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **(variables or {})}
+    environment[_PARENT] = str(os.getpid())
     command = [sys.executable, "-c", "from musicrnn.processes.child import main; main()", function]
     return subprocess.Popen([*command, *arguments], env=environment, start_new_session=True, **pipes)
 
@@ -80,12 +73,11 @@ def wait_for_all(processes: Sequence[subprocess.Popen[bytes]]) -> int:
                 for process in running:
                     process.kill()
             time.sleep(_POLL)
-    codes = [process.returncode for process in processes]
-    return next((code if code > 0 else 1 for code in codes if code), 0)
+    return next((max(1, process.returncode) for process in processes if process.returncode), 0)
 
 
 def end_with_parent(parent: int) -> None:
-    """Have this process get SIGTERM when its parent is gone, and exit ``GRACE`` seconds later if need be."""
+    """Send this process SIGTERM when its parent is gone; it exits at the latest ``GRACE`` seconds later."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -108,7 +100,7 @@ def main() -> None:
 @contextmanager
 def handled_signals(handler: Callable[[int, object], None]) -> Iterator[None]:
     """Have SIGINT and SIGTERM call ``handler`` while the block runs, in the main thread."""
-    before = {number: signal.signal(number, handler) for number in _SIGNALS}
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The same as ``isolated.run``, on the cluster of a dask scheduler."""
+"""``isolated.run`` on the cluster of a dask scheduler."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
 from musicrnn.errors import MusicRNNError, UsageError
@@ -16,14 +16,13 @@ from musicrnn.processes.isolated import TICK, Failed, Item, Result
 
 CHUNK = 4
 """Items that are sent together, since each chunk starts a process of its own."""
-
 CONNECT_SECONDS = 10
 
 
 def run(
     function: Callable[[Item], Result], items: Iterable[Item], *, time_limit: float, scheduler: str
 ) -> Generator[tuple[Item, Result | Failed], None, None]:
-    """Yield each item with the result of a function, in order; see ``isolated.run``.
+    """Yield each item with the result of a function, in order, as ``isolated.run`` does.
 
     Args:
         function: It, the items and the results must pickle.
@@ -34,7 +33,6 @@ def run(
     Raises:
         MusicRNNError: No scheduler answers at that address, or no longer does.
         UsageError: dask.distributed isn't installed.
-        Exception: Whatever ``function`` raises.
     """
     try:
         from distributed import Client, KilledWorker
@@ -51,11 +49,10 @@ def run(
     except Exception:
         expected = f"expected a dask scheduler that answers within {CONNECT_SECONDS} s"
         raise MusicRNNError(f"--scheduler {scheduler}: {expected}, found none") from None
-    executor = client.get_executor()
+    executor: Executor = client.get_executor()
 
     def submit(chunk: list[Item]) -> Future[list[Result | Failed]]:
-        future: Future[list[Result | Failed]] = executor.submit(_run_chunk, function, chunk, time_limit)
-        return future
+        return executor.submit(_run_chunk, function, chunk, time_limit)
 
     def wait_for(future: Future[list[Result | Failed]]) -> list[Result | Failed]:
         while not wait([future], TICK).done:
@@ -64,13 +61,10 @@ def run(
         return future.result()
 
     waiting = iter(items)
-    sent: deque[tuple[list[Item], Future[list[Result | Failed]]]] = deque()
+    chunks = iter(lambda: list(islice(waiting, CHUNK)), [])
     try:
-        while True:
-            while len(sent) < ahead and (chunk := list(islice(waiting, CHUNK))):
-                sent.append((chunk, submit(chunk)))
-            if not sent:
-                return
+        sent = deque((chunk, submit(chunk)) for chunk in islice(chunks, ahead))
+        while sent:
             chunk, future = sent.popleft()
             try:
                 results = wait_for(future)
@@ -81,6 +75,7 @@ def run(
                         results += wait_for(submit([item]))
                     except KilledWorker:
                         results.append(Failed("crashed", "the worker of the cluster died"))
+            sent.extend((further, submit(further)) for further in islice(chunks, 1))
             yield from zip(chunk, results, strict=True)
     except CancelledError:
         raise MusicRNNError(f"--scheduler {scheduler}: expected answers, found the connection lost") from None
@@ -93,8 +88,7 @@ async def _greet(address: str) -> None:
     from distributed import Security
     from distributed.comm.core import connect
 
-    security = Security().get_connection_args("client")
-    connection = await connect(address, timeout=CONNECT_SECONDS, **security)
+    connection = await connect(address, timeout=CONNECT_SECONDS, **Security().get_connection_args("client"))
     await connection.close()
 
 

@@ -1,8 +1,8 @@
 """A function mapped over items in worker processes, in order; a crash or a hang costs one item.
 
-The time limit is enforced from outside, since no signal handler interrupts a hung C++ parser. No library does
-this: the nearest, pebble 5.2, limits the time of whole chunks, takes all items at once, leaves a busy worker
-behind when the program is killed, and adds 70 to 120 ms to 300 pieces, where this adds 20 to 30.
+The time limit is enforced from outside, since no signal handler interrupts a hung C++ parser. The nearest
+library, pebble 5.2, limits the time of whole chunks, takes all items at once, leaves a busy worker behind
+when the program is killed, and adds 70 to 120 ms to 300 pieces, where this adds 20 to 30.
 """
 
 from __future__ import annotations
@@ -35,15 +35,12 @@ if sys.platform == "linux":
     CONTEXT, IMPORT_SECONDS = multiprocessing.get_context("fork"), 0.0
 else:
     CONTEXT, IMPORT_SECONDS = multiprocessing.get_context("spawn"), 60.0
-"""How workers start, and how much longer a worker's first item may take where it imports the program first.
+"""How workers start, and the additional time for a worker's first item where it imports the program first.
 
-Numpy and the C++ parser survive a fork, which is faster than importing them. Apple's system libraries don't
-survive one.
+Numpy and the C++ parser survive a fork, which is faster than importing them; Apple's system libraries don't.
 """
-
 AHEAD = 3
 """Items per worker that may be in progress or wait for their turn to be yielded."""
-
 TICK = 0.5
 """Seconds between checks of the time limits; if more have passed, the program itself was stopped or busy."""
 
@@ -51,12 +48,7 @@ _starting = threading.Lock()
 
 
 class Failed(NamedTuple):
-    """Takes the place of the result of an item that has none.
-
-    Attributes:
-        reason: ``crashed`` or ``time-limit``.
-        detail: The same as text.
-    """
+    """In place of a result: ``crashed`` or ``time-limit``, and the same as text."""
 
     reason: str
     detail: str
@@ -68,17 +60,14 @@ def run(
     """Yield each item with the result of a function, in order.
 
     Items are read only a few ahead of the one that is yielded. An item whose worker dies is tried once more
-    in a new one, since an earlier item may have caused it. Close the generator (``contextlib.closing``) to
-    end the workers before the items are used up.
+    in a new one, since an earlier item may have caused it. What ``function`` raises is raised here. Close the
+    generator (``contextlib.closing``) to end the workers before the items are used up.
 
     Args:
         function: It, the items and the results must pickle.
         items: Its arguments.
         workers: Processes, at least one.
         time_limit: Seconds that one item may take.
-
-    Raises:
-        Exception: Whatever ``function`` raises.
     """
     waiting: Iterator[_Task[Item, Result]] = (_Task(item) for item in items)
     tasks: deque[_Task[Item, Result]] = deque()
@@ -87,7 +76,7 @@ def run(
         while True:
             while len(tasks) < AHEAD * workers and supervisor.has_room() and (task := next(waiting, None)):
                 tasks.append(task)
-                supervisor.assign(task, supervisor.idle() or supervisor.start())
+                supervisor.assign(task)
             if not tasks:
                 return
             result = tasks[0].result
@@ -96,13 +85,6 @@ def run(
                 yield tasks.popleft().item, result[0]
     finally:
         supervisor.close()
-
-
-class _Raised(NamedTuple):
-    """An exception, on its way from a worker."""
-
-    error: Exception
-    traceback: str
 
 
 @dataclass(eq=False)
@@ -114,7 +96,7 @@ class _Task(Generic[Item, Result]):
     result: tuple[Result | Failed] | None = None
 
 
-class _Child(Generic[Item, Result]):
+class _Worker(Generic[Item, Result]):
     """A worker process, the pipe to it, its task, and when the result is due."""
 
     def __init__(self, function: Callable[[Item], Result]) -> None:
@@ -127,8 +109,7 @@ class _Child(Generic[Item, Result]):
             # Python 3.12 warns of locks that other threads hold during a fork; workers take none of those.
             warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
             self.connection, theirs = CONTEXT.Pipe()
-            arguments = function, theirs, os.getpid()
-            self.process = CONTEXT.Process(target=_work, args=arguments, daemon=True)
+            self.process = CONTEXT.Process(target=_work, args=(function, theirs, os.getpid()), daemon=True)
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the worker ignores it
             try:
                 self.process.start()
@@ -153,9 +134,9 @@ class _Supervisor(Generic[Item, Result]):
 
     def __init__(self, function: Callable[[Item], Result], size: int, time_limit: float) -> None:
         self.function, self.size, self.time_limit = function, size, time_limit
-        self.workers: list[_Child[Item, Result]] = []
+        self.workers: list[_Worker[Item, Result]] = []
         self.selector = selectors.DefaultSelector()
-        self.polled, self.now = time.monotonic(), 0.0
+        self.polled, self.now = time.monotonic(), 0.0  # the clock stands still while the program is stopped
 
     def close(self) -> None:
         for worker in self.workers:
@@ -164,19 +145,17 @@ class _Supervisor(Generic[Item, Result]):
             worker.end()
         self.selector.close()
 
-    def idle(self) -> _Child[Item, Result] | None:
-        return next((worker for worker in self.workers if worker.task is None), None)
-
     def has_room(self) -> bool:
-        return len(self.workers) < self.size or self.idle() is not None
+        return sum(worker.task is not None for worker in self.workers) < self.size
 
-    def start(self) -> _Child[Item, Result]:
-        worker = _Child(self.function)
-        self.workers.append(worker)
-        self.selector.register(worker.connection, selectors.EVENT_READ, worker)
-        return worker
-
-    def assign(self, task: _Task[Item, Result], worker: _Child[Item, Result]) -> None:
+    def assign(self, task: _Task[Item, Result]) -> None:
+        """Give a task to an idle worker, or to a new one where a worker has died on it."""
+        idle = (worker for worker in self.workers if worker.task is None)
+        worker = None if task.is_suspect else next(idle, None)
+        if worker is None:
+            worker = _Worker(self.function)
+            self.workers.append(worker)
+            self.selector.register(worker.connection, selectors.EVENT_READ, worker)
         worker.task = task
         worker.deadline = self.now + self.time_limit + worker.startup
         with suppress(ConnectionError):  # it died, which its end of the pipe reports soon enough
@@ -190,25 +169,22 @@ class _Supervisor(Generic[Item, Result]):
         self.now += min(polled - self.polled, TICK)
         self.polled = polled
         for key, _ in ready:
-            self._receive(key.data)
+            worker = key.data
+            try:
+                message = worker.connection.recv_bytes()
+            except (EOFError, OSError):
+                self._replace(worker)
+                continue
+            result, error, trace = pickle.loads(message)
+            if error is not None:
+                raise error from RuntimeError(f"in a worker:\n{trace}")
+            worker.task.result = (result,)
+            worker.task, worker.startup = None, 0.0
         for worker in [worker for worker in self.workers if worker.task and worker.deadline <= self.now]:
             worker.process.kill()
             self._replace(worker, Failed("time-limit", f"took longer than {self.time_limit:g} s"))
 
-    def _receive(self, worker: _Child[Item, Result]) -> None:
-        try:
-            message = worker.connection.recv_bytes()
-        except (EOFError, OSError):
-            self._replace(worker)
-            return
-        result = pickle.loads(message)
-        if isinstance(result, _Raised):
-            raise result.error from RuntimeError(f"in a worker:\n{result.traceback}")
-        assert worker.task is not None
-        worker.task.result = (result,)
-        worker.task, worker.startup = None, 0.0
-
-    def _replace(self, worker: _Child[Item, Result], failed: Failed | None = None) -> None:
+    def _replace(self, worker: _Worker[Item, Result], failed: Failed | None = None) -> None:
         """Remove a worker that died; its task fails, or goes to a new worker if this was the first death."""
         self.selector.unregister(worker.connection)
         self.workers.remove(worker)
@@ -219,7 +195,7 @@ class _Supervisor(Generic[Item, Result]):
             task.result = (failed or Failed("crashed", death),)
         else:
             task.is_suspect = True
-            self.assign(task, self.start())
+            self.assign(task)
 
 
 def _work(function: Callable[[Item], Result], connection: Connection, parent: int) -> None:
@@ -235,15 +211,15 @@ def _work(function: Callable[[Item], Result], connection: Connection, parent: in
 
 
 def _attempt(function: Callable[[Item], Result], item: Item) -> bytes:
-    """Return the result or the exception, pickled."""
+    """Return the result, the exception and its traceback, pickled."""
     try:
-        return pickle.dumps(function(item), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((function(item), None, ""), pickle.HIGHEST_PROTOCOL)
     except MemoryError:
         os._exit(errno.ENOMEM)
     except Exception as error:
         text = traceback.format_exc()
         with suppress(Exception):
-            message = pickle.dumps(_Raised(error, text))
+            message = pickle.dumps((None, error, text))
             pickle.loads(message)  # some exceptions pickle and don't unpickle
             return message
-        return pickle.dumps(_Raised(RuntimeError(f"{type(error).__name__}: {error}"), text))
+        return pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}"), text))

@@ -42,12 +42,8 @@ class Here:
         pass
 
     @property
-    def working(self) -> int:
-        return 0 if self.done is None else 1
-
-    @property
     def free(self) -> int:
-        return 1 - self.working
+        return 1 if self.done is None else 0
 
     def start(self, job: Job) -> None:
         module, _, name = job.work.partition(":")
