@@ -7,8 +7,8 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from musicrnn.music.midi import MAX_FILE_BYTES
 
@@ -32,15 +32,8 @@ _DAMAGE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, tarfil
 """What zipfile and tarfile raise at damage; RuntimeError asks for a password."""
 
 
-@dataclass(frozen=True)
-class Member:
-    """A file in an archive.
-
-    Attributes:
-        name: Its name in the archive.
-        content: Its bytes, or None where they can't be read.
-        refusal: The reason, as text and as a short code.
-    """
+class Member(NamedTuple):
+    """A file in an archive: its bytes, or why they can't be read, as text and as a short code."""
 
     name: str
     content: bytes | None = None

@@ -46,12 +46,9 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How pieces change from epoch to epoch.
+    """How pieces change from epoch to epoch: they are transposed by ``low`` to ``high`` semitones.
 
-    Attributes:
-        low: Least transposition, in semitones.
-        high: Greatest transposition.
-        flips: Probability that a cell of the inputs is flipped (denoising; Vincent et al. 2008).
+    ``flips`` is the probability that a cell of the inputs is flipped (denoising; Vincent et al. 2008).
     """
 
     low: int = 0

@@ -86,29 +86,22 @@ def build_corpus(
     """
     started = time.monotonic()
     importlib.import_module("symusic")  # once here, rather than in every worker
-    if directory.exists() and not (directory / "corpus.json").exists() and any(_entries(directory)):
+    is_other = directory.exists() and not (directory / "corpus.json").exists()
+    if is_other and (not directory.is_dir() or any(directory.iterdir())):
         raise CorpusError(f"{directory}: expected a corpus or an empty folder to write to, found other files")
-    request = {
-        "version": VERSION,
-        "collection": [collection.name, collection.identity],
-        "preparation": asdict(preparation),
-    }
-    run = (
-        partial(isolated.run, workers=workers, time_limit=time_limit)
-        if scheduler is None
-        else partial(cluster.run, time_limit=time_limit, scheduler=scheduler)
-    )
+    origin = [collection.name, collection.identity]
+    request = {"version": VERSION, "collection": origin, "preparation": asdict(preparation)}
+    run: _Run = partial(isolated.run, workers=workers, time_limit=time_limit)
+    if scheduler is not None:
+        run = partial(cluster.run, time_limit=time_limit, scheduler=scheduler)
     with exclusive(directory), written(directory), Draft(directory, preparation.layout, request) as draft:
         with closing(_convert_all(islice(collection, draft.done, None), preparation, run)) as pieces:
             for piece in progress(pieces, collection.count, draft.done):
                 draft.add(piece)
         if not draft.pieces:
             draft.discard()
-            raise CorpusError(
-                draft.first_detail
-                if draft.done == 1
-                else f"none of {draft.done} pieces can be read; {draft.first_detail}"
-            )
+            number = "" if draft.done == 1 else f"none of {draft.done} pieces can be read; "
+            raise CorpusError(number + draft.first_detail)
         draft.finish(collection.name, shares, seed, keep_duplicates)
         sources, reasons = draft.done, dict(draft.reasons)
     seconds = time.monotonic() - started
@@ -156,18 +149,12 @@ def _convert_all(
     batches = iter(lambda: list(islice(sources, BATCH)), [])
     with closing(run(partial(convert_many, preparation=preparation), batches)) as results:
         for batch, found in results:
-            yield from _convert_each(batch, preparation, run) if isinstance(found, Failed) else found
-
-
-def _convert_each(sources: list[Source], preparation: Preparation, run: _Run) -> Iterator[Converted]:
-    with closing(run(partial(convert, preparation=preparation), sources)) as results:
-        for source, found in results:
-            if isinstance(found, Failed):
-                detail = f"{source.path}: expected a piece that can be read, found: {found.detail}"
-                yield Converted(source.name, source.split, reason=found.reason, detail=detail)
-            else:
-                yield found
-
-
-def _entries(directory: Path) -> Iterator[Path]:
-    return directory.iterdir() if directory.is_dir() else iter([directory])
+            if not isinstance(found, Failed):
+                yield from found
+                continue
+            with closing(run(partial(convert, preparation=preparation), batch)) as separate:
+                for source, result in separate:
+                    if isinstance(result, Failed):
+                        detail = f"{source.path}: expected a piece that can be read, found: {result.detail}"
+                        result = Converted(source.name, source.split, reason=result.reason, detail=detail)
+                    yield result

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrnn.corpus.sources import Source
-from musicrnn.corpus.store import pack
+from musicrnn.corpus.store import pack_frames
 from musicrnn.errors import MidiError, MusicRNNError, RollError, about
 from musicrnn.music import Layout, PianoRoll, Score, read_score
 from musicrnn.music.parts import select_parts, sustain
@@ -70,7 +70,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Converted:
-    """A source as packed frames, or the reason why there are none.
+    """A source as packed frames, or the reason why there are none; see also ``store.PieceFacts``.
 
     Attributes:
         name: Its name in reports.
@@ -79,9 +79,6 @@ class Converted:
         reason: A short code for why it was skipped, or None.
         detail: That reason as text.
         facts: Further facts for the report, as JSON values.
-        sha256: Checksum of its file.
-        tempo: Quarter notes per minute for the longest time.
-        metre: Time signature for the longest time.
     """
 
     name: str
@@ -115,19 +112,16 @@ def _convert_music(source: Source, preparation: Preparation) -> Converted:
     _count(facts, "hanging_notes", score.hanging)
     if not score.note_count:
         raise MidiError(f"{source.path}: expected notes, found none", "no-notes")
-    semitones = _semitones(score) if preparation.transpose_to_c else 0
+    semitones = 0
+    if preparation.transpose_to_c:
+        key = key_of_signature(score.keys[0]) if score.keys else find_key(score)
+        semitones = semitones_to_c(key) if key else 0
     _count(facts, "transposed", semitones)
     with about(source.path):
         parts = tuple(_parts(source.name, score, semitones, preparation, facts))
-    return Converted(
-        source.name,
-        source.split,
-        parts,
-        facts=facts,
-        sha256=hashlib.sha256(content).hexdigest(),
-        tempo=preparation.layout.tempo or score.main_tempo(),
-        metre=score.main_metre(),
-    )
+    tempo = preparation.layout.tempo or score.main_tempo()
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Converted(source.name, source.split, parts, None, "", facts, sha256, tempo, score.main_metre())
 
 
 def _parts(
@@ -198,7 +192,7 @@ def _cut(name: str, roll: PianoRoll, preparation: Preparation) -> Iterator[Part]
     rolls = [roll]
     if longest < len(roll):
         rolls = [PianoRoll(roll.frames[start : start + longest], roll.layout) for start in starts]
-    yield Part(name, *fingerprint(roll), tuple(map(pack, rolls)))
+    yield Part(name, *fingerprint(roll), tuple(pack_frames(each.frames).tobytes() for each in rolls))
 
 
 def fingerprint(roll: PianoRoll) -> tuple[bytes, int]:
@@ -221,15 +215,6 @@ def digest(frames: NDArray[np.uint8], first: int, last: int, layout: Layout) -> 
     for channel in range(0, layout.width, layout.pitches):
         found.update(np.packbits(frames[:, channel + first : channel + last]).data)
     return found.digest()
-
-
-def _semitones(score: Score) -> int:
-    """Return the transposition of a score to C, from its first key signature, else from the estimated key.
-
-    Without a key it is 0.
-    """
-    key = key_of_signature(score.keys[0]) if score.keys else find_key(score)
-    return semitones_to_c(key) if key else 0
 
 
 def _count(facts: dict[str, Any], name: str, count: int) -> None:

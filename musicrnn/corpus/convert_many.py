@@ -21,7 +21,7 @@ from musicrnn.corpus.store import pack_frames, row_bytes
 from musicrnn.errors import MusicRNNError
 from musicrnn.music import Layout, PianoRoll, Score
 from musicrnn.music.midi.reading import HANGING, Columns, read_columns
-from musicrnn.music.notation import SUFFIXES
+from musicrnn.music.notation import SUFFIXES, suffix_of
 from musicrnn.music.pianoroll import quantized
 from musicrnn.music.score import NOTE
 
@@ -43,21 +43,16 @@ class _ParsedFile(NamedTuple):
 def convert_many(sources: Sequence[Source], preparation: Preparation) -> list[Converted]:
     """Return ``[convert(source, preparation) for source in sources]``."""
     found: dict[int, Converted] = {}
-    if _is_plain(preparation):
+    usual = Preparation(preparation.layout, min_frames=preparation.min_frames)
+    if preparation.layout.frame_seconds is None and replace(preparation, max_frames=None) == usual:
         parsed = [file for file in map(_parse, range(len(sources)), sources) if file is not None]
         if len(parsed) > 1:
             found = dict(_convert_parsed(parsed, sources, preparation))
     return [found.get(place) or convert(source, preparation) for place, source in enumerate(sources)]
 
 
-def _is_plain(preparation: Preparation) -> bool:
-    """Return whether nothing but layout and lengths differs from the defaults."""
-    usual = Preparation(preparation.layout, min_frames=preparation.min_frames)
-    return preparation.layout.frame_seconds is None and replace(preparation, max_frames=None) == usual
-
-
 def _parse(position: int, source: Source) -> _ParsedFile | None:
-    if source.refusal or source.roll or source.suffix in SUFFIXES:
+    if source.refusal or source.roll or suffix_of(source.name) in SUFFIXES:
         return None
     try:
         content = source.read()
@@ -70,14 +65,7 @@ def _parse(position: int, source: Source) -> _ParsedFile | None:
 
 
 class _Notes(NamedTuple):
-    """The notes of many files that lie in the pitch range, drums left out.
-
-    Attributes:
-        file: Number of the file, ascending, shape (N,).
-        start: First tick, shape (N,).
-        end: Tick after the last, shape (N,).
-        pitch: MIDI pitch, shape (N,).
-    """
+    """Notes of many files, drums left out: their files, ascending, ticks and MIDI pitches, shape (N,)."""
 
     file: NDArray[Any]
     start: NDArray[np.int64]
@@ -90,13 +78,7 @@ class _Notes(NamedTuple):
 
 
 class _FileFacts(NamedTuple):
-    """Facts about each file before its notes are on the grid.
-
-    Attributes:
-        end: Tick at which its last note ends, drums included, shape (F,).
-        outside: Number of its notes outside the pitch range, shape (F,).
-        ordinary: Whether it has notes in the pitch range, and all its notes end, shape (F,).
-    """
+    """Of each file: last tick with drums, notes outside the range, whether it is ordinary, shape (F,)."""
 
     end: NDArray[np.int64]
     outside: NDArray[np.int64]
@@ -133,13 +115,10 @@ def _convert_parsed(
             if counts[index]:
                 facts[name] = int(counts[index])
         rows = (content[begin * width : end * width],)
-        part = Part(source.name, digest(roll.frames[begin:end], first, last, layout), first, rows)
+        parts = (Part(source.name, digest(roll.frames[begin:end], first, last, layout), first, rows),)
         score = replace(file.score, end=max(file.score.end, int(files.end[index])))
-        found = score.main_tempo(), score.main_metre()
-        yield (
-            file.position,
-            Converted(source.name, source.split, (part,), None, "", facts, file.sha256, *found),
-        )
+        times = score.main_tempo(), score.main_metre()
+        yield file.position, Converted(source.name, source.split, parts, None, "", facts, file.sha256, *times)
 
 
 def _join(parsed: list[_ParsedFile], layout: Layout) -> tuple[_Notes, _FileFacts]:

@@ -12,7 +12,6 @@ import shutil
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import IO, Any
@@ -125,8 +124,9 @@ class Draft:
         with (
             (self.folder / "pieces").open("wb") as lines,
             (self.folder / "report.jsonl").open("w", encoding=_ENCODING[0], errors=_ENCODING[1]) as report,
+            (self.folder / "journal.jsonl").open("rb") as journal,
         ):
-            for entry in self._entries():
+            for entry in map(json.loads, journal):
                 lengths, copies = [], []
                 for found in entry.get("parts", []):
                     first = int(firsts[part])
@@ -136,17 +136,11 @@ class Draft:
                         copies.append(names[first])
                     for number, (frames, crc32) in enumerate(found["rolls"], 1):
                         cut = f"#{number}" if len(found["rolls"]) > 1 else ""
-                        piece = {
-                            "name": found["name"] + cut,
-                            "split": SPLITS[splits[part]],
-                            "frames": frames,
-                            "offset": offset,
-                            "crc32": crc32,
-                            **{key: entry[key] for key in ("sha256", "tempo", "metre")},
-                        }
+                        place = {"frames": frames, "offset": offset, "crc32": crc32}
+                        piece = {"name": found["name"] + cut, "split": SPLITS[splits[part]], **place}
+                        piece |= {key: entry[key] for key in ("sha256", "tempo", "metre")}
                         line = json.dumps(piece, ensure_ascii=False).encode(*_ENCODING)
-                        place = {"offset": offset, "line": lines.tell(), "size": len(line)}
-                        for column, value in {**place, "frames": frames, "crc32": crc32}.items():
+                        for column, value in {**place, "line": lines.tell(), "size": len(line)}.items():
                             index[column][row] = value
                         lines.write(line + (b",\n" if row + 1 < len(index) else b"\n"))
                         offset, row = offset + frames, row + 1
@@ -232,27 +226,19 @@ class Draft:
             self._frames += sum(frames for frames, _ in part["rolls"])
         self.done += 1
 
-    def _entries(self) -> Iterator[dict[str, Any]]:
-        with (self.folder / "journal.jsonl").open("rb") as journal:
-            yield from map(json.loads, journal)
-
 
 def _entry(piece: Converted, width: int) -> dict[str, Any]:
     """Return the line of the journal for a source, as JSON values."""
     entry: dict[str, Any] = {"name": piece.name, "split": piece.split}
     if piece.reason is not None:
         return {**entry, "reason": piece.reason, "detail": piece.detail}
-    parts = [
-        {
-            "name": part.name,
-            "content": part.content.hex(),
-            "lowest": part.lowest,
-            "rolls": [(len(roll) // width, zlib.crc32(roll)) for roll in part.rolls],
-        }
-        for part in piece.parts
-    ]
-    facts = {"sha256": piece.sha256, "tempo": piece.tempo, "metre": piece.metre}
-    return {**entry, **facts, "facts": piece.facts, "parts": parts}
+    entry |= {"sha256": piece.sha256, "tempo": piece.tempo, "metre": piece.metre, "facts": piece.facts}
+    entry["parts"] = []
+    for part in piece.parts:
+        rolls = [(len(roll) // width, zlib.crc32(roll)) for roll in part.rolls]
+        facts = {"name": part.name, "content": part.content.hex(), "lowest": part.lowest, "rolls": rolls}
+        entry["parts"].append(facts)
+    return entry
 
 
 def _report(entry: dict[str, Any], frames: list[int], copies: list[str]) -> dict[str, Any]:

@@ -42,9 +42,7 @@ def cache_directory() -> Path:
     return Path(os.environ.get("MUSICRNN_CACHE") or pooch.os_cache("musicrnn")).expanduser()
 
 
-def fetch(
-    dataset: Dataset, offline: Path | None = None, progress: Callable[[int, int | None], None] | None = None
-) -> Path:
+def fetch(dataset: Dataset, offline: Path | None = None, progress: _Progress = None) -> Path:
     """Return a local copy of a data set with the published bytes.
 
     Where several processes ask for the same data set, one downloads it and the others wait.
@@ -65,7 +63,7 @@ def fetch(
     try:
         if offline is not None:
             return _copy_on_disk(offline, dataset)
-        if not _is_published(path, dataset):
+        if not path.is_file() or _fault(path, dataset):
             _update_cache(dataset, path, progress)
     except OSError as error:
         raise FileError(f"{error.filename or path}: {error.strerror or error}") from error
@@ -74,16 +72,16 @@ def fetch(
 
 def _copy_on_disk(directory: Path, dataset: Dataset) -> Path:
     names = list(dict.fromkeys([dataset.file, dataset.published_file]))
+    for path in (directory / name for name in names):
+        if path.is_file():
+            if fault := _fault(path, dataset):
+                raise CorpusError(f"{path}: {fault}")
+            return path
     wanted = " or ".join(names)
-    if not directory.is_dir():
-        found = "a file" if directory.exists() else "nothing there"
-        raise CorpusError(f"{directory}: expected a folder that holds {wanted}, found {found}")
-    path = next((directory / name for name in names if (directory / name).is_file()), None)
-    if path is None:
+    if directory.is_dir():
         raise CorpusError(f"{directory}: expected {wanted} in the folder, found no such file")
-    if fault := _fault(path, dataset):
-        raise CorpusError(f"{path}: {fault}")
-    return path
+    found = "a file" if directory.exists() else "nothing there"
+    raise CorpusError(f"{directory}: expected a folder that holds {wanted}, found {found}")
 
 
 def _update_cache(dataset: Dataset, path: Path, progress: _Progress) -> None:
@@ -92,7 +90,7 @@ def _update_cache(dataset: Dataset, path: Path, progress: _Progress) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(path.name + ".lock")):
-        if _is_published(path, dataset):
+        if path.is_file() and not _fault(path, dataset):
             return
         path.unlink(missing_ok=True)
         part = path.with_name(path.name + ".part")
@@ -214,10 +212,6 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _is_published(path: Path, dataset: Dataset) -> bool:
-    return path.is_file() and _fault(path, dataset) is None
-
-
 def _fault(path: Path, dataset: Dataset) -> str | None:
     """Return a text on how the file differs from the published one, or None."""
     import pooch
@@ -228,26 +222,21 @@ def _fault(path: Path, dataset: Dataset) -> str | None:
     if dataset.sha256 is not None:
         found = pooch.file_hash(str(path), alg="sha256")
         return None if found == dataset.sha256 else f"expected sha256 {dataset.sha256}, found {found}"
-    if dataset.commit is not None and dataset.file.endswith(".zip"):
-        return _zip_fault(path, dataset.commit)
     if dataset.file.endswith(".json"):
         try:
             json.loads(path.read_bytes())
         except (ValueError, RecursionError) as error:
             return f"expected JSON, found damage: {error}"
-    return None
-
-
-def _zip_fault(path: Path, commit: str) -> str | None:
-    """Check the members' checksums, and the commit that GitHub writes into an archive's comment."""
+    if dataset.commit is None or not dataset.file.endswith(".zip"):
+        return None
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-            comment = archive.comment.decode("ascii", "replace")
+            comment = archive.comment.decode("ascii", "replace")  # GitHub writes the commit into it
     except Exception as error:  # a damaged archive makes zipfile and zlib raise almost anything
         return f"expected a zip archive, found damage: {error}"
     if damaged is not None:
         return f"expected a zip archive, found damage in {damaged}"
-    if comment != commit:
-        return f"expected a zip archive of commit {commit}, found {comment or 'none'} in its comment"
+    if comment != dataset.commit:
+        return f"expected a zip archive of commit {dataset.commit}, found {comment or 'none'} in its comment"
     return None

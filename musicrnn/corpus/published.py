@@ -24,10 +24,9 @@ import re
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr  # a value from a file may be long
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +53,9 @@ _SPLITS = {
     "test": ("test", "testing"),
 }
 _RESOLUTIONS = {"quarter": 1, "8th": 2, "16th": 4}
-_RESTS = {-1: None, None: None}
 
 
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """The content of a published file.
 
     Attributes:
@@ -90,7 +87,9 @@ def read_published(path: Path, resolution: int | None = None) -> Published:
         raise CorpusError(f"{path}: expected at most {MAX_BYTES} bytes, found {size}")
     content = read_bytes(path)
     dataset = identify(content)
-    stated = (dataset.resolution if dataset else None, resolution, _resolution(path.stem), Layout.resolution)
+    in_name = re.search(r"quarter|(?<!\d)(?:8th|16th)", path.stem.lower())
+    named = _RESOLUTIONS[in_name[0]] if in_name else None
+    stated = (dataset.resolution if dataset else None, resolution, named, Layout.resolution)
     layout = Layout(next(value for value in stated if value is not None), channels="frame")
     matlab = path.suffix.lower() == ".mat"
     document = _document(content, path)
@@ -107,28 +106,18 @@ def read_published(path: Path, resolution: int | None = None) -> Published:
     return Published(dataset.name if dataset else path.stem, layout, pieces)
 
 
-def _resolution(stem: str) -> int | None:
-    """Return the frames per quarter note that a file's name states."""
-    found = re.search(r"quarter|(?<!\d)(?:8th|16th)", stem.lower())
-    return _RESOLUTIONS[found[0]] if found else None
-
-
 def _document(content: bytes, path: Path) -> Mapping[Any, Any]:
     """Return the values of a file by their keys."""
     suffix = path.suffix.lower()
     if suffix == ".mat":
         return _mat(content, path)
-    document = _json(content, path) if suffix == ".json" else load(content, path)
+    try:
+        document = json.loads(content) if suffix == ".json" else load(content, path)
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise CorpusError(f"{path}: expected JSON, found damage: {error}") from error
     if not isinstance(document, dict):
         raise CorpusError(f"{path}: expected keys train, valid, test; found {type(document).__name__}")
     return document
-
-
-def _json(content: bytes, path: Path) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise CorpusError(f"{path}: expected JSON, found damage: {error}") from error
 
 
 def _mat(content: bytes, path: Path) -> Mapping[Any, Any]:
@@ -225,19 +214,18 @@ def _frames(piece: Any, where: str) -> list[Sequence[Any]]:
         raise CorpusError(f"{where}: expected 1 to {MAX_FRAMES} frames, found {len(frames)}")
     frames = [frame.tolist() if isinstance(frame, np.ndarray) else frame for frame in frames]
     for index, frame in enumerate(frames):
+        at = f"{where}: frame {index}"
         if not isinstance(frame, (list, tuple)):
-            found = f"found {type(frame).__name__} {repr(frame)}"
-            raise CorpusError(f"{where}: frame {index}: expected a list of pitches, {found}")
+            raise CorpusError(f"{at}: expected a list of pitches, found {type(frame).__name__} {repr(frame)}")
         if len(frame) > MAX_VOICES:
-            found = f"found {len(frame)}"
-            raise CorpusError(f"{where}: frame {index}: expected at most {MAX_VOICES} pitches, {found}")
+            raise CorpusError(f"{at}: expected at most {MAX_VOICES} pitches, found {len(frame)}")
     return frames
 
 
 def _from_pitches(frames: list[Sequence[Any]], layout: Layout, where: str) -> NDArray[np.uint8]:
     """Make the binary roll (T, D) of frames of pitches."""
     columns: dict[Any, int | None] = {layout.low + column: column for column in range(layout.pitches)}
-    columns.update(_RESTS)
+    columns |= {-1: None, None: None}  # rests
     cells = bytearray(len(frames) * layout.width)
     for index, frame in enumerate(frames):
         for pitch in frame:

@@ -29,17 +29,10 @@ from musicrnn.music.notation import SUFFIXES as NOTATION
 from musicrnn.music.notation import split_tunes, suffix_of
 
 MIDI_SUFFIXES = {".mid", ".midi", ".kar", ".rmi", ".smf"}
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "validation": "valid",
-    "val": "valid",
-    "dev": "valid",
-    "test": "test",
-}
+_NAMES = {"train": ["train", "training"], "valid": ["valid", "validation", "val", "dev"], "test": ["test"]}
+SPLIT_NAMES = {name: split for split, names in _NAMES.items() for name in names}
 BUNDLED = "chorales"
-_SUFFIXES = tuple(MIDI_SUFFIXES | NOTATION.keys())
+_SUFFIXES = tuple(sorted(MIDI_SUFFIXES | NOTATION.keys()))
 
 
 @dataclass(frozen=True)
@@ -62,11 +55,6 @@ class Source:
     roll: PianoRoll | None = None
     refusal: tuple[str, str] | None = None
 
-    @property
-    def suffix(self) -> str:
-        """The suffix of its file's name, in small letters."""
-        return suffix_of(self.name)
-
     def read(self) -> bytes:
         """Return the bytes of its file.
 
@@ -78,7 +66,7 @@ class Source:
 
     def tunes(self) -> Iterator[Source]:
         """Yield itself, or each tune of an ABC file as a source of its own."""
-        if self.suffix != ".abc" or self.refusal:
+        if suffix_of(self.name) != ".abc" or self.refusal:
             yield self
             return
         try:
@@ -150,13 +138,11 @@ def collect(
     places = [place for each in found for place in each.places(prefixes)]
     identity = hashlib.sha256(repr([place.identity() for place in places]).encode()).hexdigest()
     counts = [place.count for place in places]
-    count = None if None in counts else sum(count for count in counts if count)
+    count = None if None in counts else sum(filter(None, counts))
     dataset = found[0].dataset if len(found) == 1 else None
     name = dataset.name if dataset else _stem(paths[0]) if len(paths) == 1 else "corpus"
-    frame_seconds = dataset.frame_seconds if dataset else None
-    return Collection(
-        name, tuple(place.sources for place in places), count, identity, frame_seconds=frame_seconds
-    )
+    sources, seconds = tuple(place.sources for place in places), dataset.frame_seconds if dataset else None
+    return Collection(name, sources, count, identity, frame_seconds=seconds)
 
 
 @dataclass(frozen=True)
@@ -264,10 +250,8 @@ def _resolve(argument: str, names: Iterable[str], get: Callable[[Dataset], Path]
         return _Argument((get(DATASETS[argument]),), DATASETS[argument])
     if found := sorted(glob.glob(argument, recursive=True)):
         return _Argument(tuple(map(Path, found)))
-    known = ", ".join([BUNDLED, *DATASETS])
-    raise CorpusError(
-        f"{argument}: expected a file, a folder, a glob, or one of {known}; found nothing there"
-    )
+    known = f"a file, a folder, a glob, or one of {', '.join([BUNDLED, *DATASETS])}"
+    raise CorpusError(f"{argument}: expected {known}; found nothing there")
 
 
 def _folder(path: Path, prefix: str) -> _FileList:
@@ -279,8 +263,8 @@ def _folder(path: Path, prefix: str) -> _FileList:
         else:
             names.append(name)
     if not names:
-        kinds = ", ".join(sorted(MIDI_SUFFIXES | NOTATION.keys()))
-        raise CorpusError(f"{path}: expected music ({kinds}) in the folder or below it, found none")
+        expected = f"expected music ({', '.join(_SUFFIXES)}) in the folder or below it"
+        raise CorpusError(f"{path}: {expected}, found none")
     splits = {prefix + name: split for name, split in splits.items()}
     return _FileList(_slashed(str(path)), names, prefix, splits)
 
@@ -316,13 +300,9 @@ def _table(content: bytes, folder: str) -> dict[str, str]:
 
 def _published_rolls(path: Path, resolution: int | None) -> Collection:
     rolls = read_published(path, resolution)
-
-    def sources() -> Iterator[Source]:
-        for name, split, roll in rolls.pieces:
-            yield Source(name, f"{path}: {name}", split, roll=roll)
-
+    sources = [Source(name, f"{path}: {name}", split, roll=roll) for name, split, roll in rolls.pieces]
     identity = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Collection(rolls.name, (sources,), len(rolls.pieces), identity, rolls.layout)
+    return Collection(rolls.name, (lambda: iter(sources),), len(sources), identity, rolls.layout)
 
 
 def _slashed(folder: str) -> str:

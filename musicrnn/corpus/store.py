@@ -30,17 +30,9 @@ SPLITS = ("train", "valid", "test")
 PIECES = b'"pieces": ['
 """Separates the head of ``corpus.json`` from the lines of the pieces."""
 INDEX = np.dtype(
-    [
-        ("offset", "<u8"),
-        ("line", "<u8"),
-        ("frames", "<u4"),
-        ("size", "<u4"),
-        ("crc32", "<u4"),
-        ("part", "<u4"),
-        ("content", "V16"),
-        ("split", "u1"),
-        ("lowest", "u1"),
-    ]
+    [(name, "<u8") for name in ("offset", "line")]
+    + [(name, "<u4") for name in ("frames", "size", "crc32", "part")]
+    + [("content", "V16"), ("split", "u1"), ("lowest", "u1")]
 )
 """A row of the index. Of a piece: its first row in ``frames.bin`` and its frames; the first byte of its line,
 counted from the first line in ``corpus.json``, and the bytes of the line; the checksum of its packed frames;
@@ -288,17 +280,12 @@ def open_corpus(directory: Path | str) -> Corpus:
     directory = Path(directory)
     path = directory / "corpus.json"
     if not path.is_file():
-        found = (
-            "a folder without corpus.json"
-            if directory.is_dir()
-            else "a file"
-            if directory.exists()
-            else "nothing"
-        )
-        raise CorpusError(
-            f"{directory}: expected a corpus (a folder that `musicrnn prepare` wrote), found {found}"
-        )
-    begun = _head(path)
+        kinds = {directory.is_dir(): "a folder without corpus.json", directory.is_file(): "a file"}
+        asked = "expected a corpus (a folder that `musicrnn prepare` wrote)"
+        raise CorpusError(f"{directory}: {asked}, found {kinds.get(True, 'nothing')}")
+    with path.open("rb") as file:  # no more than necessary, so without the pieces
+        begun, found, _ = file.read(_HEAD_BYTES).partition(PIECES)
+    begun = begun + PIECES + b"\n]}" if found else read_bytes(path)
     head = read_document(path, FORMAT, VERSION, CorpusError, begun)
     try:
         index = _open_index(directory / "index.npy", int(head["index_crc32"]))
@@ -315,11 +302,6 @@ def open_corpus(directory: Path | str) -> Corpus:
     return corpus
 
 
-def pack(roll: PianoRoll) -> bytes:
-    """Return the frames of a roll as bytes, each frame packed to ceil(D / 8)."""
-    return pack_frames(roll.frames).tobytes()
-
-
 def pack_frames(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Pack each frame to ceil(D / 8) bytes, shape (T, D) to shape (T, ceil(D / 8))."""
     if frames.shape[1] % 8:
@@ -330,14 +312,6 @@ def pack_frames(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def row_bytes(layout: Layout) -> int:
     """Return the bytes of one packed frame."""
     return -(-layout.width // 8)
-
-
-def _head(path: Path) -> bytes:
-    """Return the document without its pieces, without reading more than necessary."""
-    with path.open("rb") as file:
-        begun = file.read(_HEAD_BYTES)
-    head, found, _ = begun.partition(PIECES)
-    return head + PIECES + b"\n]}" if found else read_bytes(path)
 
 
 def _open_index(path: Path, crc32: int) -> NDArray[Any]:

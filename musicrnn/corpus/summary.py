@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,61 +14,12 @@ from musicrnn.music.score import DEFAULT_TEMPO
 from musicrnn.music.statistics import RollCounts
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Statistics of a corpus.
+def summarize(corpus: Corpus, track: Callable[[range], Iterable[int]] = iter) -> dict[str, Any]:
+    """Return the statistics of a corpus as JSON values, those of ``RollStatistics`` by their own names.
 
-    Attributes:
-        corpus: The corpus.
-        counts: Counts over its rolls.
-        seconds: Playing time.
-        without_tempo: Pieces whose tempo isn't known; their playing time is that at 120 quarter notes per
-            minute. Frames in seconds need no tempo.
-        metres: How many pieces have each time signature, ``4/4``; ``unknown`` where the source has none.
-    """
-
-    corpus: Corpus
-    counts: RollCounts
-    seconds: float
-    without_tempo: int
-    metres: Counter[str]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return all as JSON values, the statistics of ``RollStatistics`` by their own names.
-
-        Histograms count frames, ``keys`` and ``metres`` pieces. A piece that ``max_frames`` cut counts as
-        several pieces, but once among the duplicates.
-        """
-        skipped = self.corpus.head["skipped"]
-        return {
-            **self.corpus.identity(),
-            "splits": {name: len(split) for name, split in self.corpus.items()},
-            "split_frames": {name: split.frames for name, split in self.corpus.items()},
-            "hours": self.seconds / 3600,
-            "pieces_without_tempo": self.without_tempo,
-            **asdict(self.counts.statistics()),
-            "lengths": self._lengths(),
-            **self.counts.histograms(),
-            "keys": dict(self.counts.keys.most_common()),
-            "metres": dict(self.metres.most_common()),
-            "duplicates": count_duplicates(self.corpus)._asdict(),
-            "skipped": sum(skipped.values()),
-            "reasons": dict(skipped),
-            "bytes": sum(path.stat().st_size for path in self.corpus.directory.iterdir()),
-        }
-
-    def _lengths(self) -> dict[str, dict[str, float]]:
-        """Return the lengths of the shortest, the median and the longest piece."""
-        frames = np.asarray(self.corpus.index["frames"])
-        found = {"shortest": frames.min(), "median": np.median(frames), "longest": frames.max()}
-        return {
-            name: {"frames": float(length), "quarters": float(length) / self.corpus.layout.resolution}
-            for name, length in found.items()
-        }
-
-
-def summarize(corpus: Corpus, track: Callable[[range], Iterable[int]] = iter) -> Summary:
-    """Compute the statistics of a corpus.
+    Histograms count frames, ``keys`` and ``metres`` pieces. A piece that ``max_frames`` cut counts as several
+    pieces, but once among the duplicates. Where the tempo isn't known, the playing time is that at 120
+    quarter notes per minute; frames in seconds need no tempo.
 
     Args:
         corpus: The corpus.
@@ -86,7 +37,27 @@ def summarize(corpus: Corpus, track: Callable[[range], Iterable[int]] = iter) ->
         tempo = corpus.layout.tempo or piece.tempo
         without_tempo += tempo is None
         seconds += roll.quarters * 60 / (tempo or DEFAULT_TEMPO)
-    return Summary(corpus, counts, seconds, without_tempo, metres)
+    frames, skipped = np.asarray(corpus.index["frames"]), corpus.head["skipped"]
+    lengths = {"shortest": frames.min(), "median": np.median(frames), "longest": frames.max()}
+    return {
+        **corpus.identity(),
+        "splits": {name: len(split) for name, split in corpus.items()},
+        "split_frames": {name: split.frames for name, split in corpus.items()},
+        "hours": seconds / 3600,
+        "pieces_without_tempo": without_tempo,
+        **asdict(counts.statistics()),
+        "lengths": {
+            name: {"frames": float(length), "quarters": float(length) / corpus.layout.resolution}
+            for name, length in lengths.items()
+        },
+        **counts.histograms(),
+        "keys": dict(counts.keys.most_common()),
+        "metres": dict(metres.most_common()),
+        "duplicates": count_duplicates(corpus)._asdict(),
+        "skipped": sum(skipped.values()),
+        "reasons": dict(skipped),
+        "bytes": sum(path.stat().st_size for path in corpus.directory.iterdir()),
+    }
 
 
 class Duplicates(NamedTuple):

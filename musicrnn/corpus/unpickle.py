@@ -18,6 +18,7 @@ import math
 import pickletools
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from reprlib import repr  # a small file can hold a value whose whole text has no end
 from typing import IO, Any
 
@@ -40,11 +41,7 @@ _PLAIN = frozenset({type(None), bool, int, float, str, bytes}) | _SCALARS
 
 
 def load(content: bytes, name: object) -> Any:
-    """Read a pickle of plain data.
-
-    Args:
-        content: The pickle.
-        name: What errors call it.
+    """Read a pickle of plain data; errors call it ``name``.
 
     Returns:
         A value of finite depth made of dicts (their keys are strings or whole numbers), lists, tuples,
@@ -84,9 +81,7 @@ class _Name:
 class _Type:
     """The dtype of an array, described in two steps: kind and size of its items, then their byte order.
 
-    Attributes:
-        dtype: What is known so far.
-        scalars: Numbers of this type, by their bytes.
+    ``scalars`` holds numbers of this type, by their bytes.
     """
 
     __slots__ = ("dtype", "scalars")
@@ -105,34 +100,23 @@ class _Type:
         self.scalars.clear()
 
 
+@dataclass(slots=True, eq=False)
 class _EmptyArray:
     """An array that was created and has no content yet."""
 
-    __slots__ = ("array",)
-
-    def __init__(self) -> None:
-        self.array: NDArray[Any] | None = None
+    array: NDArray[Any] | None = None
 
 
 class _Machine:
-    """The state of a running pickle.
-
-    Attributes:
-        file: The pickle, at the next operation.
-        stack: Values that aren't used yet.
-        marks: Heights of the stack at the marks.
-        memo: Values that may be used again.
-        allowance: Bytes that may still be copied; reusing a value takes almost no bytes in a pickle.
-        depths: How many arrays of objects are nested, by id of the outermost.
-    """
+    """The state of a running pickle."""
 
     def __init__(self, content: bytes) -> None:
         self.file = io.BytesIO(content)
         self.stack: list[Any] = []
-        self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
-        self.allowance = 8 * len(content)  # an object of an array: a byte there, a pointer here
-        self.depths: dict[int, int] = {}
+        self.marks: list[int] = []  # heights of the stack
+        self.memo: dict[int, Any] = {}  # values that may be used again
+        self.allowance = 8 * len(content)  # bytes that may be made: a pointer may take one byte there
+        self.depths: dict[int, int] = {}  # how many arrays of objects are nested, by id of the outermost
 
     def run(self) -> Any:
         """Run the pickle and return its value."""
@@ -248,8 +232,7 @@ class _Machine:
         depths = [self.depths.get(id(item), 0) for item in items if type(item) is np.ndarray]
         if (depth := 1 + max(depths, default=0)) > MAX_ARRAY_DEPTH:
             raise ValueError(f"arrays inside arrays more than {MAX_ARRAY_DEPTH} deep")
-        elements: NDArray[Any] = np.fromiter(items, object, len(items))
-        array = elements.reshape(shape)
+        array: NDArray[Any] = np.fromiter(items, object, len(items)).reshape(shape)
         self.depths[id(array)] = depth
         return array
 
@@ -283,15 +266,11 @@ def _verify(value: Any, depth: int, seen: set[int]) -> None:
         return
     if depth == MAX_DEPTH:
         raise ValueError(f"values inside values more than {MAX_DEPTH} deep")
-    parts: Any = ()
-    if type(value) in (list, tuple):
-        parts = value
-    elif type(value) is dict:
-        parts = value.values()
-    elif type(value) is not np.ndarray:
+    parts = value.values() if type(value) is dict else value
+    if type(value) is np.ndarray:
+        parts = value.flat if value.dtype == object else ()
+    elif type(value) not in (list, tuple, dict):
         raise _RefusedError("the parts of an array without the array")
-    elif value.dtype == object:
-        parts = value.flat
     for part in parts:
         if type(part) not in _PLAIN:
             _verify(part, depth + 1, seen)

@@ -10,6 +10,7 @@ import pytest
 from musicrnn.corpus import Source
 from musicrnn.errors import FileError, MidiError
 from musicrnn.music.midi import reading
+from musicrnn.music.notation import suffix_of
 
 BOOK = b"% a book\n\nX:1\nT:One\nK:C\nCDE|\n\nX: 2\r\nT:Two X:3\r\nK:G\r\nGAB|\r\n"
 
@@ -19,7 +20,7 @@ BOOK = b"% a book\n\nX:1\nT:One\nK:C\nCDE|\n\nX: 2\r\nT:Two X:3\r\nK:G\r\nGAB|\r
     [("a/b.MID", ".mid"), ("b.abc#12", ".abc"), ("v1.2/b.musicxml", ".musicxml"), ("b#1.abc", ".abc")],
 )
 def test_the_suffix_is_that_of_the_file(name: str, suffix: str) -> None:
-    assert Source(name, "elsewhere").suffix == suffix
+    assert suffix_of(name) == suffix
 
 
 def test_content_that_is_there_is_not_read_again() -> None:

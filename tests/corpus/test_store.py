@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from musicrnn.corpus import Corpus, open_corpus
 from musicrnn.corpus.convert import Converted, Part, fingerprint
 from musicrnn.corpus.draft import Draft
-from musicrnn.corpus.store import INDEX, pack
+from musicrnn.corpus.store import INDEX, pack_frames
 from musicrnn.errors import CorpusError
 from musicrnn.music import Layout, PianoRoll
 
@@ -21,7 +21,7 @@ from musicrnn.music import Layout, PianoRoll
 def write(folder: Path, rolls: list[PianoRoll]) -> Corpus:
     with Draft(folder / "corpus", rolls[0].layout, {}) as draft:
         for index, roll in enumerate(rolls):
-            part = Part(f"piece {index}", *fingerprint(roll), (pack(roll),))
+            part = Part(f"piece {index}", *fingerprint(roll), (pack_frames(roll.frames).tobytes(),))
             draft.add(Converted(part.name, "train", (part,)))
         draft.finish("name", (0, 0), 0, False)
     return open_corpus(folder / "corpus")

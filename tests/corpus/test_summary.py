@@ -17,7 +17,7 @@ import pytest
 from musicrnn.corpus import Corpus, PieceFacts, open_corpus
 from musicrnn.corpus.convert import Converted, Part, fingerprint
 from musicrnn.corpus.draft import Draft
-from musicrnn.corpus.store import pack
+from musicrnn.corpus.store import pack_frames
 from musicrnn.corpus.summary import summarize
 from musicrnn.music import Layout, PianoRoll, to_score
 from musicrnn.music.statistics import RollCounts
@@ -55,7 +55,11 @@ def write(folder: Path, layout: Layout = LAYOUT) -> Corpus:
                 if index
                 else [PianoRoll(roll.frames[:30], layout), PianoRoll(roll.frames[30:], layout)]
             )
-            part = Part(f"piece {index}", *fingerprint(roll), tuple(map(pack, cut)))
+            part = Part(
+                f"piece {index}",
+                *fingerprint(roll),
+                tuple(pack_frames(each.frames).tobytes() for each in cut),
+            )
             draft.add(Converted(part.name, split, (part,), tempo=tempo, metre=metre))
         for reason in ("damaged", "no-notes", "damaged"):
             draft.add(Converted("refused", reason=reason))
@@ -74,7 +78,7 @@ def pieces(corpus: Corpus) -> Iterator[tuple[PieceFacts, PianoRoll]]:
 
 
 def test_statistics_and_sizes(corpus: Corpus) -> None:
-    found = summarize(corpus).as_dict()
+    found = summarize(corpus)
     statistics = asdict(RollCounts(corpus.layout, (roll for _, roll in pieces(corpus))).statistics())
     assert {key: found[key] for key in statistics} == statistics
     assert (found["name"], found["width"], found["pitches"], found["resolution"]) == ("name", 50, [48, 72], 4)
@@ -85,7 +89,7 @@ def test_statistics_and_sizes(corpus: Corpus) -> None:
 
 
 def test_histograms_count_every_frame(corpus: Corpus) -> None:
-    found = summarize(corpus).as_dict()
+    found = summarize(corpus)
     sounding = [
         [pitch for pitch in range(48, 73) if frame[pitch - 48]]
         for _, roll in pieces(corpus)
@@ -105,29 +109,29 @@ def test_keys_are_found_piece_by_piece(corpus: Corpus) -> None:
         key = find_key(to_score(roll))
         expected[key.name if key else "none"] += 1
     assert expected["none"] == 1
-    assert summarize(corpus).as_dict()["keys"] == dict(expected)
+    assert summarize(corpus)["keys"] == dict(expected)
 
 
 def test_metres_are_those_of_the_sources(corpus: Corpus) -> None:
-    assert summarize(corpus).as_dict()["metres"] == {"4/4": 3, "3/4": 2, "unknown": 1}
+    assert summarize(corpus)["metres"] == {"4/4": 3, "3/4": 2, "unknown": 1}
 
 
 def test_playing_time_takes_unknown_tempos_at_120(corpus: Corpus) -> None:
-    found = summarize(corpus).as_dict()
+    found = summarize(corpus)
     minutes = 40 / 4 / 90 + 64 / 4 / 120 + 12 / 4 / 60 + 7 / 4 / 120 + 12 / 4 / 120
     assert found["hours"] == pytest.approx(minutes / 60)
     assert found["pieces_without_tempo"] == 2
 
 
 def test_frames_in_seconds_need_no_tempo(tmp_path: Path) -> None:
-    found = summarize(write(tmp_path, Layout.in_seconds(0.05, 48, 72))).as_dict()
+    found = summarize(write(tmp_path, Layout.in_seconds(0.05, 48, 72)))
     assert found["hours"] == pytest.approx((40 + 64 + 12 + 7 + 12) * 0.05 / 3600)
     assert (found["pieces_without_tempo"], found["frame_seconds"]) == (0, 0.05)
 
 
 def test_lengths(corpus: Corpus) -> None:
     lengths = [30, 10, 64, 12, 7, 12]
-    assert summarize(corpus).as_dict()["lengths"] == {
+    assert summarize(corpus)["lengths"] == {
         name: {"frames": length, "quarters": length / 4}
         for name, length in (
             ("shortest", min(lengths)),
@@ -138,13 +142,13 @@ def test_lengths(corpus: Corpus) -> None:
 
 
 def test_what_repeats_and_what_is_missing(corpus: Corpus) -> None:
-    found = summarize(corpus).as_dict()
+    found = summarize(corpus)
     assert found["duplicates"] == {"pieces": 1, "transposed": 1, "across_splits": 2}
     assert (found["skipped"], found["reasons"]) == (3, {"damaged": 2, "no-notes": 1})
 
 
 def test_it_is_json(corpus: Corpus) -> None:
-    found = summarize(corpus).as_dict()
+    found = summarize(corpus)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 

@@ -71,7 +71,7 @@ def document(subject: Subject) -> dict[str, Any]:
         return subject.document()
     if isinstance(subject, Corpus):
         summary = summarize(subject, lambda rows: console.track(rows, len(rows), "counting", "pieces"))
-        return {"kind": "corpus", "file": str(subject.directory), **summary.as_dict()}
+        return {"kind": "corpus", "file": str(subject.directory), **summary}
     score, roll, key = subject.score, subject.roll, find_key(subject.score)
     counts = RollCounts(roll.layout, [roll])
     return {
