@@ -15,11 +15,9 @@ from musicrnn.music.midi import MAX_FILE_BYTES
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 MAX_EXPANSION = 200
 """Times its own size that an archive may expand to; MIDI files shrink to a third, or a thirtieth at best."""
-FREE_EXPANSION = 2**28
-"""Bytes that any archive may expand to, however small it is."""
+FREE_EXPANSION = 2**28  # bytes that any archive may expand to, however small it is
 
-MAX_HEADER_BYTES = 2**20
-"""Longest header of a member of a .tar, names included."""
+MAX_HEADER_BYTES = 2**20  # longest header of a member of a .tar, names included
 
 _LONG_HEADERS = (
     tarfile.XHDTYPE,

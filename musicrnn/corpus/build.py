@@ -23,8 +23,7 @@ from musicrnn.files import exclusive, written
 from musicrnn.processes import cluster, isolated
 from musicrnn.processes.isolated import Failed
 
-TIME_LIMIT = 60.0
-"""Seconds that one piece may take."""
+TIME_LIMIT = 60.0  # seconds that one piece may take
 PREPARED = Path("data/prepared")
 """Where ``prepare NAME`` puts corpora."""
 
@@ -126,15 +125,12 @@ def published_corpus(name: str, tell: Callable[[str], None] = lambda words: None
     try:
         collection = collect([name])
     except CorpusError as error:
-        file = DATASETS[name].published_file
+        hint = f"`musicrnn prepare {DATASETS[name].published_file} -o {directory}` makes the corpus"
         reason = str(error).partition("; --from")[0]
-        raise CorpusError(
-            f"{reason}; with a copy of it, `musicrnn prepare {file} -o {directory}` makes the corpus"
-        ) from error
+        raise CorpusError(f"{reason}; with a copy of it, {hint}") from error
     if collection.layout is None:
-        raise CorpusError(
-            f"{directory}: expected a prepared corpus, found nothing; `musicrnn prepare {name}` makes it"
-        )
+        hint = f"`musicrnn prepare {name}` makes it"
+        raise CorpusError(f"{directory}: expected a prepared corpus, found nothing; {hint}")
     build_corpus(collection, Preparation(collection.layout), directory)
     return directory
 

@@ -55,11 +55,8 @@ class Preparation:
 class Part:
     """A piece before it is cut at ``max_frames``.
 
-    Attributes:
-        name: Its name in the corpus.
-        content: Hash of its content, the same for a transposed copy, 16 bytes.
-        lowest: Lowest column with a note.
-        rolls: Its packed frames, cut into pieces.
+    ``content`` is a hash of it, the same for a transposed copy, 16 bytes; ``lowest`` its lowest column with a
+    note; ``rolls`` its packed frames, cut into pieces.
     """
 
     name: str
@@ -98,8 +95,7 @@ def convert(source: Source, preparation: Preparation) -> Converted:
         if source.refusal is not None:
             raise MidiError(*source.refusal)
         if source.roll is not None:
-            parts = tuple(_cut(source.name, source.roll, preparation))
-            return Converted(source.name, source.split, parts)
+            return Converted(source.name, source.split, tuple(_cut(source.name, source.roll, preparation)))
         return _convert_music(source, preparation)
     except MusicRNNError as error:
         return Converted(source.name, source.split, reason=error.reason, detail=str(error))

@@ -25,8 +25,7 @@ from musicrnn.music.notation import SUFFIXES, suffix_of
 from musicrnn.music.pianoroll import quantized
 from musicrnn.music.score import NOTE
 
-BATCH = 16
-"""Sources that are converted together."""
+BATCH = 16  # sources that are converted together
 LONGEST = 4096
 """Most frames of a piece that is converted with others; a longer one doesn't gain from it."""
 

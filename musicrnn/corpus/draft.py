@@ -25,8 +25,7 @@ from musicrnn.corpus.store import FORMAT, INDEX, PIECES, SPLITS, VERSION, row_by
 from musicrnn.files import replace_directory, whole_file, write_bytes, write_json
 from musicrnn.music import Layout
 
-COMMIT = 64
-"""Sources that are written together."""
+COMMIT = 64  # sources that are written together
 
 _KEPT = ("frames.bin", "journal.jsonl", "request.json")
 _ENCODING = ("utf-8", "backslashreplace")
@@ -37,26 +36,21 @@ split of its source, and lowest column."""
 
 
 class Draft:
-    """A corpus that is being written; as a context it closes its files.
+    """A corpus that is being written to ``directory``; as a context it closes its files.
 
     Args:
         directory: Where the corpus goes.
         layout: What the rows and columns of every roll mean.
         request: The arguments, as JSON values; a draft with other arguments is discarded.
-
-    Attributes:
-        done: Number of finished sources.
-        reasons: How many were skipped for each reason.
-        first_detail: Why the first of them was skipped.
     """
 
     def __init__(self, directory: Path, layout: Layout, request: dict[str, Any]) -> None:
         self.directory = directory
         self.folder = directory.with_name(f".{directory.name}.draft")
         self.layout = layout
-        self.done = 0
-        self.reasons: Counter[str] = Counter()
-        self.first_detail = ""
+        self.done = 0  # finished sources
+        self.reasons: Counter[str] = Counter()  # how many of them were skipped for each reason
+        self.first_detail = ""  # why the first was skipped
         self._frames = 0
         self._tempos = array("d")
         self._metres: Counter[tuple[int, int]] = Counter()

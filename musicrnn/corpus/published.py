@@ -38,14 +38,11 @@ from musicrnn.files import read_bytes
 from musicrnn.music import Layout, PianoRoll
 
 SUFFIXES = frozenset({".mat", ".json", ".pickle", ".pkl"})
-MAX_BYTES = 2**28
-"""Largest file that is read."""
+MAX_BYTES = 2**28  # largest file that is read
 MAX_UNPACKED = 2**30
 """Most bytes that a compressed .mat file may unpack to: thirty times those of the largest benchmark."""
-MAX_FRAMES = 2**23
-"""Most frames of a file: twenty times those of the largest benchmark."""
-MAX_VOICES = 128
-"""Most pitches of a frame, rests and unisons included."""
+MAX_FRAMES = 2**23  # most frames of a file: twenty times those of the largest benchmark
+MAX_VOICES = 128  # most pitches of a frame, rests and unisons included
 
 _SPLITS = {
     "train": ("train", "training"),

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from musicrnn.corpus.store import SPLITS
 
-FREE = 255
-"""Split of a piece whose source has none."""
+FREE = 255  # split of a piece whose source has none
 
 
 def assign_splits(

@@ -39,8 +39,7 @@ counted from the first line in ``corpus.json``, and the bytes of the line; the c
 the position of its split in ``SPLITS``. Of the piece before it was cut: its number, the hash of its content
 in any key, and its lowest column."""
 
-KEPT_UNPACKED = 2**27
-"""Cells up to which a split that is read repeatedly is kept as bytes."""
+KEPT_UNPACKED = 2**27  # cells up to which a split that is read repeatedly is kept as bytes
 _HEAD_BYTES = 2**16
 
 Item = TypeVar("Item")

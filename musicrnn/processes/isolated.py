@@ -39,8 +39,7 @@ else:
 
 Numpy and the C++ parser survive a fork, which is faster than importing them; Apple's system libraries don't.
 """
-AHEAD = 3
-"""Items per worker that may be in progress or wait for their turn to be yielded."""
+AHEAD = 3  # items per worker that may be in progress or wait for their turn to be yielded
 TICK = 0.5
 """Seconds between checks of the time limits; if more have passed, the program itself was stopped or busy."""
 
