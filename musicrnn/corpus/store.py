@@ -279,12 +279,13 @@ def open_corpus(directory: Path | str) -> Corpus:
     directory = Path(directory)
     path = directory / "corpus.json"
     if not path.is_file():
-        kinds = {directory.is_dir(): "a folder without corpus.json", directory.is_file(): "a file"}
+        found = "a folder without corpus.json" if directory.is_dir() else "a file"
+        found = found if directory.exists() else "nothing"
         asked = "expected a corpus (a folder that `musicrnn prepare` wrote)"
-        raise CorpusError(f"{directory}: {asked}, found {kinds.get(True, 'nothing')}")
+        raise CorpusError(f"{directory}: {asked}, found {found}")
     with path.open("rb") as file:  # no more than necessary, so without the pieces
-        begun, found, _ = file.read(_HEAD_BYTES).partition(PIECES)
-    begun = begun + PIECES + b"\n]}" if found else read_bytes(path)
+        begun, pieces, _ = file.read(_HEAD_BYTES).partition(PIECES)
+    begun = begun + PIECES + b"\n]}" if pieces else read_bytes(path)
     head = read_document(path, FORMAT, VERSION, CorpusError, begun)
     try:
         index = _open_index(directory / "index.npy", int(head["index_crc32"]))

@@ -62,7 +62,7 @@ def test_a_book_becomes_its_tunes() -> None:
         b"X:1\nT:One\nK:C\nCDE|\n\n",
         b"X: 2\r\nT:Two X:3\r\nK:G\r\nGAB|\r\n",
     ]
-    assert [(tune.name, tune.path, tune.split, tune.suffix) for tune in tunes] == [
+    assert [(tune.name, tune.path, tune.split, suffix_of(tune.name)) for tune in tunes] == [
         ("book.abc#1", "folder/book.abc#1", "test", ".abc"),
         ("book.abc#2", "folder/book.abc#2", "test", ".abc"),
     ]
