@@ -64,7 +64,7 @@ def _parse(position: int, source: Source) -> _ParsedFile | None:
 
 
 class _Notes(NamedTuple):
-    """Notes in the pitch range, without drums: number of the file (ascending), ticks, MIDI pitch, shape (N,)."""
+    """Notes in the pitch range, without drums: file number (ascending), ticks, MIDI pitch, shape (N,)."""
 
     file: NDArray[Any]
     start: NDArray[np.int64]
@@ -79,8 +79,8 @@ class _Notes(NamedTuple):
 class _FileFacts(NamedTuple):
     """Facts about each file, shape (F,).
 
-    ``end`` is the tick at which its last note ends, drums included; ``outside`` its number of notes outside the
-    pitch range; it is ``ordinary`` if it has notes in the range and all its notes end.
+    ``end`` is the tick at which its last note ends, drums included; ``outside`` its number of notes outside
+    the pitch range; it is ``ordinary`` if it has notes in the range and all its notes end.
     """
 
     end: NDArray[np.int64]
