@@ -14,7 +14,8 @@ from musicrnn.cli.flags import argument, flag, require
 from musicrnn.cli.options import parse_programs, parse_range
 
 if TYPE_CHECKING:
-    from musicrnn.corpus import Collection, Prepared
+    from musicrnn.corpus.build import Prepared
+    from musicrnn.corpus.sources import Collection
     from musicrnn.music import Layout
 
 _Item = TypeVar("_Item")

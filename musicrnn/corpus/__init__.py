@@ -11,18 +11,12 @@ from musicrnn.corpus.store import Corpus, PieceFacts, Split, corpus_identity, op
 from musicrnn.lazy import lazy
 
 if TYPE_CHECKING:
-    from musicrnn.corpus.build import Prepared as Prepared
     from musicrnn.corpus.build import build_corpus as build_corpus
     from musicrnn.corpus.convert import Preparation as Preparation
-    from musicrnn.corpus.sources import Collection as Collection
-    from musicrnn.corpus.sources import Source as Source
     from musicrnn.corpus.sources import collect as collect
 
 _HOMES = {
-    "Collection": "musicrnn.corpus.sources",
     "Preparation": "musicrnn.corpus.convert",
-    "Prepared": "musicrnn.corpus.build",
-    "Source": "musicrnn.corpus.sources",
     "build_corpus": "musicrnn.corpus.build",
     "collect": "musicrnn.corpus.sources",
 }

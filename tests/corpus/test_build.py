@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from musicrnn.corpus import Collection, Corpus, Preparation, Source, build, build_corpus, collect, open_corpus
+from musicrnn.corpus import Corpus, Preparation, build, build_corpus, collect, open_corpus
 from musicrnn.corpus.build import published_corpus
 from musicrnn.corpus.convert import Converted, convert
+from musicrnn.corpus.sources import Collection, Source
 from musicrnn.corpus.summary import count_duplicates
 from musicrnn.errors import CorpusError
 from musicrnn.music import Layout, read_midi, to_pianoroll, write_midi

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from musicrnn.corpus import Preparation, Source, build_corpus, collect
+from musicrnn.corpus import Preparation, build_corpus, collect
 from musicrnn.corpus.convert import Converted, convert, fingerprint
 from musicrnn.corpus.published import read_published
+from musicrnn.corpus.sources import Source
 from musicrnn.corpus.store import row_bytes
 from musicrnn.music import Layout, PianoRoll, Score, Track, midi_bytes, to_pianoroll
 from musicrnn.music.score import NOTE, Key, Metre, Tempo

@@ -53,7 +53,7 @@ def test_half_written_lines_and_frames_are_done_again(pieces: list[Converted], t
         assert finish(tmp_path / "c", pieces) == (done, whole)
 
 
-def test_frames_that_no_line_vouches_for_are_cut_off(pieces: list[Converted], tmp_path: Path) -> None:
+def test_frames_without_a_line_are_cut_off(pieces: list[Converted], tmp_path: Path) -> None:
     _, whole = finish(tmp_path / "whole", pieces)
     with (begin(tmp_path / "c", pieces[:5]) / "frames.bin").open("ab") as file:
         file.write(b"more")

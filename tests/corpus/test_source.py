@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from musicrnn.corpus import Source
+from musicrnn.corpus.sources import Source
 from musicrnn.errors import FileError, MidiError
 from musicrnn.music.midi import reading
 from musicrnn.music.notation import suffix_of

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from musicrnn.corpus import Collection, collect
 from musicrnn.corpus.convert import Converted, Preparation, convert
 from musicrnn.corpus.registry import Dataset
-from musicrnn.corpus.sources import split_of, takes_name
+from musicrnn.corpus.sources import Collection, collect, split_of, takes_name
 from musicrnn.errors import CorpusError
 from tests.conftest import PREPARATION, make_midi
 
