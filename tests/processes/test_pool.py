@@ -65,7 +65,7 @@ def test_work_under_way_is_saved_when_the_pool_ends(tmp_path: Path) -> None:
     path = tmp_path / "state"
     with pytest.raises(KeyboardInterrupt), Pool(2) as pool:
         pool.start(job("save", path=str(path)))
-        while not path.exists():
+        while not path.exists() or path.read_text() != "begun":
             time.sleep(0.01)
         raise KeyboardInterrupt
     assert path.read_text() == "saved"
