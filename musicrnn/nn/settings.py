@@ -63,7 +63,7 @@ class StructureSettings:
     attention: int = setting(_STRUCTURE, 0, "[0, inf)")
     attention_size: int = setting(_STRUCTURE, 32, "[1, inf)")
     pitchwise: int = setting(_STRUCTURE, 0, "[0, inf)")
-    clock: str = setting(_STRUCTURE, "")
+    clock: str = setting(_STRUCTURE, "", usual="none")
 
     def __post_init__(self) -> None:
         check(self)
