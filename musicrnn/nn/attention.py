@@ -112,10 +112,14 @@ class Attention(nn.Module):
 
         State n of N looks at M states, the first of which lies ``ahead`` + n frames back.
         """
-        back = ahead + torch.arange(count)[:, None] - torch.arange(reach)
-        back = back.to(self.distance.device)
-        bias = functional.embedding((back - 1).clamp(0, SPAN - 1), self.distance.t())
-        return bias.permute(2, 0, 1).masked_fill((back < 1) | (back > SPAN), -math.inf)
+        if not reach:
+            return self.distance.new_zeros(self.heads, count, 0)
+        # Distances ahead - reach + 1 to ahead + count - 1 in a row; each state sees a window of them.
+        least, most = ahead - reach + 1, ahead + count - 1
+        known = self.distance[:, max(least, 1) - 1 : min(most, SPAN)]
+        before = max(least, 1) - least
+        padding = (before, count + reach - 1 - before - known.shape[1])
+        return functional.pad(known, padding, value=-math.inf).unfold(1, reach, 1).flip(2)
 
 
 def log_odds(probabilities: Tensor) -> Tensor:
