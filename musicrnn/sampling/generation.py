@@ -80,11 +80,12 @@ def generate_many(
     sampler.feed(np.zeros((0, layout.width), np.uint8) if primer is None else primer.frames)
     sampler = sampler.fork(len(seeds))
     sources = [np.random.default_rng(seed) for seed in seeds]
-    rolls = np.zeros((len(seeds), frames, layout.width), np.uint8)
+    parts = []
     chunk = max(1, CHUNK // (len(seeds) * sampler.noise_size))
     for start in range(0, frames, chunk):
         count = min(chunk, frames - start)
         noise = np.stack([source.random((count, sampler.noise_size), np.float32) for source in sources])
-        rolls[:, start : start + count] = sampler.next(noise)
+        parts.append(sampler.next(noise))
         progress(start + count)
+    rolls = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
     return [PianoRoll(roll, layout) for roll in rolls]

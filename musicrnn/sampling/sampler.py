@@ -8,6 +8,7 @@ with independent cells and no fixed cells, and one that goes through the network
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -150,7 +151,7 @@ class Sampler:
     def select(self, streams: NDArray[np.int64]) -> Sampler:
         """Return a session with copies of some streams, by number; a number may occur several times."""
         self._leave_compiled()
-        chosen, rows = Sampler(self._model, self._settings), torch.from_numpy(streams)
+        chosen, rows = copy(self), torch.from_numpy(streams)
         chosen._before = self._before[streams]
         chosen._state = self._state and self._state.rows(rows)
         chosen._features = self._features and self._features.rows(rows)
@@ -162,6 +163,9 @@ class Sampler:
 
     def _advance(self, inputs: Tensor) -> None:
         """Go through the network with input frames (B, T, D), at least one."""
+        if inputs.shape[1] == 1:
+            self._features, self._state = self._model.features(inputs, self._state)
+            return
         for _, features, state in self._model.chunks(inputs, self._state):
             self._features, self._state = features.last(), state
 

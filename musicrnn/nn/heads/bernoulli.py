@@ -57,5 +57,6 @@ class IndependentCells:
     def sample(self, noise: Tensor, given: Tensor | None = None, temperature: float = 1.0) -> Tensor:
         """See ``FrameDistribution``; a cell is one where the number of its pitch is below its probability."""
         channels = self.log_odds.shape[-1] // noise.shape[-1]
-        cells = (noise.repeat(1, 1, channels) < self.marginals(temperature)).to(self.log_odds.dtype)
+        numbers = torch.cat([noise] * channels, 2)
+        cells = (numbers < self.marginals(temperature)).to(self.log_odds.dtype)
         return cells if given is None else torch.where(given < 0, cells, given.to(cells.dtype))

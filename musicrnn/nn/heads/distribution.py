@@ -36,8 +36,6 @@ class Features(NamedTuple):
 
     def last(self) -> Features:
         """Return the features of the frame after the last input frame, T = 1."""
-        if self.hidden.shape[1] == 1:
-            return self
         retrieved, pitches = (None if tensor is None else tensor[:, :, -1:] for tensor in self[3:])
         return Features(self.hidden[:, -1:], self.log_odds[:, -1:], self.inputs[:, -1:], retrieved, pitches)
 
