@@ -297,7 +297,7 @@ add_each = _tuple_store(
 
 
 def _bits(builder: Any, lanes: ir.Value) -> ir.Value:
-    """Return the truth of each lane as a bit of an integer."""
+    """Return the truth of each SIMD element as a bit of an integer."""
     return builder.zext(builder.bitcast(lanes, ir.IntType(lanes.type.count)), INT64)
 
 
