@@ -11,8 +11,7 @@ from pathlib import Path
 from musicrnn.cli import console
 from musicrnn.cli.flags import flag, require
 from musicrnn.cli.options import Model, chosen_model, music_source
-
-BARS, TEMPO = 16, 120  # those of sampling.lengths, which needs torch
+from musicrnn.sampling import lengths
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,13 @@ class OutputFlags:
 class LengthFlags:
     """Length and tempo."""
 
-    bars: float | None = flag(None, f"Length in bars. [default: {BARS}]")
+    bars: float | None = flag(None, f"Length in bars. [default: {lengths.BARS:g}]")
     beats: float | None = flag(None, "Length in beats of the metre.")
     frames: int | None = flag(None, "Length in frames.")
     seconds: float | None = flag(None, "Length in seconds at the tempo.")
-    tempo: float | None = flag(None, f"Quarter notes per minute. [default: the corpus's tempo, else {TEMPO}]")
+    tempo: float | None = flag(
+        None, f"Quarter notes per minute. [default: the corpus's tempo, else {lengths.TEMPO:g}]"
+    )
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def sample(
     from musicrnn.checkpoint import load_model
     from musicrnn.files import write_bytes
     from musicrnn.music import midi_bytes, to_score
-    from musicrnn.sampling import SamplingSettings, generate_many, layout_of, lengths, read_primer
+    from musicrnn.sampling import SamplingSettings, generate_many, layout_of, read_primer
 
     asked = lengths.Length.of(
         bars=length.bars, beats=length.beats, frames=length.frames, seconds=length.seconds

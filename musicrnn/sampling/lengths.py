@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from musicrnn.errors import UsageError
-from musicrnn.music import Layout, Score
+
+if TYPE_CHECKING:
+    from musicrnn.music import Layout, Score
 
 BARS = 16.0
 """Length of a piece, unless another is asked for."""
