@@ -19,6 +19,7 @@ import pickletools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from reprlib import repr  # a small file can hold a value whose whole text has no end
 from typing import IO, Any
 
@@ -31,7 +32,7 @@ MAX_OPERATIONS = 2**25
 """Longest pickle that is read, in operations: the largest of the four benchmarks has about a third."""
 MAX_DEPTH = 16
 MAX_ARRAY_DEPTH = 4  # numpy frees arrays inside arrays by recursion, and too many would end the process
-MAX_DIMENSIONS, MAX_DIMENSION = 8, 2**40
+MAX_DIMENSIONS, MAX_DIMENSION, MAX_DIGITS = 8, 2**40, 600
 
 _DATA = "arrays, lists, tuples, dicts, numbers and strings"
 _DTYPES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "O4", "O8"}
@@ -285,9 +286,22 @@ def _read_string(file: IO[bytes]) -> str:
     return str(codecs.escape_decode(line[1:-2])[0], "latin-1")
 
 
-_OPERATIONS = {
+def _read_decimal(read: Callable[[IO[bytes]], Any], file: IO[bytes]) -> Any:
+    """Read a number in decimal digits, whose conversion takes time with the square of their count."""
+    start = file.tell()
+    if len(file.readline(MAX_DIGITS + 2)) > MAX_DIGITS + 1:
+        raise ValueError(f"a number of more than {MAX_DIGITS} digits")
+    file.seek(start)
+    return read(file)
+
+
+_OPERATIONS: dict[bytes, tuple[str, Any]] = {
     each.code.encode("latin-1"): (each.name, each.arg and each.arg.reader) for each in pickletools.opcodes
 } | {b"S": ("STRING", _read_string)}
+_OPERATIONS |= {
+    code: (_OPERATIONS[code][0], partial(_read_decimal, _OPERATIONS[code][1]))
+    for code in (b"I", b"L", b"p", b"g")
+}
 _ARGUMENTS = (
     {"INT", "LONG", "FLOAT", "STRING", "UNICODE"}
     | {"BININT", "BININT1", "BININT2", "BINFLOAT", "LONG1"}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from musicrnn.errors import RollError
 from musicrnn.music.score import Key, Score, key_name
 
 MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
@@ -75,8 +76,13 @@ def find_key(music: Score | ArrayLike) -> TonalKey | None:
     Returns:
         The key, or None if nothing sounds or all pitch classes sound equally long. Among keys that fit
         equally well it is a major one before a minor one, then the one with the lowest tonic.
+
+    Raises:
+        RollError: The histogram has another shape.
     """
     histogram = pitch_class_histogram(music) if isinstance(music, Score) else np.asarray(music, np.float64)
+    if histogram.shape != (12,):
+        raise RollError(f"a pitch-class histogram must have shape (12,), got {histogram.shape}")
     deviation = histogram - histogram.mean()
     size = np.linalg.norm(deviation)
     if not size > 1e-9 * histogram.sum():

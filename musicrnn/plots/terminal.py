@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from musicrnn.errors import RollError
 from musicrnn.music.pianoroll import PianoRoll
 from musicrnn.music.tonality import PITCH_CLASSES, pitch_name
 from musicrnn.plots.rolls import pitch_span
@@ -55,6 +56,8 @@ def roll_text(roll: PianoRoll, width: int = 80, height: int = 24) -> str:
 def histogram_line(histogram: ArrayLike) -> str:
     """Return the 12 pitch classes from C to B, relative to the largest: ``C █ C#   D ▅ …``."""
     values = np.asarray(histogram, np.float64)
+    if values.shape != (12,) or not (values >= 0).all():
+        raise RollError(f"a pitch-class histogram must hold 12 numbers of at least 0, got {values.tolist()}")
     levels = np.ceil(8 * values / (values.max() or 1)).astype(int)
     return "  ".join(f"{name} {_VERTICAL[level]}" for name, level in zip(PITCH_CLASSES, levels, strict=True))
 

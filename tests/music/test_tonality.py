@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from musicrnn.errors import RollError
 from musicrnn.music.score import NOTE, Key, Score, Track
 from musicrnn.music.tonality import (
     MAJOR_PROFILE,
@@ -132,3 +133,8 @@ def test_a_signature_names_the_key_that_has_it(sharps: int, minor: bool) -> None
 def test_signatures_that_everyone_knows(sharps: int, minor: bool, name: str, semitones: int) -> None:
     key = key_of_signature(Key(0, sharps, minor))
     assert (key.name, semitones_to_c(key)) == (name, semitones)
+
+
+def test_a_histogram_of_another_shape_is_refused() -> None:
+    with pytest.raises(RollError, match=r"must have shape \(12,\), got \(11,\)"):
+        find_key(np.ones(11))

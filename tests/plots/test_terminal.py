@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from musicrnn.errors import RollError
 from musicrnn.music.pianoroll import Layout
 from musicrnn.plots.terminal import bar_lines, histogram_line, pitch_lines, roll_text
 from tests.plots.pictures import roll_of
@@ -63,6 +65,12 @@ def test_histogram_in_a_line() -> None:
     line = histogram_line([8, 0, 4, 0, 1, 0.01, 0, 7, 0, 0, 0, 2])
     assert line == "C █  C#    D ▄  D#    E ▁  F ▁  F#    G ▇  G#    A    A#    B ▂"
     assert "█" not in histogram_line(np.zeros(12))
+
+
+@pytest.mark.parametrize("histogram", [np.ones(11), -np.ones(12), np.full(12, np.nan)])
+def test_other_arrays_are_no_histograms(histogram: np.ndarray) -> None:
+    with pytest.raises(RollError, match="12 numbers of at least 0"):
+        histogram_line(histogram)
 
 
 def test_bars_in_characters() -> None:
